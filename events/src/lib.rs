@@ -1,1 +1,27 @@
-//! events
+#![doc = include_str!("../README.md")]
+//! # Reading order
+//! [`Event`] (the six facts, writing), [`Fact`] and [`ReadError`] (reading), then the fields
+//! of each producer's facts, [`Status`], [`reason`], and [`headers`].
+
+#[cfg(test)]
+mod asyncapi;
+mod event;
+mod headers;
+mod lenient;
+mod payment;
+mod read;
+pub mod reason;
+mod receipt;
+mod reservation;
+mod status;
+
+pub use event::Event;
+pub use headers::{CONTENT_TYPE, headers};
+pub use payment::{PaymentCancelled, PaymentCreated};
+pub use read::{Fact, ReadError};
+pub use receipt::{ReceiptCancelled, ReceiptCreated};
+pub use reservation::{ReservationCancelled, ReservationCreated};
+pub use status::Status;
+
+/// The one topic. Its records' key is [`Event::key`].
+pub const TOPIC: &str = "prereservation";

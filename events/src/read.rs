@@ -1,0 +1,115 @@
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::value::RawValue;
+
+use crate::{Event, lenient};
+
+/// An event as read from the log, with the moment of its writing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    pub event: Event,
+    /// Epoch milliseconds.
+    pub timestamp_ms: i64,
+}
+
+/// Why a record is no fact for us. Only [`ReadError::Invalid`] is somebody's mistake about
+/// a reservation of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Not a JSON object.
+    #[error("the record is not a JSON object: {0}")]
+    NotJson(String),
+    /// An object without an `eventType` that is text.
+    #[error("the record has no eventType")]
+    NoType,
+    /// A fact that this release does not know: a newer producer's. A reader skips it.
+    #[error("the eventType {0:?} is unknown here")]
+    UnknownType(String),
+    /// The type is known and the fields do not fit it: a dead letter.
+    #[error("{event_type} cannot be read: {reason}")]
+    Invalid {
+        event_type: &'static str,
+        reason: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(rename = "eventType", borrow, default)]
+    event_type: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Written {
+    #[serde(deserialize_with = "lenient::int")]
+    timestamp: i64,
+}
+
+impl Event {
+    /// Reads what any release has written: unknown fields are ignored, numbers may be text,
+    /// and dates that are missing are the record's own.
+    pub fn from_json(json: &[u8]) -> Result<Fact, ReadError> {
+        match event_type(json)?.as_str() {
+            "ReservationCreated" => read(json, Event::ReservationCreated, "ReservationCreated"),
+            "ReservationCancelled" => {
+                read(json, Event::ReservationCancelled, "ReservationCancelled")
+            }
+            "PaymentCreated" => read(json, Event::PaymentCreated, "PaymentCreated"),
+            "PaymentCancelled" => read(json, Event::PaymentCancelled, "PaymentCancelled"),
+            "ReceiptCreated" => read(json, Event::ReceiptCreated, "ReceiptCreated"),
+            "ReceiptCancelled" => read(json, Event::ReceiptCancelled, "ReceiptCancelled"),
+            // Cut, because it is logged and anybody may have written it.
+            other => Err(ReadError::UnknownType(other.chars().take(100).collect())),
+        }
+    }
+
+    fn dates_mut(&mut self) -> (&mut i64, &mut i64) {
+        match self {
+            Self::ReservationCreated(fact) => (&mut fact.created_at, &mut fact.modified_at),
+            Self::ReservationCancelled(fact) => (&mut fact.created_at, &mut fact.modified_at),
+            Self::PaymentCreated(fact) => (&mut fact.created_at, &mut fact.modified_at),
+            Self::PaymentCancelled(fact) => (&mut fact.created_at, &mut fact.modified_at),
+            Self::ReceiptCreated(fact) => (&mut fact.created_at, &mut fact.modified_at),
+            Self::ReceiptCancelled(fact) => (&mut fact.created_at, &mut fact.modified_at),
+        }
+    }
+}
+
+fn event_type(json: &[u8]) -> Result<String, ReadError> {
+    // serde reads a struct from an array as well; a fact is an object.
+    if json.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(match serde_json::from_slice::<IgnoredAny>(json) {
+            Ok(_) => ReadError::NotJson("another JSON value".to_owned()),
+            Err(error) => ReadError::NotJson(error.to_string()),
+        });
+    }
+    let head: Head<'_> =
+        serde_json::from_slice(json).map_err(|error| ReadError::NotJson(error.to_string()))?;
+    head.event_type
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .ok_or(ReadError::NoType)
+}
+
+fn read<T: DeserializeOwned>(
+    json: &[u8],
+    event: fn(T) -> Event,
+    event_type: &'static str,
+) -> Result<Fact, ReadError> {
+    let invalid = |error: serde_json::Error| ReadError::Invalid {
+        event_type,
+        reason: error.to_string(),
+    };
+    let Written { timestamp } = serde_json::from_slice(json).map_err(invalid)?;
+    let mut event = event(serde_json::from_slice(json).map_err(invalid)?);
+    let (created_at, modified_at) = event.dates_mut();
+    if *created_at == 0 {
+        *created_at = timestamp;
+    }
+    if *modified_at == 0 {
+        *modified_at = timestamp;
+    }
+    Ok(Fact {
+        event,
+        timestamp_ms: timestamp,
+    })
+}

@@ -1,0 +1,15 @@
+//! Why a reservation was cancelled, in `ReservationCancelled::reason`. An open set: a reader
+//! shows a code that it does not know, it does not refuse it.
+
+/// The bank said no; nothing was charged.
+pub const PAYMENT_DECLINED: &str = "payment_declined";
+/// payment was never reached; nothing was charged.
+pub const PAYMENT_NOT_SENT: &str = "payment_not_sent";
+/// payment was asked and no answer came: whatever it charged, it refunds on this fact.
+pub const PAYMENT_UNKNOWN: &str = "payment_unknown";
+/// The process that took the reservation died in the middle; treated as unknown.
+pub const ABANDONED: &str = "abandoned";
+/// The customer took the reservation back.
+pub const CANCELLED_BY_CUSTOMER: &str = "cancelled_by_customer";
+/// A `ReservationCancelled` that names no reason (a producer older than the field).
+pub const UNSPECIFIED: &str = "unspecified";
