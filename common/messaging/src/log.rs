@@ -1,0 +1,177 @@
+//! The event log: the port through which facts leave a service and reach the others.
+//!
+//! Two adapters keep the obligations written here, [`crate::LocalLog`] (a file) and [`crate::KafkaLog`];
+//! `tests/event_log_contract.rs` holds both to them.
+
+use std::error::Error;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+/// What an adapter found underneath: a driver's error, kept as the source.
+pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
+
+/// A record to publish. Records with the same key keep their order; a record without a key has no order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub topic: String,
+    pub key: Option<String>,
+    pub payload: Vec<u8>,
+    /// In this order, names may repeat.
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub timestamp_ms: i64,
+}
+
+/// A record with its place in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedRecord {
+    pub partition: i32,
+    pub offset: i64,
+    pub record: Record,
+}
+
+/// What a subscription has to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Polled {
+    /// These partitions are ours from now on. Nothing of them is delivered before the next call of
+    /// [`Subscription::poll`], so that the caller can [`seek`](Subscription::seek) first.
+    Assigned(Vec<i32>),
+    /// These partitions are no longer ours. Nothing of them is delivered until they are assigned again; what was
+    /// delivered and not yet made durable belongs to somebody else now.
+    Revoked(Vec<i32>),
+    /// Records of one partition, offsets ascending. Empty: nothing came within the wait.
+    Records(Vec<ReceivedRecord>),
+}
+
+/// A durable, append-only log of topics.
+#[async_trait]
+pub trait EventLog: Send + Sync {
+    /// Appends the records and returns one result per record, in the order of the slice.
+    ///
+    /// `Ok` means durable: on disk (local log), acknowledged by all in-sync replicas (Kafka). Records of one key
+    /// stand in the log in the order of the slice. Of one key, nothing behind a failed record is `Ok`: it is
+    /// [`PublishError::Predecessor`], so that a caller who repeats everything that failed keeps the order.
+    /// Different calls that run at the same time have no order between them.
+    ///
+    /// The time that a call takes is bounded also when the log is away. A dropped call publishes all, some or none.
+    ///
+    /// # Errors
+    /// See [`PublishError`]. Except for [`PublishError::Rejected`], an error does **not** say that the record is not
+    /// in the log: it may be, and then it is there twice after the repetition.
+    async fn publish(&self, records: &[Record]) -> Vec<Result<(), PublishError>>;
+
+    /// Joins the group. A group without a position starts at the earliest record. A partition is assigned to one
+    /// subscriber of a group at a time; groups know nothing of each other. Leaves the group when dropped.
+    ///
+    /// Succeeds also when the log cannot be reached just now: the assignment then comes later.
+    async fn subscribe(
+        &self,
+        topic: &str,
+        group: &str,
+    ) -> Result<Box<dyn Subscription>, EventLogError>;
+
+    /// Asks the log for a sign of life; for health checks. Takes at most a few seconds.
+    async fn ping(&self) -> Result<(), EventLogError>;
+
+    /// Creates the topic if it is not there; its records are kept for ever. An existing topic stays as it is.
+    async fn ensure_topic(&self, topic: &str) -> Result<(), EventLogError>;
+
+    /// Waits, for a bounded time, until what was given to [`publish`](EventLog::publish) is written. Afterwards
+    /// publishing fails with [`PublishError::Closed`]. Subscriptions are not closed: drop them first.
+    async fn flush_and_close(&self);
+}
+
+/// A member of a consumer group.
+#[async_trait]
+pub trait Subscription: Send {
+    /// Waits until something happens, at most `wait`; returns at most `max` records. Cancel-safe: what a dropped
+    /// call had in hand comes with the next one.
+    ///
+    /// A log that is away is not an error here: nothing comes, the subscription recovers by itself. To stay in its
+    /// group a subscriber calls this at least every few minutes.
+    ///
+    /// # Errors
+    /// Only what does not heal by itself: the caller drops the subscription and subscribes anew.
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Polled, EventLogError>;
+
+    /// Reads on from `offset`: the next record delivered of that partition is the first one at or behind it.
+    /// A partition that is not assigned is left alone. Without a call after `Assigned`, reading starts at what
+    /// [`commit`](Subscription::commit) last said for this group, else at the earliest record.
+    async fn seek(&mut self, partition: i32, offset: i64) -> Result<(), EventLogError>;
+
+    /// Tells the log that the group has done everything before `next_offset`; for lag and tools, the truth is in
+    /// the service's database. May be lost in a crash and may take effect a little later.
+    async fn commit(&mut self, partition: i32, next_offset: i64) -> Result<(), EventLogError>;
+
+    /// How many records the group is behind, for each partition assigned to this subscriber: end of the log minus
+    /// what was last committed (or sought).
+    async fn lag(&mut self) -> Result<Vec<(i32, i64)>, EventLogError>;
+}
+
+/// Why a record is not known to be durable.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The log did not acknowledge in time, or failed. The record may be in the log all the same. Repeat it.
+    #[error("the event log did not acknowledge the record")]
+    Unacknowledged(#[source] BoxError),
+    /// The record itself is the cause (too large, a name that cannot be a topic's): it is not in the log, and
+    /// repeating is in vain.
+    #[error("the event log refuses the record: {reason}")]
+    Rejected { reason: String },
+    /// An earlier record of the same key failed in the same call. Repeat it after that one.
+    #[error("an earlier record of the same key was not published")]
+    Predecessor,
+    /// [`EventLog::flush_and_close`] was called. Not in the log.
+    #[error("the event log is closed")]
+    Closed,
+}
+
+impl PublishError {
+    /// Whether the same record may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unacknowledged(_) | Self::Predecessor)
+    }
+}
+
+/// Why the log could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum EventLogError {
+    /// The log cannot be reached or fails; it may be there again later.
+    #[error("the event log is not available ({doing})")]
+    Unavailable {
+        doing: &'static str,
+        #[source]
+        source: BoxError,
+    },
+    /// The log answers and refuses: an access right, a name, a setting.
+    #[error("the event log refuses ({doing})")]
+    Refused {
+        doing: &'static str,
+        #[source]
+        source: BoxError,
+    },
+    /// The log was closed.
+    #[error("the event log is closed")]
+    Closed,
+}
+
+impl EventLogError {
+    pub(crate) fn unavailable(doing: &'static str, source: impl Into<BoxError>) -> Self {
+        Self::Unavailable {
+            doing,
+            source: source.into(),
+        }
+    }
+
+    pub(crate) fn refused(doing: &'static str, source: impl Into<BoxError>) -> Self {
+        Self::Refused {
+            doing,
+            source: source.into(),
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}

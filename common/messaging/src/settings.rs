@@ -1,0 +1,229 @@
+//! `[event_log]` and `[kafka]`: which log, and how to reach it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// `[event_log]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventLogSettings {
+    /// `sqlite://data/events.db` (a local log in a file) or `kafka://host:port,host:port`.
+    pub url: String,
+    /// The one topic of the system.
+    pub topic: String,
+    /// Partitions of a topic that has to be created. Kafka only; the local log has one.
+    pub partitions: i32,
+    /// How long a record may take until it counts as not published.
+    pub delivery_timeout_ms: u64,
+}
+
+impl Default for EventLogSettings {
+    fn default() -> Self {
+        Self {
+            url: "sqlite://data/events.db".to_owned(),
+            topic: "prereservation".to_owned(),
+            partitions: 6,
+            delivery_timeout_ms: 10_000,
+        }
+    }
+}
+
+/// `[kafka]`: the connection. `brokers`, when not empty, overrides `event_log.url`.
+#[derive(Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct KafkaSettings {
+    /// `host:port,host:port`.
+    pub brokers: String,
+    pub security_protocol: SecurityProtocol,
+    /// `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512`; empty where the protocol has no SASL.
+    pub sasl_mechanism: String,
+    pub sasl_username: String,
+    pub sasl_password: String,
+    /// A PEM file; empty: the system's certificates.
+    pub ssl_ca_location: String,
+    /// Any property of librdkafka, by its own name; wins over what this crate sets.
+    pub properties: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SecurityProtocol {
+    #[default]
+    Plaintext,
+    Ssl,
+    SaslPlaintext,
+    SaslSsl,
+}
+
+impl SecurityProtocol {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Plaintext => "plaintext",
+            Self::Ssl => "ssl",
+            Self::SaslPlaintext => "sasl_plaintext",
+            Self::SaslSsl => "sasl_ssl",
+        }
+    }
+
+    fn has_sasl(self) -> bool {
+        matches!(self, Self::SaslPlaintext | Self::SaslSsl)
+    }
+
+    fn has_tls(self) -> bool {
+        matches!(self, Self::Ssl | Self::SaslSsl)
+    }
+}
+
+impl fmt::Debug for KafkaSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secret = |s: &str| if s.is_empty() { "" } else { "***" };
+        f.debug_struct("KafkaSettings")
+            .field("brokers", &self.brokers)
+            .field("security_protocol", &self.security_protocol)
+            .field("sasl_mechanism", &self.sasl_mechanism)
+            .field("sasl_username", &self.sasl_username)
+            .field("sasl_password", &secret(&self.sasl_password))
+            .field("ssl_ca_location", &self.ssl_ca_location)
+            // Passwords of keys and proxies hide among them, so their names have to do.
+            .field("properties", &self.properties.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+/// Where the log is, after both sections were read together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    Local(PathBuf),
+    /// `host:port,host:port`
+    Kafka(String),
+}
+
+/// A setting that is wrong; one line that names the key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct InvalidSetting {
+    pub key: &'static str,
+    pub reason: String,
+}
+
+fn invalid<T>(key: &'static str, reason: impl Into<String>) -> Result<T, InvalidSetting> {
+    Err(InvalidSetting {
+        key,
+        reason: reason.into(),
+    })
+}
+
+impl EventLogSettings {
+    /// Checks both sections and says where the log is. For the start of a service, before anything runs.
+    ///
+    /// # Errors
+    /// The first key that is wrong.
+    pub fn location(&self, kafka: &KafkaSettings) -> Result<Location, InvalidSetting> {
+        check_topic("event_log.topic", &self.topic)?;
+        if self.partitions < 1 {
+            return invalid(
+                "event_log.partitions",
+                format!("{} is less than 1", self.partitions),
+            );
+        }
+        if !(100..=3_600_000).contains(&self.delivery_timeout_ms) {
+            return invalid(
+                "event_log.delivery_timeout_ms",
+                format!("{} is not within 100..=3600000", self.delivery_timeout_ms),
+            );
+        }
+        if !kafka.brokers.is_empty() {
+            check_brokers("kafka.brokers", &kafka.brokers)?;
+            kafka.check()?;
+            return Ok(Location::Kafka(kafka.brokers.clone()));
+        }
+        match self.url.split_once(':') {
+            Some(("kafka", rest)) => {
+                let brokers = rest.trim_start_matches('/').trim_end_matches('/');
+                check_brokers("event_log.url", brokers)?;
+                kafka.check()?;
+                Ok(Location::Kafka(brokers.to_owned()))
+            }
+            Some(("sqlite", rest)) => {
+                // As sqlx reads it: sqlite://relative/path, sqlite:///absolute/path, sqlite:path.
+                let path = rest.strip_prefix("//").unwrap_or(rest);
+                if path.is_empty() || path.starts_with(':') || path.contains('?') {
+                    return invalid(
+                        "event_log.url",
+                        format!(
+                            "{:?} names no file; the log of several services lies in one",
+                            self.url
+                        ),
+                    );
+                }
+                Ok(Location::Local(PathBuf::from(path)))
+            }
+            _ => invalid(
+                "event_log.url",
+                format!(
+                    "{:?} is neither sqlite://file nor kafka://host:port",
+                    self.url
+                ),
+            ),
+        }
+    }
+}
+
+impl KafkaSettings {
+    fn check(&self) -> Result<(), InvalidSetting> {
+        let protocol = self.security_protocol;
+        if protocol.has_tls() && cfg!(not(feature = "tls")) {
+            return invalid(
+                "kafka.security_protocol",
+                "this binary was built without TLS; build it with the feature `tls`",
+            );
+        }
+        if protocol.has_sasl() {
+            if self.sasl_mechanism.is_empty() {
+                return invalid("kafka.sasl_mechanism", "needed by kafka.security_protocol");
+            }
+            if self.sasl_mechanism.starts_with("SCRAM") && cfg!(not(feature = "tls")) {
+                return invalid(
+                    "kafka.sasl_mechanism",
+                    "SCRAM needs a binary built with the feature `tls`",
+                );
+            }
+        } else if !self.sasl_mechanism.is_empty() {
+            return invalid(
+                "kafka.sasl_mechanism",
+                "is set, but kafka.security_protocol has no SASL",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Kafka's rule for names of topics; the local log keeps it too, so that a name works on both.
+pub(crate) fn check_topic(key: &'static str, topic: &str) -> Result<(), InvalidSetting> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if topic.is_empty() || topic.len() > 249 || topic == "." || topic == ".." {
+        return invalid(key, format!("{topic:?} cannot be the name of a topic"));
+    }
+    match topic.chars().find(|c| !legal(*c)) {
+        Some(c) => invalid(
+            key,
+            format!(
+                "{topic:?} contains {c:?}; a topic's name has only letters, digits, '.', '_', '-'"
+            ),
+        ),
+        None => Ok(()),
+    }
+}
+
+fn check_brokers(key: &'static str, brokers: &str) -> Result<(), InvalidSetting> {
+    for broker in brokers.split(',') {
+        let port = broker.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        if port.is_none_or(|(_, port)| !port.parse::<u16>().is_ok_and(|p| p > 0)) {
+            return invalid(key, format!("{broker:?} is not host:port"));
+        }
+    }
+    Ok(())
+}
