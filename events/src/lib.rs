@@ -13,6 +13,8 @@ mod read;
 pub mod reason;
 mod receipt;
 mod reservation;
+#[cfg(test)]
+mod samples;
 mod status;
 
 pub use event::Event;
