@@ -1,1 +1,39 @@
-//! messaging
+//! Facts between services: published once they are committed, processed with the effect of exactly once.
+//!
+//! Reading order: [`log`] (the port, with its obligations), [`local`] and [`kafka`] (its adapters), [`outbox`] and
+//! [`relay`] (out), [`handler`], [`inbox`] and [`consumer`] (in), [`dead_letters`] (aside).
+
+mod backoff;
+pub mod consumer;
+pub mod dead_letters;
+pub mod handler;
+mod header_text;
+mod inbox;
+pub mod kafka;
+pub mod local;
+pub mod log;
+mod open;
+pub mod outbox;
+pub mod relay;
+mod replay;
+mod set_aside;
+pub mod settings;
+
+pub use consumer::{Consumer, ConsumerSettings, ConsumerStatus};
+pub use dead_letters::{DeadLetter, DeadLetters, Request};
+pub use handler::{HandleError, Handler};
+pub use log::{
+    EventLog, EventLogError, Polled, PublishError, ReceivedRecord, Record, Subscription,
+};
+pub use open::{OpenError, open};
+pub use outbox::Outbox;
+pub use relay::Relay;
+pub use settings::{EventLogSettings, KafkaSettings};
+
+/// The tables behind outbox, inbox, dead letters and leases; versions 1 to 99 are theirs.
+pub static MIGRATIONS: storage::Migrations = storage::Migrations {
+    sqlite: &SQLITE,
+    postgres: &POSTGRES,
+};
+static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");

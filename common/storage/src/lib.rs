@@ -1,1 +1,20 @@
-//! storage
+//! A service's database: SQLite or PostgreSQL behind one SQL text.
+//!
+//! Reading order: [`settings`] (where it is), [`database`] (pools, transactions, migrations),
+//! [`failure`] (whose fault an error is), [`lease`] (one holder at a time, without clocks),
+//! [`sql`] (multi-row statements).
+//!
+//! What a crash leaves: a committed transaction survives the death of the process on both
+//! databases. It also survives a power cut: PostgreSQL with its default `synchronous_commit`,
+//! SQLite because the pool sets `synchronous = FULL` in WAL mode, so every commit waits for the disk.
+
+pub mod database;
+pub mod failure;
+pub mod lease;
+pub mod settings;
+pub mod sql;
+
+pub use database::{Database, Dialect, Migrations, OpenError, Tx};
+pub use failure::is_unavailable;
+pub use lease::Lease;
+pub use settings::DatabaseSettings;

@@ -1,0 +1,271 @@
+//! Records that could not be processed, and the later ones of the same key that wait behind them, in order.
+//!
+//! The record itself also goes to `<topic>.<group>.dlt`, as Spring Cloud Stream names it.
+
+use serde::Serialize;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use storage::{Database, Tx};
+
+use crate::header_text;
+use crate::log::{ReceivedRecord, Record};
+
+/// Set aside for a reason of its own.
+const DEAD: &str = "dead";
+/// Waits behind a dead record of the same key.
+const WAITING: &str = "waiting";
+
+const COLUMNS: &str = "id, topic, log_partition, log_offset, record_key, payload, headers, timestamp_ms, \
+                       status, reason, attempts, requested";
+
+#[derive(Clone)]
+pub struct DeadLetters {
+    database: Database,
+}
+
+/// A record set aside.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    pub id: i64,
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub key: Option<String>,
+    /// `dead`: failed for a reason of its own; `waiting`: stands behind a dead record of its key.
+    pub status: String,
+    pub reason: String,
+    pub attempts: i32,
+    /// Empty, `replay` or `discard`: what an operator asked for and the service has not done yet.
+    pub requested: String,
+    /// The value as text; bytes that are no UTF-8 are replaced.
+    pub payload: String,
+    #[serde(skip)]
+    pub record: Record,
+}
+
+impl DeadLetter {
+    pub(crate) fn received(&self) -> ReceivedRecord {
+        ReceivedRecord {
+            partition: self.partition,
+            offset: self.offset,
+            record: self.record.clone(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Process the record and what waits behind it, in order.
+    Replay,
+    /// Forget the record and process what waits behind it.
+    Discard,
+}
+
+impl DeadLetters {
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// The oldest `limit`, by id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(&self, limit: i64) -> Result<Vec<DeadLetter>, sqlx::Error> {
+        let text = format!("SELECT {COLUMNS} FROM dead_letter ORDER BY id LIMIT $1");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text))
+            .bind(limit)
+            .fetch_all(self.database.reader())
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// # Errors
+    /// The database's.
+    pub async fn show(&self, id: i64) -> Result<Option<DeadLetter>, sqlx::Error> {
+        let text = format!("SELECT {COLUMNS} FROM dead_letter WHERE id = $1");
+        let row = sqlx::query(sqlx::AssertSqlSafe(text))
+            .bind(id)
+            .fetch_optional(self.database.reader())
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// Asks the running service to replay or discard; it does so within a second or two, in order with the
+    /// records that arrive meanwhile. False: there is no such record.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn request(&self, id: i64, request: Request) -> Result<bool, sqlx::Error> {
+        let requested = match request {
+            Request::Replay => "replay",
+            Request::Discard => "discard",
+        };
+        let marked = sqlx::query("UPDATE dead_letter SET requested = $1 WHERE id = $2")
+            .bind(requested)
+            .bind(id)
+            .execute(self.database.writer())
+            .await?;
+        Ok(marked.rows_affected() == 1)
+    }
+
+    /// How many are dead, and how many wait behind them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn count(&self) -> Result<(i64, i64), sqlx::Error> {
+        sqlx::query_as(
+            "SELECT COUNT(CASE WHEN status = 'dead' THEN 1 END), COUNT(CASE WHEN status = 'waiting' THEN 1 END) \
+             FROM dead_letter",
+        )
+        .fetch_one(self.database.reader())
+        .await
+    }
+
+    pub(crate) async fn requested(&self) -> Result<Vec<DeadLetter>, sqlx::Error> {
+        let text = format!(
+            "SELECT {COLUMNS} FROM dead_letter WHERE requested <> '' ORDER BY id LIMIT 100"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text))
+            .fetch_all(self.database.reader())
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// The record and everything of its key, in the order of the log.
+    pub(crate) async fn of_key(&self, letter: &DeadLetter) -> Result<Vec<DeadLetter>, sqlx::Error> {
+        if letter.key.is_none() {
+            return Ok(vec![letter.clone()]);
+        }
+        let text = format!(
+            "SELECT {COLUMNS} FROM dead_letter WHERE topic = $1 AND log_partition = $2 AND record_key = $3 \
+             ORDER BY log_offset"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text))
+            .bind(letter.topic.clone())
+            .bind(letter.partition)
+            .bind(letter.key.clone())
+            .fetch_all(self.database.reader())
+            .await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+/// The keys that have a record set aside; later records of theirs wait.
+pub(crate) async fn blocked_keys(
+    tx: &mut Tx,
+    topic: &str,
+    partition: i32,
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT DISTINCT record_key FROM dead_letter \
+         WHERE topic = $1 AND log_partition = $2 AND record_key IS NOT NULL",
+    )
+    .bind(topic)
+    .bind(partition)
+    .fetch_all(&mut **tx)
+    .await
+}
+
+pub(crate) async fn set_aside(
+    tx: &mut Tx,
+    record: &ReceivedRecord,
+    reason: &str,
+    attempts: i32,
+) -> Result<(), sqlx::Error> {
+    insert(tx, record, DEAD, reason, attempts).await
+}
+
+pub(crate) async fn wait_behind(tx: &mut Tx, record: &ReceivedRecord) -> Result<(), sqlx::Error> {
+    insert(
+        tx,
+        record,
+        WAITING,
+        "an earlier record of this key is a dead letter",
+        0,
+    )
+    .await
+}
+
+async fn insert(
+    tx: &mut Tx,
+    received: &ReceivedRecord,
+    status: &str,
+    reason: &str,
+    attempts: i32,
+) -> Result<(), sqlx::Error> {
+    let record = &received.record;
+    sqlx::query(
+        "INSERT INTO dead_letter (topic, log_partition, log_offset, record_key, payload, headers, timestamp_ms, \
+         status, reason, attempts) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
+    )
+    .bind(record.topic.clone())
+    .bind(received.partition)
+    .bind(received.offset)
+    .bind(record.key.clone())
+    .bind(record.payload.clone())
+    .bind(header_text::encode(&record.headers))
+    .bind(record.timestamp_ms)
+    .bind(status)
+    .bind(reason)
+    .bind(attempts)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn remove(tx: &mut Tx, id: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM dead_letter WHERE id = $1")
+        .bind(id)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// The replay failed: the record is dead (again), and nothing is asked for any more.
+pub(crate) async fn failed_again(
+    database: &Database,
+    id: i64,
+    reason: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE dead_letter SET status = $1, reason = $2, attempts = attempts + 1, requested = '' WHERE id = $3",
+    )
+    .bind(DEAD)
+    .bind(reason)
+    .bind(id)
+    .execute(database.writer())
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn withdraw_request(database: &Database, id: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE dead_letter SET requested = '' WHERE id = $1")
+        .bind(id)
+        .execute(database.writer())
+        .await?;
+    Ok(())
+}
+
+fn read(row: &AnyRow) -> Result<DeadLetter, sqlx::Error> {
+    let record = Record {
+        topic: row.try_get(1)?,
+        key: row.try_get(4)?,
+        payload: row.try_get(5)?,
+        headers: header_text::decode(&row.try_get::<Vec<u8>, _>(6)?),
+        timestamp_ms: row.try_get(7)?,
+    };
+    Ok(DeadLetter {
+        id: row.try_get(0)?,
+        topic: record.topic.clone(),
+        partition: row.try_get(2)?,
+        offset: row.try_get(3)?,
+        key: record.key.clone(),
+        status: row.try_get(8)?,
+        reason: row.try_get(9)?,
+        attempts: row.try_get(10)?,
+        requested: row.try_get(11)?,
+        payload: String::from_utf8_lossy(&record.payload).into_owned(),
+        record,
+    })
+}

@@ -1,0 +1,61 @@
+//! Inbox: the position read is committed with the effects of what was read, guarded by its owner.
+//!
+//! Each partition has one row. Whoever is assigned the partition writes its own name into it; a replica that
+//! lost the partition finds another name there and cannot commit.
+
+use storage::{Database, Tx};
+
+#[derive(Clone)]
+pub(crate) struct Inbox {
+    topic: String,
+    owner: String,
+}
+
+impl Inbox {
+    pub(crate) fn new(topic: &str) -> Self {
+        Self {
+            topic: topic.to_owned(),
+            owner: uuid::Uuid::new_v4().to_string(),
+        }
+    }
+
+    /// Makes the partition ours and says where to read on. 0 where nothing was read yet.
+    pub(crate) async fn claim(
+        &self,
+        database: &Database,
+        partition: i32,
+    ) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar(
+            "INSERT INTO inbox_position (topic, log_partition, owner, next_offset) VALUES ($1, $2, $3, 0) \
+             ON CONFLICT (topic, log_partition) DO UPDATE SET owner = excluded.owner \
+             RETURNING next_offset",
+        )
+        .bind(self.topic.as_str())
+        .bind(partition)
+        .bind(self.owner.as_str())
+        .fetch_one(database.writer())
+        .await
+    }
+
+    /// Moves the position inside `tx`. False: the partition belongs to somebody else now.
+    pub(crate) async fn advance(
+        &self,
+        tx: &mut Tx,
+        partition: i32,
+        from: i64,
+        to: i64,
+    ) -> Result<bool, sqlx::Error> {
+        let moved = sqlx::query(
+            "UPDATE inbox_position SET next_offset = $1 \
+             WHERE topic = $2 AND log_partition = $3 AND owner = $4 AND next_offset = $5",
+        )
+        .bind(to)
+        .bind(self.topic.as_str())
+        .bind(partition)
+        .bind(self.owner.as_str())
+        .bind(from)
+        .execute(&mut **tx)
+        .await?;
+        Ok(moved.rows_affected() == 1)
+    }
+}

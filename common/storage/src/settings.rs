@@ -1,0 +1,92 @@
+use serde::Deserialize;
+
+/// `[database]`: where a service keeps its state.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSettings {
+    /// `sqlite://path/to/file.db` or `postgres://user:password@host:port/database`.
+    pub url: String,
+    /// Upper bound of open connections. SQLite uses one writer and this many readers.
+    pub max_connections: u32,
+    /// How long a caller waits for a free connection.
+    pub acquire_timeout_ms: u64,
+    /// Whether the service migrates its database when it starts.
+    pub migrate: bool,
+}
+
+impl DatabaseSettings {
+    /// One line that names the key, or nothing.
+    ///
+    /// # Errors
+    /// A URL that is neither SQLite's nor PostgreSQL's, or a pool without connections.
+    pub fn check(&self) -> Result<(), String> {
+        let known = ["sqlite://", "postgres://", "postgresql://"];
+        if !known.iter().any(|scheme| self.url.starts_with(scheme)) {
+            return Err(format!(
+                "database.url: expected sqlite://... or postgres://..., found '{}'",
+                redact(&self.url)
+            ));
+        }
+        if self.max_connections == 0 {
+            return Err("database.max_connections: must be at least 1".into());
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DatabaseSettings")
+            .field("url", &redact(&self.url))
+            .field("max_connections", &self.max_connections)
+            .field("acquire_timeout_ms", &self.acquire_timeout_ms)
+            .field("migrate", &self.migrate)
+            .finish()
+    }
+}
+
+/// The URL without its password.
+pub fn redact(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return "***".into();
+    };
+    match rest.rsplit_once('@') {
+        Some((user, host)) => {
+            let name = user.split(':').next().unwrap_or_default();
+            format!("{scheme}://{name}:***@{host}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let settings = DatabaseSettings {
+            url: "postgres://payment:s3cr3t@db:5432/payment".into(),
+            max_connections: 1,
+            acquire_timeout_ms: 1,
+            migrate: true,
+        };
+        assert!(!format!("{settings:?}").contains("s3cr3t"));
+        assert!(format!("{settings:?}").contains("postgres://payment:***@db:5432/payment"));
+    }
+
+    #[test]
+    fn an_unknown_scheme_names_the_key() {
+        let settings = DatabaseSettings {
+            url: "mysql://x".into(),
+            max_connections: 1,
+            acquire_timeout_ms: 1,
+            migrate: true,
+        };
+        assert!(
+            settings
+                .check()
+                .is_err_and(|e| e.starts_with("database.url"))
+        );
+    }
+}
