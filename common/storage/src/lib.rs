@@ -2,19 +2,23 @@
 //!
 //! Reading order: [`settings`] (where it is), [`database`] (pools, transactions, migrations),
 //! [`failure`] (whose fault an error is), [`lease`] (one holder at a time, without clocks),
-//! [`sql`] (multi-row statements).
+//! [`listing`] (pages that stay fast), [`sql`] (multi-row statements).
 //!
 //! What a crash leaves: a committed transaction survives the death of the process on both
 //! databases. It also survives a power cut: PostgreSQL with its default `synchronous_commit`,
 //! SQLite because the pool sets `synchronous = FULL` in WAL mode, so every commit waits for the disk.
 
+mod clock;
 pub mod database;
 pub mod failure;
 pub mod lease;
+pub mod listing;
 pub mod settings;
 pub mod sql;
 
+pub use clock::now_ms;
 pub use database::{Database, Dialect, Migrations, OpenError, Tx};
 pub use failure::is_unavailable;
 pub use lease::Lease;
+pub use listing::{Listing, Order, Window};
 pub use settings::DatabaseSettings;
