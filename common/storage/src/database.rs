@@ -32,10 +32,7 @@ pub enum OpenError {
     #[error("database.url: {0}")]
     Settings(String),
     #[error("database.url: cannot create directory '{path}': {source}")]
-    Directory {
-        path: String,
-        source: std::io::Error,
-    },
+    Directory { path: String, source: std::io::Error },
     #[error("database.url: cannot open '{url}': {source}")]
     Connect { url: String, source: sqlx::Error },
     #[error("migrating '{url}' failed: {source}")]
@@ -61,10 +58,7 @@ impl Database {
     ///
     /// # Errors
     /// A wrong URL, a directory that cannot be made, a database that does not answer, a migration that fails.
-    pub async fn open(
-        settings: &DatabaseSettings,
-        migrations: &[Migrations],
-    ) -> Result<Self, OpenError> {
+    pub async fn open(settings: &DatabaseSettings, migrations: &[Migrations]) -> Result<Self, OpenError> {
         settings.check().map_err(OpenError::Settings)?;
         static DRIVERS: Once = Once::new();
         DRIVERS.call_once(install_default_drivers);
@@ -73,9 +67,7 @@ impl Database {
             Some(path) => sqlite(settings, path).await?,
             None => postgres(settings).await?,
         };
-        let database = Self {
-            pools: Arc::new(pools),
-        };
+        let database = Self { pools: Arc::new(pools) };
         if settings.migrate {
             for migration in migrations {
                 database.migrate(*migration).await?;
@@ -95,25 +87,16 @@ impl Database {
 
         // PostgreSQL serialises replicas by an advisory lock; SQLite has none, so a second process that
         // starts at the same moment may lose a race once and then finds the work done.
-        let mut attempts_left = if self.dialect() == Dialect::Sqlite {
-            10
-        } else {
-            1
-        };
+        let mut attempts_left = if self.dialect() == Dialect::Sqlite { 10 } else { 1 };
         loop {
             attempts_left -= 1;
             match migrator.run(&self.pools.writer).await {
                 Ok(()) => return Ok(()),
-                Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))
-                    if attempts_left > 0 =>
-                {
+                Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) if attempts_left > 0 => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 Err(source) => {
-                    return Err(OpenError::Migrate {
-                        url: redact(&self.pools.url),
-                        source,
-                    });
+                    return Err(OpenError::Migrate { url: redact(&self.pools.url), source });
                 }
             }
         }
@@ -172,19 +155,11 @@ fn pool_options(settings: &DatabaseSettings, max_connections: u32) -> AnyPoolOpt
 
 async fn sqlite(settings: &DatabaseSettings, path: &str) -> Result<Pools, OpenError> {
     let file = path.split('?').next().unwrap_or(path);
-    if let Some(directory) = Path::new(file)
-        .parent()
-        .filter(|d| !d.as_os_str().is_empty())
-    {
-        std::fs::create_dir_all(directory).map_err(|source| OpenError::Directory {
-            path: directory.display().to_string(),
-            source,
-        })?;
+    if let Some(directory) = Path::new(file).parent().filter(|d| !d.as_os_str().is_empty()) {
+        std::fs::create_dir_all(directory)
+            .map_err(|source| OpenError::Directory { path: directory.display().to_string(), source })?;
     }
-    let connect = |source| OpenError::Connect {
-        url: settings.url.clone(),
-        source,
-    };
+    let connect = |source| OpenError::Connect { url: settings.url.clone(), source };
     let separator = if path.contains('?') { '&' } else { '?' };
     let url = format!("{}{separator}mode=rwc", settings.url);
 
@@ -209,12 +184,7 @@ async fn sqlite(settings: &DatabaseSettings, path: &str) -> Result<Pools, OpenEr
         })
         .connect_lazy(&url)
         .map_err(connect)?;
-    Ok(Pools {
-        writer,
-        reader,
-        dialect: Dialect::Sqlite,
-        url: settings.url.clone(),
-    })
+    Ok(Pools { writer, reader, dialect: Dialect::Sqlite, url: settings.url.clone() })
 }
 
 fn sqlite_pragmas(read_only: bool) -> sqlx::AssertSqlSafe<String> {
@@ -232,14 +202,6 @@ async fn postgres(settings: &DatabaseSettings) -> Result<Pools, OpenError> {
     let pool = pool_options(settings, settings.max_connections)
         .connect(&settings.url)
         .await
-        .map_err(|source| OpenError::Connect {
-            url: redact(&settings.url),
-            source,
-        })?;
-    Ok(Pools {
-        writer: pool.clone(),
-        reader: pool,
-        dialect: Dialect::Postgres,
-        url: settings.url.clone(),
-    })
+        .map_err(|source| OpenError::Connect { url: redact(&settings.url), source })?;
+    Ok(Pools { writer: pool.clone(), reader: pool, dialect: Dialect::Postgres, url: settings.url.clone() })
 }

@@ -12,9 +12,7 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::BeginFailed => true,
-        sqlx::Error::Database(database) => database
-            .code()
-            .is_some_and(|code| is_unavailable_code(&code)),
+        sqlx::Error::Database(database) => database.code().is_some_and(|code| is_unavailable_code(&code)),
         _ => false,
     }
 }
@@ -28,15 +26,12 @@ fn is_unavailable_code(code: &str) -> bool {
             .any(|class| code.starts_with(class));
     }
     // BUSY, LOCKED, IOERR, FULL, CANTOPEN, PROTOCOL; extended codes keep the primary one in the low byte.
-    code.parse::<i32>()
-        .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14 | 15))
+    code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14 | 15))
 }
 
 /// True where a row with the same unique key exists already.
 pub fn is_unique_violation(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|e| e.is_unique_violation())
+    error.as_database_error().is_some_and(|e| e.is_unique_violation())
 }
 
 #[cfg(test)]
@@ -45,9 +40,7 @@ mod tests {
 
     #[test]
     fn a_database_that_is_away_is_nobodys_fault() {
-        for code in [
-            "08006", "40001", "53300", "57P01", "57P03", "5", "261", "13",
-        ] {
+        for code in ["08006", "40001", "53300", "57P01", "57P03", "5", "261", "13"] {
             assert!(is_unavailable_code(code), "{code}");
         }
     }

@@ -40,8 +40,7 @@ impl Lease {
 
     /// True while this holder renewed recently enough that nobody can have taken over.
     pub fn is_held(&self) -> bool {
-        self.renewed_at
-            .is_some_and(|at| at.elapsed() < self.ttl * 2 / 3)
+        self.renewed_at.is_some_and(|at| at.elapsed() < self.ttl * 2 / 3)
     }
 
     /// Renews the lease if it is ours and due, takes it if it is free or its holder fell silent.
@@ -49,10 +48,7 @@ impl Lease {
     /// # Errors
     /// The database's.
     pub async fn hold(&mut self) -> Result<bool, sqlx::Error> {
-        if self
-            .renewed_at
-            .is_some_and(|at| at.elapsed() < self.ttl / 3)
-        {
+        if self.renewed_at.is_some_and(|at| at.elapsed() < self.ttl / 3) {
             return Ok(true);
         }
         // Taken before the statement is sent: the lease counts from when we asked, not from when we heard.
@@ -85,21 +81,19 @@ impl Lease {
     }
 
     async fn renew(&self) -> Result<bool, sqlx::Error> {
-        let renewed =
-            sqlx::query("UPDATE lease SET beat = beat + 1 WHERE name = $1 AND holder = $2")
-                .bind(self.name.as_str())
-                .bind(self.holder.as_str())
-                .execute(self.database.writer())
-                .await?;
+        let renewed = sqlx::query("UPDATE lease SET beat = beat + 1 WHERE name = $1 AND holder = $2")
+            .bind(self.name.as_str())
+            .bind(self.holder.as_str())
+            .execute(self.database.writer())
+            .await?;
         Ok(renewed.rows_affected() == 1)
     }
 
     async fn contend(&mut self) -> Result<bool, sqlx::Error> {
-        let row: Option<(String, i64)> =
-            sqlx::query_as("SELECT holder, beat FROM lease WHERE name = $1")
-                .bind(self.name.as_str())
-                .fetch_optional(self.database.reader())
-                .await?;
+        let row: Option<(String, i64)> = sqlx::query_as("SELECT holder, beat FROM lease WHERE name = $1")
+            .bind(self.name.as_str())
+            .fetch_optional(self.database.reader())
+            .await?;
         let Some((holder, beat)) = row else {
             let inserted = sqlx::query(
                 "INSERT INTO lease (name, holder, beat) VALUES ($1, $2, 1) ON CONFLICT DO NOTHING",
@@ -128,15 +122,9 @@ impl Lease {
 
     fn fell_silent(&mut self, holder: &str, beat: i64) -> bool {
         match &self.observed {
-            Some(seen) if seen.holder == holder && seen.beat == beat => {
-                seen.since.elapsed() >= self.ttl
-            }
+            Some(seen) if seen.holder == holder && seen.beat == beat => seen.since.elapsed() >= self.ttl,
             _ => {
-                self.observed = Some(Observed {
-                    holder: holder.to_owned(),
-                    beat,
-                    since: Instant::now(),
-                });
+                self.observed = Some(Observed { holder: holder.to_owned(), beat, since: Instant::now() });
                 false
             }
         }

@@ -75,14 +75,9 @@ impl Listing {
                     .await
             }
             Some((column, value)) => {
-                let text = format!(
-                    "SELECT COUNT(*) FROM {} WHERE {} AND {column} = $1",
-                    self.table, self.predicate
-                );
-                sqlx::query_scalar(AssertSqlSafe(text))
-                    .bind(value)
-                    .fetch_one(database.reader())
-                    .await
+                let text =
+                    format!("SELECT COUNT(*) FROM {} WHERE {} AND {column} = $1", self.table, self.predicate);
+                sqlx::query_scalar(AssertSqlSafe(text)).bind(value).fetch_one(database.reader()).await
             }
         }
     }

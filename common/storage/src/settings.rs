@@ -83,10 +83,6 @@ mod tests {
             acquire_timeout_ms: 1,
             migrate: true,
         };
-        assert!(
-            settings
-                .check()
-                .is_err_and(|e| e.starts_with("database.url"))
-        );
+        assert!(settings.check().is_err_and(|e| e.starts_with("database.url")));
     }
 }

@@ -55,10 +55,7 @@ mod tests {
         let items: Vec<u32> = (0..23).collect();
         let lengths: Vec<_> = chunks(&items, 8).map(<[u32]>::len).collect();
         assert_eq!(lengths, [8, 8, 4, 2, 1]);
-        assert_eq!(
-            chunks(&items, 8).flatten().copied().collect::<Vec<_>>(),
-            items
-        );
+        assert_eq!(chunks(&items, 8).flatten().copied().collect::<Vec<_>>(), items);
         assert_eq!(chunks::<u32>(&[], 8).count(), 0);
     }
 }
