@@ -1,0 +1,304 @@
+//! What operators see of a process: health, build, metrics, log levels, and what its parts add.
+//!
+//! [`Actuator`] knows no HTTP library. Servers hand it method, path and body: actix-web through [`configure`], hyper in the gateway by itself.
+
+mod breakers;
+mod health;
+mod info;
+mod loggers;
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+    web::{Bytes, Data, ServiceConfig, resource, to},
+};
+use async_trait::async_trait;
+
+pub use breakers::{Breaker, BreakerSnapshot, BreakerUpdate};
+pub use health::{Health, HealthCheck, Status};
+
+use crate::{base::origin_of, lifecycle::Lifecycle, negotiation, problem, problem::Problem};
+
+/// What an endpoint answers with. Nobody asks for it often enough to write it into a buffer by hand.
+pub type Json = serde_json::Value;
+
+const PROMETHEUS_TEXT: &str = "text/plain;version=0.0.4;charset=utf-8";
+
+/// An endpoint that a part of the process adds below `/actuator/{name}`.
+#[async_trait]
+pub trait ActuatorEndpoint: Send + Sync {
+    /// `rest` is what follows the name, without slashes at its ends. `None` is 404.
+    async fn get(&self, rest: &str) -> Option<Json>;
+
+    /// `Ok(None)` is 204.
+    ///
+    /// # Errors
+    /// A problem is sent as it is. Unless overridden, 405.
+    async fn post(&self, _rest: &str, _body: &[u8]) -> Result<Option<Json>, Problem> {
+        Err(Problem::method_not_allowed("GET, HEAD, OPTIONS"))
+    }
+}
+
+/// An answer, for any server to send.
+#[derive(Clone, Debug)]
+pub struct ActuatorResponse {
+    pub status: u16,
+    /// Empty when there is no body.
+    pub content_type: &'static str,
+    pub body: Vec<u8>,
+    /// The `Allow` header, where it is due.
+    pub allow: Option<String>,
+}
+
+impl ActuatorResponse {
+    fn json(status: u16, body: &Json) -> Self {
+        Self { status, content_type: negotiation::JSON, body: body.to_string().into_bytes(), allow: None }
+    }
+
+    fn no_content() -> Self {
+        Self { status: 204, content_type: "", body: Vec::new(), allow: None }
+    }
+
+    fn options(allow: &str) -> Self {
+        Self { status: 200, content_type: "", body: Vec::new(), allow: Some(allow.to_owned()) }
+    }
+}
+
+impl From<Problem> for ActuatorResponse {
+    fn from(problem: Problem) -> Self {
+        Self {
+            status: problem.status,
+            content_type: problem::PROBLEM_JSON,
+            body: problem.to_json(),
+            allow: problem.allow.map(std::borrow::Cow::into_owned),
+        }
+    }
+}
+
+/// Built once at start-up, shared by all threads.
+#[derive(Clone)]
+pub struct Actuator {
+    service: &'static str,
+    lifecycle: Lifecycle,
+    checks: Vec<Arc<dyn HealthCheck>>,
+    check_timeout: Duration,
+    breakers: Vec<Arc<dyn Breaker>>,
+    endpoints: Vec<(&'static str, Arc<dyn ActuatorEndpoint>)>,
+}
+
+const READ_ONLY: &str = "GET, HEAD, OPTIONS";
+const READ_WRITE: &str = "GET, HEAD, POST, OPTIONS";
+
+impl Actuator {
+    #[must_use]
+    pub fn new(service: &'static str, lifecycle: Lifecycle) -> Self {
+        Self {
+            service,
+            lifecycle,
+            checks: Vec::new(),
+            check_timeout: Duration::from_secs(2),
+            breakers: Vec::new(),
+            endpoints: Vec::new(),
+        }
+    }
+
+    /// Adds a component to `/actuator/health`.
+    #[must_use]
+    pub fn health(mut self, check: Arc<dyn HealthCheck>) -> Self {
+        self.checks.push(check);
+        self
+    }
+
+    /// What a check may take before its component counts as down; 2 s unless said otherwise.
+    #[must_use]
+    pub fn health_timeout(mut self, timeout: Duration) -> Self {
+        self.check_timeout = timeout;
+        self
+    }
+
+    /// Shows a circuit breaker at `/actuator/circuitbreakers`.
+    #[must_use]
+    pub fn breaker(mut self, breaker: Arc<dyn Breaker>) -> Self {
+        self.breakers.push(breaker);
+        self
+    }
+
+    /// Adds an endpoint; the name may have slashes (`gateway/routes`).
+    #[must_use]
+    pub fn endpoint(mut self, name: &'static str, endpoint: Arc<dyn ActuatorEndpoint>) -> Self {
+        self.endpoints.push((name, endpoint));
+        self
+    }
+
+    #[must_use]
+    pub fn service(&self) -> &'static str {
+        self.service
+    }
+
+    /// Whether a path is one of these, `/actuator` included.
+    #[must_use]
+    pub fn owns(path: &str) -> bool {
+        path.strip_prefix("/actuator").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Answers a request; links are relative to the host. The path is the whole one, without the query.
+    pub async fn answer(&self, method: &str, path: &str, body: &[u8]) -> ActuatorResponse {
+        self.answer_at("", method, path, body).await
+    }
+
+    /// The same with absolute links that start with `origin` (`http://localhost:8088`).
+    pub async fn answer_at(&self, origin: &str, method: &str, path: &str, body: &[u8]) -> ActuatorResponse {
+        let rest = path.strip_prefix("/actuator").unwrap_or(path).trim_matches('/');
+        match self.dispatch(origin, method, rest, body).await {
+            Ok(response) => response,
+            Err(problem) => problem.instance(path).into(),
+        }
+    }
+
+    async fn dispatch(
+        &self,
+        origin: &str,
+        method: &str,
+        rest: &str,
+        body: &[u8],
+    ) -> Result<ActuatorResponse, Problem> {
+        let (name, tail) = rest.split_once('/').unwrap_or((rest, ""));
+        match name {
+            "" => reading(method, || ActuatorResponse::json(200, &self.links(origin))),
+            "health" => {
+                check_method(method, READ_ONLY)?;
+                if method == "OPTIONS" {
+                    return Ok(ActuatorResponse::options(READ_ONLY));
+                }
+                self.health_at(tail).await.ok_or_else(Problem::not_found)
+            }
+            "info" if tail.is_empty() => {
+                reading(method, || ActuatorResponse::json(200, &info::render(self.service)))
+            }
+            "prometheus" if tail.is_empty() => reading(method, || ActuatorResponse {
+                status: 200,
+                content_type: PROMETHEUS_TEXT,
+                body: crate::bridge::render_metrics().into_bytes(),
+                allow: None,
+            }),
+            "loggers" => answered_by(method, &loggers::Loggers, tail, body).await,
+            "circuitbreakers" if !self.breakers.is_empty() => {
+                answered_by(method, &breakers::Breakers(&self.breakers), tail, body).await
+            }
+            _ => self.extension(method, rest, body).await,
+        }
+    }
+
+    async fn extension(&self, method: &str, rest: &str, body: &[u8]) -> Result<ActuatorResponse, Problem> {
+        for (name, endpoint) in &self.endpoints {
+            let Some(tail) = rest.strip_prefix(*name) else {
+                continue;
+            };
+            if tail.is_empty() || tail.starts_with('/') {
+                return answered_by(method, endpoint.as_ref(), tail.trim_start_matches('/'), body).await;
+            }
+        }
+        Err(Problem::not_found())
+    }
+
+    /// `/actuator/health`, one of its groups, or one of its components.
+    async fn health_at(&self, tail: &str) -> Option<ActuatorResponse> {
+        let report = match tail {
+            "" => health::whole(&self.lifecycle, &self.checks, self.check_timeout).await,
+            // The process alone: a database that is down is no reason to restart this process.
+            "liveness" => Health::up(),
+            "readiness" => health::readiness(&self.lifecycle),
+            component => {
+                health::component(component, &self.lifecycle, &self.checks, self.check_timeout).await?
+            }
+        };
+        Some(ActuatorResponse::json(report.status.http(), &report.into_json()))
+    }
+
+    fn links(&self, origin: &str) -> Json {
+        let mut links = serde_json::Map::new();
+        let mut link = |name: &str, path: &str, templated: bool| {
+            let separator = if path.is_empty() { "" } else { "/" };
+            links.insert(
+                name.to_owned(),
+                serde_json::json!({"href": format!("{origin}/actuator{separator}{path}"), "templated": templated}),
+            );
+        };
+        link("self", "", false);
+        link("health", "health", false);
+        link("health-path", "health/{path}", true);
+        link("info", "info", false);
+        link("prometheus", "prometheus", false);
+        link("loggers", "loggers", false);
+        link("loggers-name", "loggers/{name}", true);
+        if !self.breakers.is_empty() {
+            link("circuitbreakers", "circuitbreakers", false);
+            link("circuitbreakers-name", "circuitbreakers/{name}", true);
+        }
+        for (name, _) in &self.endpoints {
+            link(&name.replace('/', "-"), name, false);
+        }
+        serde_json::json!({"_links": links})
+    }
+}
+
+fn check_method(method: &str, allow: &'static str) -> Result<(), Problem> {
+    if allow.split(", ").any(|allowed| allowed == method) {
+        Ok(())
+    } else {
+        Err(Problem::method_not_allowed(allow))
+    }
+}
+
+fn reading(method: &str, render: impl FnOnce() -> ActuatorResponse) -> Result<ActuatorResponse, Problem> {
+    check_method(method, READ_ONLY)?;
+    Ok(if method == "OPTIONS" { ActuatorResponse::options(READ_ONLY) } else { render() })
+}
+
+async fn answered_by(
+    method: &str,
+    endpoint: &dyn ActuatorEndpoint,
+    rest: &str,
+    body: &[u8],
+) -> Result<ActuatorResponse, Problem> {
+    check_method(method, READ_WRITE)?;
+    match method {
+        "OPTIONS" => Ok(ActuatorResponse::options(READ_WRITE)),
+        "POST" => Ok(endpoint
+            .post(rest, body)
+            .await?
+            .map_or_else(ActuatorResponse::no_content, |json| ActuatorResponse::json(200, &json))),
+        _ => endpoint
+            .get(rest)
+            .await
+            .map(|json| ActuatorResponse::json(200, &json))
+            .ok_or_else(Problem::not_found),
+    }
+}
+
+/// Registers `/actuator` with actix-web. [`Server`](crate::Server) does it for every service.
+pub fn configure(config: &mut ServiceConfig, actuator: Data<Actuator>) {
+    for path in ["/actuator", "/actuator/{rest:.*}"] {
+        config.service(resource(path).app_data(actuator.clone()).default_service(to(respond)));
+    }
+}
+
+async fn respond(request: HttpRequest, actuator: Data<Actuator>, body: Bytes) -> HttpResponse {
+    let answer =
+        actuator.answer_at(&origin_of(&request), request.method().as_str(), request.path(), &body).await;
+    let mut response =
+        HttpResponse::new(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    let headers = response.headers_mut();
+    if !answer.content_type.is_empty() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    }
+    if let Some(allow) = answer.allow.and_then(|allow| HeaderValue::from_str(&allow).ok()) {
+        headers.insert(header::ALLOW, allow);
+    }
+    response.set_body(actix_web::body::BoxBody::new(answer.body))
+}

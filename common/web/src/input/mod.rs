@@ -1,0 +1,84 @@
+//! What clients send: bodies, query parameters and ids, read leniently where the original was lenient, refused with a problem document otherwise.
+
+mod body;
+mod fields;
+mod lenient;
+
+pub use body::{Body, BodyLimits};
+pub use fields::{Fields, Scalar};
+pub use lenient::{lenient_i64, lenient_option_i64};
+
+use std::future::{Ready, ready};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+
+use crate::problem::Problem;
+
+/// Extractor: the `{id}` of the path. 400 for what is no number; 404 for a number that no id can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Id(pub i64);
+
+impl Id {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Problem::bad_request("The id in the path has to be a number."));
+        }
+        match text.parse() {
+            Ok(id) if id > 0 => Ok(Self(id)),
+            _ => Err(Problem::not_found()),
+        }
+    }
+}
+
+impl FromRequest for Id {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::parse(request.match_info().get("id").unwrap_or_default()))
+    }
+}
+
+/// Extractor: the query parameters, to be read with the same checks as a body's fields.
+#[derive(Clone, Debug)]
+pub struct Query(HttpRequest);
+
+impl Query {
+    #[must_use]
+    pub fn fields(&self) -> Fields<'_> {
+        Fields::from_query(self.0.query_string())
+    }
+}
+
+impl FromRequest for Query {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(request.clone())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids() {
+        assert_eq!(Id::parse("7").ok(), Some(Id(7)));
+        for (text, status) in [
+            ("abc", 400),
+            ("", 400),
+            ("1.5", 400),
+            ("+1", 400),
+            ("-", 400),
+            ("٣", 400),
+            ("0", 404),
+            ("-1", 404),
+            ("99999999999999999999", 404),
+        ] {
+            assert_eq!(Id::parse(text).err().map(|p| p.status), Some(status), "{text}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! HTTP as every service speaks it: resources rendered as HAL, problem documents, lenient input, the actuator, a server that ends in order.
+//!
+//! Reading order: [`server`] (what surrounds the routes), [`routes`] (what a resource offers), [`hal`] (how it is rendered),
+//! [`input`] and [`paging`] (what clients send), [`problem`] (every error), [`actuator`] (what operators see).
+//!
+//! [`problem`], [`lifecycle`] and [`actuator`] know no HTTP library: the gateway, which is built on hyper, uses them too.
+
+pub mod actuator;
+pub mod base;
+mod bridge;
+mod connections;
+pub mod date;
+pub mod hal;
+pub mod input;
+pub mod lifecycle;
+mod middleware;
+pub mod negotiation;
+pub mod paging;
+pub mod problem;
+mod request_metrics;
+pub mod route_table;
+pub mod routes;
+pub mod server;
+pub mod settings;
+
+pub use actuator::{
+    Actuator, ActuatorEndpoint, ActuatorResponse, Breaker, BreakerSnapshot, BreakerUpdate, Health,
+    HealthCheck, Json,
+};
+pub use base::Base;
+pub use hal::{Resource, Search};
+pub use input::{Body, Fields, Id, Query};
+pub use lifecycle::{Lifecycle, Phase};
+pub use paging::{PageRequest, Paged, Sort};
+pub use problem::{FieldError, Problem};
+pub use server::Server;
+pub use settings::ServerSettings;

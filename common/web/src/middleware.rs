@@ -1,0 +1,216 @@
+//! What surrounds every request: identity, trace, time limit, panics, problem documents, metrics, access log. One layer, one allocation.
+
+use std::{
+    cell::RefCell,
+    future::{Ready, ready},
+    panic::AssertUnwindSafe,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    Error, HttpResponse,
+    body::BoxBody,
+    dev::{Service, ServiceRequest, ServiceResponse, Transform},
+    http::{
+        StatusCode,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+};
+use futures::{FutureExt, future::LocalBoxFuture};
+use telemetry::{Kind, Operation, Scope, TraceContext};
+use tracing::Instrument;
+
+use crate::{
+    negotiation::{HAL_JSON, JSON},
+    problem::{PROBLEM_JSON, Problem},
+    request_metrics::RequestMetrics,
+    route_table::RouteTable,
+};
+
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Longer ones are not carried, but replaced.
+const REQUEST_ID_MAX: usize = 128;
+
+/// What one worker keeps for all of its requests.
+pub(crate) struct Shared {
+    pub(crate) application: &'static str,
+    pub(crate) timeout: Duration,
+    pub(crate) routes: RouteTable,
+    pub(crate) metrics: RefCell<RequestMetrics>,
+}
+
+pub(crate) struct Surround(pub(crate) Rc<Shared>);
+
+impl<S> Transform<S, ServiceRequest> for Surround
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
+    S::Future: 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Transform = Surrounded<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(Surrounded { service, shared: Rc::clone(&self.0) }))
+    }
+}
+
+pub(crate) struct Surrounded<S> {
+    service: S,
+    shared: Rc<Shared>,
+}
+
+impl<S> Service<ServiceRequest> for Surrounded<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
+    S::Future: 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    actix_web::dev::forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let started = Instant::now();
+        let shared = Rc::clone(&self.shared);
+        let route = shared.routes.find(request.path());
+        let method = telemetry_method(request.method().as_str());
+        let parent =
+            request.headers().get(&TRACEPARENT).and_then(|value| TraceContext::parse_bytes(value.as_bytes()));
+        let operation = Operation::start(Kind::Server, "", parent);
+        let request_id = request_id(request.headers(), operation.context());
+        let scope = Scope::default()
+            .with_application(shared.application)
+            .with_request_id(Arc::clone(&request_id))
+            .with_trace(operation.context());
+
+        // Routing happens inside of this call, so it has to be in reach of the panic guard too.
+        let handled = std::panic::catch_unwind(AssertUnwindSafe(|| self.service.call(request)));
+        Box::pin(scope.run(async move {
+            let outcome = match handled {
+                Ok(handler) => {
+                    let handler =
+                        AssertUnwindSafe(handler.instrument(operation.span().clone())).catch_unwind();
+                    match tokio::time::timeout(shared.timeout, handler).await {
+                        Ok(Ok(Ok(response))) => Ok(response),
+                        Ok(Ok(Err(error))) => Err(error),
+                        Ok(Err(panic)) => Err(panicked(&*panic)),
+                        Err(_) => Err(too_slow(shared.timeout)),
+                    }
+                }
+                Err(panic) => Err(panicked(&*panic)),
+            };
+            let mut outcome = outcome.map(finish);
+            let (status, headers) = match &mut outcome {
+                Ok(response) => (response.status(), Some(response.headers_mut())),
+                Err(error) => (error.as_response_error().status_code(), None),
+            };
+            if let (Some(headers), Ok(value)) = (headers, HeaderValue::from_str(&request_id)) {
+                headers.insert(X_REQUEST_ID.clone(), value);
+            }
+            let elapsed = started.elapsed();
+            shared.metrics.borrow_mut().record(&shared.routes, route, method, status.as_u16(), elapsed);
+            if operation.is_exported() {
+                describe(&operation, method, shared.routes.template(route), status);
+            }
+            tracing::debug!(
+                target: "web::access",
+                method,
+                uri = shared.routes.template(route),
+                status = status.as_u16(),
+                elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+                "answered"
+            );
+            outcome
+        }))
+    }
+}
+
+fn telemetry_method(method: &str) -> &'static str {
+    crate::request_metrics::method_label(method)
+}
+
+/// The id that came, if it is one that may be repeated in headers and logs; else the trace's.
+fn request_id(headers: &HeaderMap, context: TraceContext) -> Arc<str> {
+    let carried = headers.get(&X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| {
+        !id.is_empty() && id.len() <= REQUEST_ID_MAX && id.bytes().all(|byte| byte.is_ascii_graphic())
+    });
+    match carried {
+        Some(id) => Arc::from(id),
+        None => {
+            let traceparent = context.to_traceparent();
+            Arc::from(std::str::from_utf8(&traceparent[3..35]).unwrap_or_default())
+        }
+    }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(message, "a request handler panicked");
+    Problem::internal().into()
+}
+
+fn too_slow(timeout: Duration) -> Error {
+    tracing::warn!(timeout_ms = timeout.as_millis() as u64, "a request was given up");
+    Problem::unavailable("The request took too long and was given up.", 1).into()
+}
+
+fn describe(operation: &Operation, method: &'static str, uri: &str, status: StatusCode) {
+    operation.rename(&format!("{method} {uri}"));
+    operation.set("http.request.method", method);
+    operation.set("http.route", uri.to_owned());
+    operation.set("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        operation.fail(status.canonical_reason().unwrap_or("server error"));
+    }
+}
+
+/// Makes a problem document of every error that is not one yet, and says in each which path it is about.
+fn finish(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    if let Some(problem) = response.response().error().and_then(|error| error.as_error::<Problem>()) {
+        let problem = problem.clone().instance(response.request().path());
+        return replaced(response, problem);
+    }
+    match response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes) {
+        Some(known) if is_ours(known) => response,
+        // actix-web's own errors: no body, or a text that may quote what was sent.
+        _ => {
+            if let Some(error) = response.response().error().filter(|_| status.is_server_error()) {
+                tracing::error!(%error, "a request failed");
+            }
+            let problem = Problem::new(status.as_u16()).instance(response.request().path());
+            replaced(response, problem)
+        }
+    }
+}
+
+fn is_ours(content_type: &[u8]) -> bool {
+    [PROBLEM_JSON, HAL_JSON, JSON].iter().any(|known| known.as_bytes() == content_type)
+}
+
+fn replaced(response: ServiceResponse<BoxBody>, problem: Problem) -> ServiceResponse<BoxBody> {
+    let (request, old) = response.into_parts();
+    let mut new = HttpResponse::from_error(problem);
+    // An `Allow` that actix-web knew is kept.
+    for (name, value) in old.headers() {
+        if name == header::ALLOW && !new.headers().contains_key(name) {
+            new.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+    ServiceResponse::new(request, new)
+}

@@ -1,0 +1,316 @@
+//! Problem documents (RFC 9457): what every error looks like, whichever server rendered it.
+
+use std::{borrow::Cow, fmt, io::Write as _};
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    body::BoxBody,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use utoipa::ToSchema;
+
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// A field that was refused, and why. The message never repeats the value: it may be a card number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    pub field: Cow<'static, str>,
+    pub message: Cow<'static, str>,
+}
+
+impl FieldError {
+    pub fn new(field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// An error as a client sees it. Knows no HTTP library, so that both servers (actix-web here, hyper in the gateway) can send it.
+#[derive(Clone, Debug, ToSchema)]
+pub struct Problem {
+    /// The HTTP status, repeated in the body.
+    pub status: u16,
+    /// A URI that names the kind of problem; `about:blank` when the status says it all.
+    #[schema(rename = "type", value_type = String)]
+    pub kind: Cow<'static, str>,
+    /// The status in words.
+    #[schema(value_type = String)]
+    pub title: Cow<'static, str>,
+    /// What went wrong this time, for a human.
+    #[schema(value_type = String)]
+    pub detail: Cow<'static, str>,
+    /// The path that was asked for; the server fills it in.
+    pub instance: String,
+    /// The fields that were refused, after a validation.
+    #[schema(required = false)]
+    pub errors: Vec<FieldError>,
+    /// Seconds, sent as the `Retry-After` header.
+    #[schema(ignore)]
+    pub retry_after: Option<u64>,
+    /// The methods that would have been right, sent as the `Allow` header of a 405.
+    #[schema(ignore)]
+    pub allow: Option<Cow<'static, str>>,
+    /// Members of our own (RFC 9457 section 3.2), rendered after the standard ones.
+    #[schema(ignore)]
+    pub extensions: Vec<(&'static str, serde_json::Value)>,
+}
+
+impl Problem {
+    #[must_use]
+    pub fn new(status: u16) -> Self {
+        let title = reason(status);
+        Self {
+            status,
+            kind: Cow::Borrowed("about:blank"),
+            title: Cow::Borrowed(title),
+            detail: Cow::Borrowed(default_detail(status)),
+            instance: String::new(),
+            errors: Vec::new(),
+            // A client that is told nothing retries at once, in step with all the others.
+            retry_after: (status == 503).then_some(1),
+            allow: None,
+            extensions: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(400).detail(detail)
+    }
+
+    /// 400 with the fields that were refused.
+    #[must_use]
+    pub fn validation(errors: Vec<FieldError>) -> Self {
+        let mut problem = Self::bad_request("Some fields are missing or not valid.");
+        problem.errors = errors;
+        problem
+    }
+
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(404)
+    }
+
+    #[must_use]
+    pub fn method_not_allowed(allow: impl Into<Cow<'static, str>>) -> Self {
+        let mut problem = Self::new(405);
+        problem.allow = Some(allow.into());
+        problem
+    }
+
+    #[must_use]
+    pub fn not_acceptable() -> Self {
+        Self::new(406)
+    }
+
+    #[must_use]
+    pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(409).detail(detail)
+    }
+
+    #[must_use]
+    pub fn payload_too_large() -> Self {
+        Self::new(413)
+    }
+
+    #[must_use]
+    pub fn unsupported_media_type() -> Self {
+        Self::new(415)
+    }
+
+    #[must_use]
+    pub fn unprocessable(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(422).detail(detail)
+    }
+
+    /// 500. It says nothing of the cause: log that where it is handled.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(500)
+    }
+
+    #[must_use]
+    pub fn unavailable(detail: impl Into<Cow<'static, str>>, retry_after_s: u64) -> Self {
+        let mut problem = Self::new(503).detail(detail);
+        problem.retry_after = Some(retry_after_s);
+        problem
+    }
+
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    #[must_use]
+    pub fn title(mut self, title: impl Into<Cow<'static, str>>) -> Self {
+        self.title = title.into();
+        self
+    }
+
+    #[must_use]
+    pub fn kind(mut self, uri: impl Into<Cow<'static, str>>) -> Self {
+        self.kind = uri.into();
+        self
+    }
+
+    #[must_use]
+    pub fn instance(mut self, path: impl Into<String>) -> Self {
+        self.instance = path.into();
+        self
+    }
+
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Adds a member of our own.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
+        self.extensions.push((name, value.into()));
+        self
+    }
+
+    /// The document.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut body = Vec::with_capacity(256);
+        if serde_json::to_writer(&mut body, self).is_err() {
+            // Strings and numbers into memory cannot fail; if they did, the status is still true.
+            body.clear();
+            let _ = write!(body, r#"{{"status":{}}}"#, self.status);
+        }
+        body
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", &self.kind)?;
+        map.serialize_entry("title", &self.title)?;
+        map.serialize_entry("status", &self.status)?;
+        map.serialize_entry("detail", &self.detail)?;
+        if !self.instance.is_empty() {
+            map.serialize_entry("instance", &self.instance)?;
+        }
+        if !self.errors.is_empty() {
+            map.serialize_entry("errors", &self.errors)?;
+        }
+        for (name, value) in &self.extensions {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.status, self.title, self.detail)?;
+        for error in &self.errors {
+            write!(f, "; {} {}", error.field, error.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut response = HttpResponse::new(self.status_code());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(allow) = self.allow.as_deref().and_then(|a| HeaderValue::from_str(a).ok()) {
+            headers.insert(header::ALLOW, allow);
+        }
+        response.set_body(BoxBody::new(self.to_json()))
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        402 => "Payment Required",
+        413 => "Content Too Large",
+        422 => "Unprocessable Content",
+        _ => {
+            StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")
+        }
+    }
+}
+
+fn default_detail(status: u16) -> &'static str {
+    match status {
+        400 => "The request could not be understood.",
+        402 => "The payment was declined.",
+        403 => "The request is not allowed.",
+        404 => "There is nothing here.",
+        405 => "This resource does not support the method.",
+        406 => "This resource is rendered as application/hal+json or application/json.",
+        408 => "The request did not arrive in time.",
+        409 => "The request conflicts with the state of the resource.",
+        413 => "The request body is larger than the server accepts.",
+        414 => "The request target is longer than the server accepts.",
+        415 => "The request body has to be application/json or application/hal+json.",
+        422 => "The request was understood and cannot be done.",
+        429 => "Too many requests.",
+        431 => "The request header is larger than the server accepts.",
+        500 => "Something went wrong on our side.",
+        501 => "The server does not know the method.",
+        502 => "An upstream server did not answer properly.",
+        503 => "The service cannot answer at the moment.",
+        504 => "An upstream server did not answer in time.",
+        _ => "The request failed.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn renders_the_standard_members_in_order() {
+        let problem = Problem::validation(vec![FieldError::new("price", "must be at least 1")])
+            .instance("/preReservations");
+        assert_eq!(
+            String::from_utf8(problem.to_json()).unwrap(),
+            r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"Some fields are missing or not valid.","instance":"/preReservations","errors":[{"field":"price","message":"must be at least 1"}]}"#
+        );
+    }
+
+    #[test]
+    fn extensions_follow() {
+        let problem = Problem::new(402).with("reason", "insufficient_funds");
+        let json: serde_json::Value = serde_json::from_slice(&problem.to_json()).unwrap();
+        assert_eq!(json["reason"], "insufficient_funds");
+        assert_eq!(json["title"], "Payment Required");
+    }
+
+    #[test]
+    fn headers_follow_the_status() {
+        let unavailable = Problem::new(503).error_response();
+        assert_eq!(unavailable.headers().get("retry-after").unwrap(), "1");
+        let method = Problem::method_not_allowed("GET, HEAD").error_response();
+        assert_eq!(method.headers().get("allow").unwrap(), "GET, HEAD");
+        assert_eq!(method.headers().get("content-type").unwrap(), PROBLEM_JSON);
+    }
+
+    #[test]
+    fn a_status_that_is_none_is_an_internal_error() {
+        assert_eq!(Problem::new(7).error_response().status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}
