@@ -1,1 +1,18 @@
-//! chassis
+//! The microservice chassis: what every service that keeps state and speaks through the log has in common.
+//!
+//! Reading order: [`process`] (what `main.rs` calls), [`chassis`] (from settings to an application),
+//! [`application`] (how it runs and ends), [`checks`] and [`dead_letters`] (what its actuator shows).
+//!
+//! Source of the word: <https://microservices.io/patterns/microservice-chassis.html>
+
+pub mod application;
+pub mod chassis;
+mod checks;
+mod dead_letters;
+mod probe;
+pub mod process;
+
+pub use application::{Application, RunError};
+pub use chassis::{Chassis, Parts, StartError};
+pub use probe::probe;
+pub use process::{Service, ServiceSettings, error_chain, main, stop_signal};

@@ -2,7 +2,7 @@
 //!
 //! The record itself also goes to `<topic>.<group>.dlt`, as Spring Cloud Stream names it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use storage::{Database, Tx};
@@ -54,7 +54,8 @@ impl DeadLetter {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Request {
     /// Process the record and what waits behind it, in order.
     Replay,

@@ -1,0 +1,151 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use messaging::{EventLog, Outbox, Relay};
+use storage::Database;
+use telemetry::Scope;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use web::{Lifecycle, Server};
+
+/// How long a worker may take to finish what it has in hand once it was told to stop.
+const WORKER_STOP_LIMIT: Duration = Duration::from_secs(10);
+const TOPIC_RETRY: Duration = Duration::from_secs(2);
+
+/// A service bound to its address, ready to run.
+pub struct Application {
+    pub(crate) name: &'static str,
+    pub(crate) address: SocketAddr,
+    pub(crate) server: Server,
+    pub(crate) database: Database,
+    pub(crate) outbox: Outbox,
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) topics: Vec<String>,
+    pub(crate) tasks: Vec<Task>,
+}
+
+type Run = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
+
+pub(crate) struct Task {
+    pub(crate) name: &'static str,
+    pub(crate) run: Run,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("the HTTP server failed")]
+    Server(#[source] io::Error),
+    /// A defect: the process ends rather than go on without one of its parts.
+    #[error("the background task '{0}' ended unexpectedly")]
+    TaskEnded(&'static str),
+}
+
+impl Application {
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its state lies, without a password.
+    pub fn database_url(&self) -> String {
+        self.database.display_url()
+    }
+
+    /// Runs until `stop`, then ends in order: readiness off, serve on for a moment, answer what is in flight, stop
+    /// reading, finish the batch in hand, flush the outbox, close.
+    ///
+    /// # Errors
+    /// The server cannot run, or a worker died.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
+        let scope = Scope::default().with_application(self.name);
+        let stop_workers = CancellationToken::new();
+        let stop_relay = CancellationToken::new();
+        let failed = CancellationToken::new();
+
+        let mut workers = JoinSet::new();
+        for Task { name, run } in self.tasks {
+            let stop = stop_workers.clone();
+            let failed = failed.clone();
+            workers.spawn(scope.clone().run(async move {
+                // Dropped in a panic too: whatever ends the task early stops the application.
+                let guard = failed.drop_guard();
+                run(stop.clone()).await;
+                if stop.is_cancelled() {
+                    guard.disarm();
+                    return None;
+                }
+                Some(name)
+            }));
+        }
+        workers.spawn(scope.clone().run(ensure_topics(self.log.clone(), self.topics, stop_workers.clone())));
+        let relay = Relay::new(self.name, self.outbox, self.log.clone());
+        let mut relay = tokio::spawn(scope.clone().run(relay.run(stop_relay.clone())));
+
+        self.lifecycle.started();
+        let mut died = None;
+        let served = {
+            let asked = async {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = failed.cancelled() => {}
+                    _ = &mut relay => died = Some("relay"),
+                }
+            };
+            scope.run(self.server.run(asked)).await
+        };
+
+        stop_workers.cancel();
+        let ended = tokio::time::timeout(WORKER_STOP_LIMIT, async {
+            while let Some(ended) = workers.join_next().await {
+                match ended {
+                    Ok(None) => {}
+                    Ok(Some(name)) => died = Some(name),
+                    Err(error) => {
+                        tracing::error!(%error, "a background task panicked");
+                        died = Some("worker");
+                    }
+                }
+            }
+        });
+        if ended.await.is_err() {
+            tracing::warn!("a worker did not stop in time; what it had in hand is done again later");
+            workers.abort_all();
+        }
+        stop_relay.cancel();
+        if died != Some("relay")
+            && let Err(error) = relay.await
+        {
+            tracing::error!(%error, "the relay panicked");
+        }
+        self.log.flush_and_close().await;
+        self.database.close().await;
+        served.map_err(RunError::Server)?;
+        died.map_or(Ok(()), |name| Err(RunError::TaskEnded(name)))
+    }
+}
+
+/// Topics are created once the log answers, however long that takes.
+async fn ensure_topics(
+    log: Arc<dyn EventLog>,
+    topics: Vec<String>,
+    stop: CancellationToken,
+) -> Option<&'static str> {
+    for topic in &topics {
+        while let Err(error) = log.ensure_topic(topic).await {
+            tracing::warn!(%error, topic, "topic not there yet; trying again");
+            tokio::select! {
+                () = tokio::time::sleep(TOPIC_RETRY) => {}
+                () = stop.cancelled() => return None,
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,182 @@
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_web::web::ServiceConfig;
+use futures::future::BoxFuture;
+use messaging::{
+    Consumer, ConsumerSettings, ConsumerStatus, DeadLetters, EventLog, EventLogSettings, Handler,
+    KafkaSettings, Outbox,
+};
+use storage::{Database, DatabaseSettings, Migrations};
+use tokio_util::sync::CancellationToken;
+use web::{Actuator, ActuatorEndpoint, Breaker, HealthCheck, Lifecycle, Server, ServerSettings};
+
+use crate::application::{Application, Task};
+use crate::checks::{ConsumerHealth, DatabaseHealth, EventLogHealth};
+use crate::dead_letters::DeadLettersEndpoint;
+
+/// The sections of the settings that the chassis itself needs.
+pub struct Parts<'a> {
+    pub database: &'a DatabaseSettings,
+    pub event_log: &'a EventLogSettings,
+    pub kafka: &'a KafkaSettings,
+}
+
+/// Why a service did not start; `main` prints it as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Setting(#[from] settings::Invalid),
+    #[error(transparent)]
+    Database(#[from] storage::OpenError),
+    #[error(transparent)]
+    EventLog(#[from] messaging::OpenError),
+    #[error("server.port: cannot listen on {host}:{port}")]
+    Listen { host: String, port: u16, source: io::Error },
+    #[error("{what}")]
+    Other { what: String, source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+/// A service being put together.
+pub struct Chassis {
+    name: &'static str,
+    topic: String,
+    database: Database,
+    outbox: Outbox,
+    log: Arc<dyn EventLog>,
+    lifecycle: Lifecycle,
+    actuator: Actuator,
+    topics: Vec<String>,
+    tasks: Vec<Task>,
+}
+
+impl Chassis {
+    /// Opens database and log. `migrations` are the service's own; those of outbox and inbox come first by themselves.
+    ///
+    /// # Errors
+    /// A wrong setting, a database that does not answer, a log file that cannot be opened. Kafka may be away.
+    pub async fn open(
+        name: &'static str,
+        parts: Parts<'_>,
+        migrations: &[Migrations],
+    ) -> Result<Self, StartError> {
+        let mut all = vec![messaging::MIGRATIONS];
+        all.extend_from_slice(migrations);
+        let database = Database::open(parts.database, &all).await?;
+        let log = messaging::open(parts.event_log, parts.kafka).await?;
+        let lifecycle = Lifecycle::new();
+        let actuator = Actuator::new(name, lifecycle.clone())
+            .health(Arc::new(DatabaseHealth::new(database.clone())))
+            .health(Arc::new(EventLogHealth::new(log.clone())));
+        Ok(Self {
+            name,
+            topic: parts.event_log.topic.clone(),
+            outbox: Outbox::new(database.clone()),
+            database,
+            log,
+            lifecycle,
+            actuator,
+            topics: vec![parts.event_log.topic.clone()],
+            tasks: Vec::new(),
+        })
+    }
+
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    pub fn log(&self) -> &Arc<dyn EventLog> {
+        &self.log
+    }
+
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    /// Reads the topic as the group of this service's name.
+    pub fn consume(&mut self, settings: &ConsumerSettings, handler: Arc<dyn Handler>) {
+        let status = ConsumerStatus::default();
+        let letters = DeadLetters::new(self.database.clone());
+        self.health(Arc::new(ConsumerHealth::new(status.clone())));
+        self.actuator_endpoint("deadletters", Arc::new(DeadLettersEndpoint::new(letters)));
+        self.topics.push(format!("{}.{}.dlt", self.topic, self.name));
+        let consumer = Consumer {
+            group: self.name,
+            topic: self.topic.clone(),
+            outbox: self.outbox.clone(),
+            log: self.log.clone(),
+            handler,
+            settings: settings.clone(),
+            status,
+        };
+        self.background("consumer", move |stop| consumer.run(stop));
+    }
+
+    /// Adds a worker. It must run until its token is cancelled; one that ends earlier ends the process.
+    pub fn background<F>(
+        &mut self,
+        name: &'static str,
+        task: impl FnOnce(CancellationToken) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let run = move |stop| -> BoxFuture<'static, ()> { Box::pin(task(stop)) };
+        self.tasks.push(Task { name, run: Box::new(run) });
+    }
+
+    pub fn health(&mut self, check: Arc<dyn HealthCheck>) {
+        self.actuate(|actuator| actuator.health(check));
+    }
+
+    pub fn breaker(&mut self, breaker: Arc<dyn Breaker>) {
+        self.actuate(|actuator| actuator.breaker(breaker));
+    }
+
+    pub fn actuator_endpoint(&mut self, name: &'static str, endpoint: Arc<dyn ActuatorEndpoint>) {
+        self.actuate(|actuator| actuator.endpoint(name, endpoint));
+    }
+
+    fn actuate(&mut self, add: impl FnOnce(Actuator) -> Actuator) {
+        let empty = Actuator::new(self.name, self.lifecycle.clone());
+        self.actuator = add(std::mem::replace(&mut self.actuator, empty));
+    }
+
+    /// Binds the address. Nothing is answered or read before [`Application::run`].
+    ///
+    /// # Errors
+    /// The address is taken, or not this machine's.
+    pub fn serve(
+        self,
+        server: &ServerSettings,
+        configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    ) -> Result<Application, StartError> {
+        let bound = Server::bind(server, self.actuator, self.lifecycle.clone(), configure);
+        let server = bound.map_err(|source| StartError::Listen {
+            host: server.host.clone(),
+            port: server.port,
+            source,
+        })?;
+        let address: SocketAddr = server.addr();
+        Ok(Application {
+            name: self.name,
+            address,
+            server,
+            database: self.database,
+            outbox: self.outbox,
+            log: self.log,
+            lifecycle: self.lifecycle,
+            topics: self.topics,
+            tasks: self.tasks,
+        })
+    }
+}

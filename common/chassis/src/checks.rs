@@ -1,0 +1,85 @@
+//! The components of `/actuator/health`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use messaging::{ConsumerStatus, EventLog};
+use storage::{Database, Dialect};
+use web::{Health, HealthCheck};
+
+/// A consumer that stands still for less than this is only waiting out a hiccup.
+const STALLED_AFTER: Duration = Duration::from_secs(30);
+
+pub(crate) struct DatabaseHealth(Database);
+
+impl DatabaseHealth {
+    pub(crate) fn new(database: Database) -> Self {
+        Self(database)
+    }
+}
+
+#[async_trait]
+impl HealthCheck for DatabaseHealth {
+    fn name(&self) -> &'static str {
+        "db"
+    }
+
+    async fn check(&self) -> Health {
+        let product = match self.0.dialect() {
+            Dialect::Sqlite => "SQLite",
+            Dialect::Postgres => "PostgreSQL",
+        };
+        match self.0.ping().await {
+            Ok(()) => Health::up(),
+            Err(error) => Health::down(error.to_string()),
+        }
+        .with("database", product)
+    }
+}
+
+pub(crate) struct EventLogHealth(Arc<dyn EventLog>);
+
+impl EventLogHealth {
+    pub(crate) fn new(log: Arc<dyn EventLog>) -> Self {
+        Self(log)
+    }
+}
+
+#[async_trait]
+impl HealthCheck for EventLogHealth {
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
+    async fn check(&self) -> Health {
+        match self.0.ping().await {
+            Ok(()) => Health::up(),
+            Err(error) => Health::down(crate::error_chain(&error)),
+        }
+    }
+}
+
+pub(crate) struct ConsumerHealth(ConsumerStatus);
+
+impl ConsumerHealth {
+    pub(crate) fn new(status: ConsumerStatus) -> Self {
+        Self(status)
+    }
+}
+
+#[async_trait]
+impl HealthCheck for ConsumerHealth {
+    fn name(&self) -> &'static str {
+        "consumer"
+    }
+
+    async fn check(&self) -> Health {
+        match self.0.stalled() {
+            Some((since, why)) if since >= STALLED_AFTER => {
+                Health::down(why).with("stalledSeconds", since.as_secs())
+            }
+            _ => Health::up(),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! From the command line to the last log line: what `main.rs` of a service calls.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, Command};
+use futures::future::BoxFuture;
+use serde::de::DeserializeOwned;
+use settings::{Invalid, Layers};
+use telemetry::{LogSettings, TracingSettings};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use web::ServerSettings;
+
+use crate::{Application, StartError};
+
+/// What every service's settings offer.
+pub trait ServiceSettings: DeserializeOwned {
+    fn server(&self) -> &ServerSettings;
+    fn log(&self) -> &LogSettings;
+    fn tracing(&self) -> &TracingSettings;
+    /// # Errors
+    /// The first key whose value cannot be worked with.
+    fn check(&self) -> Result<(), Invalid>;
+}
+
+/// A service as its `main.rs` describes it.
+pub struct Service<S> {
+    pub name: &'static str,
+    /// One line for `--help`.
+    pub about: &'static str,
+    /// The commented `default.toml`.
+    pub defaults: &'static str,
+    /// Compiled-in profiles.
+    pub profiles: &'static [(&'static str, &'static str)],
+    pub build: fn(S) -> BoxFuture<'static, Result<Application, StartError>>,
+}
+
+/// Runs a service until SIGTERM or SIGINT. What prevents the start is one line on standard error.
+pub fn main<S: ServiceSettings>(service: &Service<S>) -> ExitCode {
+    let arguments = command(service).get_matches();
+    let profile = settings::active_profile(std::env::args().skip(1));
+    let layers = Layers { defaults: service.defaults, profiles: service.profiles, profile, env_prefix: None };
+    let settings: S = match settings::load_checked(&layers, S::check) {
+        Ok(settings) => settings,
+        Err(error) => return fail(service.name, &error),
+    };
+    if arguments.get_flag("health") {
+        return if crate::probe(settings.server().port) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    if arguments.get_flag("check") {
+        println!("{}: the settings are in order", service.name);
+        return ExitCode::SUCCESS;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(service.name, &error),
+    };
+    runtime.block_on(async {
+        let telemetry = telemetry::init(service.name, settings.log(), settings.tracing());
+        let _telemetry = match telemetry {
+            Ok(guard) => guard,
+            Err(error) => return fail(service.name, &error),
+        };
+        match run(service, settings).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(service.name, error.as_ref()),
+        }
+    })
+}
+
+async fn run<S: ServiceSettings>(service: &Service<S>, settings: S) -> Result<(), Box<dyn Error>> {
+    let stop = stop_signal()?;
+    let application = (service.build)(settings).await?;
+    tracing::info!(address = %application.addr(), database = %application.database_url(), "{} is up", service.name);
+    application.run(stop).await?;
+    tracing::info!("{} has stopped", service.name);
+    Ok(())
+}
+
+fn command<S>(service: &Service<S>) -> Command {
+    Command::new(service.name)
+        .about(service.about)
+        .version(env!("CARGO_PKG_VERSION"))
+        .after_help(
+            "Settings: the commented defaults (config/default.toml), application-<profile>.toml beside the binary or \
+             in ./config, environment variables (server.port is SERVER_PORT).",
+        )
+        .arg(
+            Arg::new("profile")
+                .long("profile")
+                .value_name("NAME")
+                .help("Profile of the settings: default or docker, or one of your own; else PROFILE"),
+        )
+        .arg(
+            Arg::new("health")
+                .long("health")
+                .action(ArgAction::SetTrue)
+                .help("Ask the running service whether it is ready; exit 0 if so"),
+        )
+        .arg(
+            Arg::new("check")
+                .long("check")
+                .action(ArgAction::SetTrue)
+                .help("Check the settings and exit"),
+        )
+}
+
+/// Cancelled by SIGTERM or SIGINT.
+///
+/// # Errors
+/// The signals cannot be listened to.
+pub fn stop_signal() -> std::io::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        }
+        token.cancel();
+    });
+    Ok(stop)
+}
+
+/// An error and what caused it, in one line.
+pub fn error_chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let text = source.to_string();
+        // Some libraries repeat their source in their own text.
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        cause = source.source();
+    }
+    line.replace('\n', " ")
+}
+
+fn fail(name: &str, error: &dyn Error) -> ExitCode {
+    eprintln!("{name}: {}", error_chain(error));
+    ExitCode::FAILURE
+}
