@@ -180,3 +180,20 @@ impl Chassis {
         })
     }
 }
+
+/// The checks of the sections that every service has; for its `ServiceSettings::check`.
+///
+/// # Errors
+/// The first key that is wrong.
+pub fn check_parts(
+    database: &DatabaseSettings,
+    event_log: &EventLogSettings,
+    kafka: &KafkaSettings,
+) -> Result<(), settings::Invalid> {
+    database.check().map_err(|line| {
+        let (key, reason) = line.split_once(": ").unwrap_or(("database", &line));
+        settings::Invalid::new(key, reason)
+    })?;
+    event_log.location(kafka).map_err(|invalid| settings::Invalid::new(invalid.key, invalid.reason))?;
+    Ok(())
+}

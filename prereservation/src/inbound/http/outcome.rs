@@ -1,0 +1,66 @@
+//! Outcome to answer. The answer says truly what happened to the customer's money.
+
+use actix_web::{HttpResponse, ResponseError};
+use web::hal::{self, Base};
+use web::problem::Problem;
+
+use super::with_min_version;
+use crate::domain::{CancelReason, Reservation};
+use crate::inbound::http::resource::PreReservation;
+use crate::use_cases::reserve::Reserved;
+
+pub(super) fn answer(base: &Base, outcome: Reserved) -> Result<HttpResponse, Problem> {
+    match outcome {
+        Reserved::Confirmed(reservation) => {
+            let response = hal::created(base, &PreReservation::from(reservation.clone()));
+            Ok(with_min_version(response, &reservation))
+        }
+        Reserved::Cancelled { reservation, retry_after } => {
+            let retry_after = retry_after.map_or(1, |pause| pause.as_secs().max(1));
+            let problem = cancelled(&reservation, retry_after);
+            Ok(with_min_version(problem.error_response(), &reservation))
+        }
+        Reserved::Undecided { id } => Err(Problem::unavailable(
+            "The outcome could not be written down. The reservation is being undone; if the card was charged, \
+             the charge is refunded.",
+            5,
+        )
+        .with("reservationId", id)),
+        Reserved::InFlight => Err(Problem::conflict(
+            "A request with this Idempotency-Key is being answered; repeat it a little later.",
+        )
+        .retry_after(1)),
+        Reserved::KeyReused => Err(Problem::unprocessable(
+            "This Idempotency-Key came with another request before; use a new key for a new request.",
+        )),
+    }
+}
+
+fn cancelled(reservation: &Reservation, retry_after: u64) -> Problem {
+    let problem = match reservation.cancel_reason {
+        Some(CancelReason::Declined) => {
+            let said = reservation.cancel_detail.as_deref().unwrap_or("The card was declined.");
+            Problem::new(402).detail(format!("{said} Nothing was charged."))
+        }
+        Some(CancelReason::NotSent) => Problem::unavailable(
+            format!(
+                "Not reserved: {}. Nothing was charged.",
+                reservation.cancel_detail.as_deref().unwrap_or("payment was not asked")
+            ),
+            retry_after,
+        ),
+        Some(CancelReason::ByCustomer) => Problem::conflict(
+            "The reservation was cancelled while it was being paid; what was charged is refunded.",
+        ),
+        Some(CancelReason::Unknown | CancelReason::Abandoned) | None => Problem::unavailable(
+            format!(
+                "Not reserved: {}. If the card was charged, the charge is refunded.",
+                reservation.cancel_detail.as_deref().unwrap_or("payment gave no answer")
+            ),
+            retry_after,
+        ),
+    };
+    problem
+        .with("reservationId", reservation.id)
+        .with("reason", reservation.cancel_reason.map_or("unspecified", CancelReason::as_str))
+}

@@ -1,0 +1,83 @@
+//! What clients send and see.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use web::hal::Resource;
+
+use crate::domain::Reservation;
+
+/// The body of `POST /preReservations`. Numbers may be text; unknown fields are ignored.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(
+    dead_code,
+    reason = "describes the body in the OpenAPI document; it is read field by field, all errors at once"
+)]
+pub(super) struct NewPreReservation {
+    #[schema(minimum = 1, example = 1)]
+    user_id: i64,
+    #[schema(max_length = 500, example = "seoul")]
+    user_address: String,
+    #[schema(minimum = 1, example = 1)]
+    product_id: i64,
+    #[schema(max_length = 200, example = "fold")]
+    product_name: String,
+    /// In the smallest unit of the currency.
+    #[schema(minimum = 1, example = 1_300_000)]
+    price: i64,
+    /// 12 to 19 digits, spaces and dashes allowed.
+    #[schema(example = "1234-1234-1234-1234")]
+    card_no: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PreReservation {
+    id: i64,
+    user_id: i64,
+    user_address: String,
+    product_id: i64,
+    product_name: String,
+    price: i64,
+    /// Masked.
+    #[schema(example = "****-****-****-1234")]
+    card_no: String,
+    #[schema(example = "reservated")]
+    status: &'static str,
+    #[serde(with = "web::date")]
+    #[schema(value_type = String, format = DateTime)]
+    created_at: i64,
+    #[serde(with = "web::date")]
+    #[schema(value_type = String, format = DateTime)]
+    modified_at: i64,
+}
+
+impl From<Reservation> for PreReservation {
+    fn from(reservation: Reservation) -> Self {
+        let details = reservation.details;
+        Self {
+            id: reservation.id,
+            user_id: details.user_id,
+            user_address: details.user_address,
+            product_id: details.product_id,
+            product_name: details.product_name,
+            price: details.price,
+            card_no: details.masked_card,
+            status: reservation.status.as_str(),
+            created_at: reservation.created_at,
+            modified_at: reservation.modified_at,
+        }
+    }
+}
+
+impl Resource for PreReservation {
+    const ITEM: &'static str = "preReservation";
+    const COLLECTION: &'static str = "preReservations";
+    /// Ids are given in the order of creation, so `createdAt` needs no index of its own.
+    const SORTABLE: &'static [(&'static str, &'static str)] =
+        &[("id", "id"), ("createdAt", "id"), ("userId", "user_id"), ("price", "price")];
+
+    fn id(&self) -> i64 {
+        self.id
+    }
+}

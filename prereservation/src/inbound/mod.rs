@@ -1,0 +1,3 @@
+//! How the outside world reaches the use cases.
+
+pub mod http;

@@ -1,0 +1,44 @@
+//! The breaker's metrics, named as Resilience4j's Micrometer binding names them.
+
+use metrics::{counter, gauge};
+
+use super::state::State;
+
+pub(super) struct Metrics {
+    pub(super) application: &'static str,
+    pub(super) breaker: &'static str,
+}
+
+impl Metrics {
+    pub(super) fn state(&self, current: State) {
+        for state in State::ALL {
+            gauge!(
+                "resilience4j_circuitbreaker_state",
+                "application" => self.application,
+                "name" => self.breaker,
+                "state" => state.label(),
+            )
+            .set(f64::from(u8::from(state == current)));
+        }
+    }
+
+    pub(super) fn call(&self, failed: bool) {
+        counter!(
+            "resilience4j_circuitbreaker_calls_total",
+            "application" => self.application,
+            "name" => self.breaker,
+            "kind" => if failed { "failed" } else { "successful" },
+        )
+        .increment(1);
+    }
+
+    pub(super) fn not_permitted(&self) {
+        counter!(
+            "resilience4j_circuitbreaker_not_permitted_calls_total",
+            "application" => self.application,
+            "name" => self.breaker,
+            "kind" => "not_permitted",
+        )
+        .increment(1);
+    }
+}

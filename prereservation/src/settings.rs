@@ -1,0 +1,80 @@
+use chassis::ServiceSettings;
+use messaging::{EventLogSettings, KafkaSettings};
+use serde::Deserialize;
+use settings::{Invalid, in_range};
+use storage::DatabaseSettings;
+use telemetry::{LogSettings, TracingSettings};
+use web::ServerSettings;
+
+use crate::outbound::breaker::BreakerSettings;
+use crate::outbound::payment::PaymentClientSettings;
+
+/// Every key with its default and meaning.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
+pub const PROFILES: &[(&str, &str)] = &[("docker", include_str!("../config/docker.toml"))];
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub server: ServerSettings,
+    pub log: LogSettings,
+    pub tracing: TracingSettings,
+    pub database: DatabaseSettings,
+    pub event_log: EventLogSettings,
+    pub kafka: KafkaSettings,
+    pub url: Urls,
+    pub payment_client: PaymentClientSettings,
+    pub circuit_breaker: BreakerSettings,
+    pub saga: SagaSettings,
+    pub idempotency: IdempotencySettings,
+}
+
+/// `[url]`: where the other services are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Urls {
+    pub payment: String,
+}
+
+/// `[saga]`: when a reservation that nobody works on is ended.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SagaSettings {
+    pub take_over_after_ms: u64,
+    pub look_every_ms: u64,
+}
+
+/// `[idempotency]`: how long keys are remembered.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdempotencySettings {
+    pub keep_hours: u32,
+    pub purge_every_ms: u64,
+}
+
+impl ServiceSettings for Settings {
+    fn server(&self) -> &ServerSettings {
+        &self.server
+    }
+
+    fn log(&self) -> &LogSettings {
+        &self.log
+    }
+
+    fn tracing(&self) -> &TracingSettings {
+        &self.tracing
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        chassis::check_parts(&self.database, &self.event_log, &self.kafka)?;
+        settings::url("url.payment", &self.url.payment, &["http", "https"])?;
+        self.payment_client.check()?;
+        self.circuit_breaker.check()?;
+        in_range("saga.look_every_ms", self.saga.look_every_ms, 10..=60_000)?;
+        // Shorter than a request, and living requests would be taken for abandoned ones.
+        let shortest = self.payment_client.timeout_ms + 1;
+        in_range("saga.take_over_after_ms", self.saga.take_over_after_ms, shortest..=3_600_000)?;
+        in_range("idempotency.keep_hours", self.idempotency.keep_hours, 24..=8_760)?;
+        in_range("idempotency.purge_every_ms", self.idempotency.purge_every_ms, 100..=86_400_000)
+    }
+}

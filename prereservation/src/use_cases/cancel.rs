@@ -1,0 +1,46 @@
+//! Takes a reservation back. payment refunds and receipt withdraws when they read the fact.
+
+use std::sync::Arc;
+
+use storage::now_ms;
+
+use super::ports::{ReservationStore, SavedOutcome, StoreError};
+use crate::domain::{CancelReason, Reservation, Status, Transition};
+
+pub struct Cancel {
+    pub store: Arc<dyn ReservationStore>,
+}
+
+#[derive(Debug)]
+pub enum Cancelled {
+    Now(Reservation),
+    /// Unknown, or cancelled before.
+    NotFound,
+}
+
+impl Cancel {
+    /// # Errors
+    /// The store's.
+    pub async fn execute(&self, id: i64) -> Result<Cancelled, StoreError> {
+        loop {
+            let Some(mut reservation) = self.store.find(id).await? else {
+                return Ok(Cancelled::NotFound);
+            };
+            let expected_version = reservation.version;
+            // Whoever repeats the keyed request that is still waiting for its payment is told of the cancellation.
+            let interrupted = reservation.status == Status::Pending;
+            let Transition::Applied(fact) = reservation.cancel(CancelReason::ByCustomer, None, now_ms())
+            else {
+                return Ok(Cancelled::NotFound);
+            };
+            let outcome = interrupted.then(|| SavedOutcome {
+                cancelled: reservation.cancel_reason,
+                detail: None,
+                at: reservation.modified_at,
+            });
+            if self.store.save(&reservation, &fact, expected_version, outcome.as_ref()).await? {
+                return Ok(Cancelled::Now(reservation));
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What the use cases need from outside.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use events::Event;
+
+use crate::domain::card::CardNumber;
+use crate::domain::{CancelReason, NewReservation, Reservation};
+
+/// Asks payment to charge a card for a reservation.
+///
+/// # Obligations
+/// - One call asks at most once: nothing is repeated behind the caller's back.
+/// - The answer never claims more than is known. [`Paid`] and [`Declined`] are payment's own
+///   words; [`NotSent`] is said only when no byte of the request can have reached payment;
+///   everything else is [`Unknown`].
+/// - It answers within the configured timeout, and at once when it does not ask at all.
+/// - It may be dropped at any moment; payment may then have been asked (treat it as [`Unknown`]).
+///
+/// # Errors
+/// None: every failure is one of the four outcomes.
+#[async_trait]
+pub trait PaymentGateway: Send + Sync {
+    async fn pay(&self, order: &PaymentOrder) -> PaymentOutcome;
+}
+
+/// What is to be charged, and to whom.
+#[derive(Clone, Debug)]
+pub struct PaymentOrder {
+    /// Also payment's idempotency key.
+    pub reservation_id: i64,
+    pub user_id: i64,
+    pub product_id: i64,
+    pub product_name: String,
+    pub price: i64,
+    pub card: CardNumber,
+}
+
+/// Four types, so that what follows from one cannot be done for another by mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PaymentOutcome {
+    Paid(Paid),
+    Declined(Declined),
+    NotSent(NotSent),
+    Unknown(Unknown),
+}
+
+/// The card is charged, and payment has it on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paid {
+    pub payment_id: i64,
+}
+
+/// payment said no; nothing is charged, and nothing will be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declined {
+    pub why: DeclinedWhy,
+    /// payment's own words for people (the problem's `detail`), if it gave any.
+    pub detail: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeclinedWhy {
+    /// The bank refused the card.
+    Card,
+    /// The reservation's cancellation reached payment before the charge did.
+    ReservationCancelled,
+}
+
+/// payment was not asked; certainly nothing is charged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotSent {
+    pub why: NotSentWhy,
+    /// When it makes sense to try again; never zero.
+    pub retry_after: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSentWhy {
+    /// Too many calls failed or were slow lately.
+    BreakerOpen,
+    /// As many calls as are allowed at a time are waiting for payment already.
+    BulkheadFull,
+    /// No connection came about: refused, host unknown, or no answer to the attempt.
+    ConnectionRefused,
+}
+
+/// payment was, or may have been, asked, and what it did is not known: perhaps charged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    pub why: UnknownWhy,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownWhy {
+    Timeout,
+    /// The connection broke before the answer was complete.
+    ConnectionReset,
+    /// 5xx.
+    ServerError(u16),
+    /// A status that the contract with payment does not know; somebody in between may have
+    /// given it after payment acted, so that not even a 4xx is proof that nothing was charged.
+    UnexpectedStatus(u16),
+    /// A success whose body does not say what was paid.
+    Garbled,
+}
+
+impl fmt::Display for UnknownWhy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("timed out"),
+            Self::ConnectionReset => f.write_str("the connection broke"),
+            Self::ServerError(status) | Self::UnexpectedStatus(status) => {
+                write!(f, "status {status}")
+            }
+            Self::Garbled => f.write_str("not readable"),
+        }
+    }
+}
+
+/// Keeps reservations and what is to be told of them.
+///
+/// # Obligations
+/// - A state and its fact are saved together or not at all; there is no way to save one alone.
+/// - [`save`](ReservationStore::save) is a compare-and-set on the version.
+/// - An id is never given twice, also not when its reservation was rolled back.
+///
+/// # Errors
+/// Every method: [`StoreError`].
+#[async_trait]
+pub trait ReservationStore: Send + Sync {
+    /// Puts the intent on disk as `pending`, together with the idempotency key if there is one.
+    async fn begin(&self, order: &NewReservation, key: Option<&IdempotencyKey>) -> Result<Begun, StoreError>;
+
+    /// Saves `reservation` and tells `fact`, unless somebody changed it since `expected_version` (then false).
+    /// `outcome` is what a repetition of the keyed request will be answered.
+    async fn save(
+        &self,
+        reservation: &Reservation,
+        fact: &Event,
+        expected_version: i64,
+        outcome: Option<&SavedOutcome>,
+    ) -> Result<bool, StoreError>;
+
+    /// Cancelled ones too.
+    async fn find(&self, id: i64) -> Result<Option<Reservation>, StoreError>;
+
+    /// What is not cancelled, a page of it, and how many there are.
+    async fn list(&self, query: &ListQuery) -> Result<(Vec<Reservation>, i64), StoreError>;
+
+    /// The oldest reservations that wait for their payment.
+    async fn pending(&self, limit: i64) -> Result<Vec<i64>, StoreError>;
+
+    /// Forgets keys older than `before` (epoch milliseconds) whose request was answered; how many.
+    async fn purge_keys(&self, before: i64) -> Result<u64, StoreError>;
+}
+
+/// `Idempotency-Key` with a fingerprint of the request that came with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    pub key: String,
+    /// Of the request without the card's digits but the last four: nothing that could be used to guess a card is kept.
+    pub fingerprint: String,
+}
+
+/// What the insert of the intent decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    Started(Reservation),
+    /// The key's request was answered: the same answer again.
+    Answered(Reservation, SavedOutcome),
+    /// The key's request is not answered yet.
+    InFlight,
+    /// The key came with another request before.
+    KeyReused,
+}
+
+/// How a request ended, as kept for its repetition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedOutcome {
+    /// `None`: reserved.
+    pub cancelled: Option<CancelReason>,
+    pub detail: Option<String>,
+    /// The reservation's `modified_at` at that time.
+    pub at: i64,
+}
+
+/// A page of the reservations that are not cancelled.
+#[derive(Clone, Debug, Default)]
+pub struct ListQuery {
+    pub user_id: Option<i64>,
+    pub offset: i64,
+    pub limit: i64,
+    /// Column and whether it descends.
+    pub order: Vec<(&'static str, bool)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database is away or busy; the same call may succeed later.
+    #[error("the database is not available")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the database refused")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,166 @@
+//! Takes a reservation: the intent on disk, then the payment, then the outcome with its fact.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use events::Event;
+use storage::now_ms;
+
+use super::ports::{
+    Begun, DeclinedWhy, IdempotencyKey, NotSentWhy, PaymentGateway, PaymentOrder, PaymentOutcome,
+    ReservationStore, SavedOutcome, StoreError,
+};
+use crate::domain::card::CardNumber;
+use crate::domain::{CancelReason, NewReservation, Reservation, Status, Transition};
+
+pub struct Reserve {
+    pub store: Arc<dyn ReservationStore>,
+    pub payments: Arc<dyn PaymentGateway>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub enum Reserved {
+    Confirmed(Reservation),
+    /// Cancelled, and why; `retry_after` where trying again makes sense.
+    Cancelled {
+        reservation: Reservation,
+        retry_after: Option<Duration>,
+    },
+    /// The outcome could not be written down: the reservation is still pending and will be undone.
+    Undecided {
+        id: i64,
+    },
+    /// A request with the same key is being answered.
+    InFlight,
+    /// The key belongs to another request.
+    KeyReused,
+}
+
+impl Reserve {
+    /// # Errors
+    /// The store's, before anything was charged.
+    pub async fn execute(
+        &self,
+        order: NewReservation,
+        card: CardNumber,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Reserved, StoreError> {
+        let reservation = match self.store.begin(&order, key.as_ref()).await? {
+            Begun::Started(reservation) => reservation,
+            Begun::Answered(reservation, outcome) => return Ok(replay(reservation, &outcome)),
+            Begun::InFlight => return Ok(Reserved::InFlight),
+            Begun::KeyReused => return Ok(Reserved::KeyReused),
+        };
+        let request = PaymentOrder {
+            reservation_id: reservation.id,
+            user_id: order.user_id,
+            product_id: order.product_id,
+            product_name: order.product_name,
+            price: order.price,
+            card,
+        };
+        let outcome = self.payments.pay(&request).await;
+        self.settle(reservation, outcome, key.is_some()).await
+    }
+
+    async fn settle(
+        &self,
+        mut reservation: Reservation,
+        outcome: PaymentOutcome,
+        keyed: bool,
+    ) -> Result<Reserved, StoreError> {
+        let id = reservation.id;
+        let expected_version = reservation.version;
+        let mut retry_after = None;
+        let transition = match outcome {
+            PaymentOutcome::Paid(_) => reservation.confirm(now_ms()),
+            PaymentOutcome::Declined(declined) => match declined.why {
+                DeclinedWhy::Card => reservation.cancel(CancelReason::Declined, declined.detail, now_ms()),
+                // Somebody cancelled it while it was being paid; what they wrote stands.
+                DeclinedWhy::ReservationCancelled => return self.as_it_stands(id).await,
+            },
+            PaymentOutcome::NotSent(not_sent) => {
+                retry_after = Some(not_sent.retry_after);
+                let detail = match not_sent.why {
+                    NotSentWhy::BreakerOpen => "the circuit breaker to payment is open",
+                    NotSentWhy::BulkheadFull => "too many reservations wait for payment",
+                    NotSentWhy::ConnectionRefused => "payment cannot be reached",
+                };
+                reservation.cancel(CancelReason::NotSent, Some(detail.into()), now_ms())
+            }
+            PaymentOutcome::Unknown(unknown) => {
+                retry_after = Some(Duration::from_secs(1));
+                let detail = format!("payment gave no answer: {}", unknown.why);
+                reservation.cancel(CancelReason::Unknown, Some(detail), now_ms())
+            }
+        };
+        let Transition::Applied(fact) = transition else { return self.as_it_stands(id).await };
+        match self.save(&reservation, &fact, expected_version, keyed).await {
+            Ok(true) if reservation.status == Status::Reservated => Ok(Reserved::Confirmed(reservation)),
+            Ok(true) => Ok(Reserved::Cancelled { reservation, retry_after }),
+            Ok(false) => self.as_it_stands(id).await,
+            Err(error) => {
+                tracing::error!(
+                    reservation = id,
+                    error = &error as &dyn std::error::Error,
+                    "outcome not written down; the reservation stays pending until it is taken over"
+                );
+                Ok(Reserved::Undecided { id })
+            }
+        }
+    }
+
+    async fn save(
+        &self,
+        reservation: &Reservation,
+        fact: &Event,
+        expected_version: i64,
+        keyed: bool,
+    ) -> Result<bool, StoreError> {
+        let outcome = keyed.then(|| SavedOutcome {
+            cancelled: reservation.cancel_reason,
+            detail: reservation.cancel_detail.clone(),
+            at: reservation.modified_at,
+        });
+        self.store.save(reservation, fact, expected_version, outcome.as_ref()).await
+    }
+
+    /// Somebody else decided meanwhile: taken over, or cancelled by its customer.
+    async fn as_it_stands(&self, id: i64) -> Result<Reserved, StoreError> {
+        match self.store.find(id).await {
+            Ok(Some(reservation)) => match reservation.status {
+                Status::Reservated => Ok(Reserved::Confirmed(reservation)),
+                Status::Cancelled => Ok(Reserved::Cancelled { reservation, retry_after: None }),
+                Status::Pending => Ok(Reserved::Undecided { id }),
+            },
+            Ok(None) => Ok(Reserved::Undecided { id }),
+            Err(error) => {
+                tracing::error!(
+                    reservation = id,
+                    error = &error as &dyn std::error::Error,
+                    "outcome not read; it is in the database all the same"
+                );
+                Ok(Reserved::Undecided { id })
+            }
+        }
+    }
+}
+
+/// The first answer again, whatever became of the reservation since.
+fn replay(mut reservation: Reservation, outcome: &SavedOutcome) -> Reserved {
+    reservation.version = 1;
+    reservation.modified_at = outcome.at;
+    reservation.cancel_reason = outcome.cancelled;
+    reservation.cancel_detail = outcome.detail.clone();
+    match outcome.cancelled {
+        None => {
+            reservation.status = Status::Reservated;
+            Reserved::Confirmed(reservation)
+        }
+        Some(_) => {
+            reservation.status = Status::Cancelled;
+            Reserved::Cancelled { reservation, retry_after: None }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Ends the reservations that nobody works on any more: their process died between intent and outcome.
+//!
+//! Whether payment charged is not known then, so it is the Unknown outcome: cancelled, and payment undoes what it did.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use storage::now_ms;
+
+use super::ports::{ReservationStore, SavedOutcome, StoreError};
+use crate::domain::{CancelReason, Transition};
+
+/// Most reservations looked at in one round.
+const BATCH: i64 = 1_000;
+
+pub struct TakeOver {
+    store: Arc<dyn ReservationStore>,
+    patience: Duration,
+    /// Since when we see them pending. Our own monotonic clock: no timestamp in a row is trusted for this.
+    seen: HashMap<i64, Instant>,
+}
+
+impl TakeOver {
+    /// `patience` must be longer than any request may take.
+    pub fn new(store: Arc<dyn ReservationStore>, patience: Duration) -> Self {
+        Self { store, patience, seen: HashMap::new() }
+    }
+
+    /// One round; how many were ended, and how many are still pending.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn execute(&mut self) -> Result<(usize, usize), StoreError> {
+        let pending = self.store.pending(BATCH).await?;
+        let now = Instant::now();
+        let before = std::mem::take(&mut self.seen);
+        self.seen = pending.iter().map(|id| (*id, before.get(id).copied().unwrap_or(now))).collect();
+        let mut ended = 0;
+        for id in &pending {
+            if self.seen.get(id).is_some_and(|since| since.elapsed() >= self.patience)
+                && self.end(*id).await?
+            {
+                ended += 1;
+            }
+        }
+        Ok((ended, pending.len() - ended))
+    }
+
+    /// How long the oldest one has been seen pending.
+    pub fn oldest_age(&self) -> Duration {
+        self.seen.values().map(Instant::elapsed).max().unwrap_or_default()
+    }
+
+    async fn end(&self, id: i64) -> Result<bool, StoreError> {
+        let Some(mut reservation) = self.store.find(id).await? else { return Ok(false) };
+        if reservation.version != 0 {
+            return Ok(false);
+        }
+        let detail = "the service was interrupted while the payment was under way";
+        let Transition::Applied(fact) =
+            reservation.cancel(CancelReason::Abandoned, Some(detail.into()), now_ms())
+        else {
+            return Ok(false);
+        };
+        let outcome = SavedOutcome {
+            cancelled: reservation.cancel_reason,
+            detail: reservation.cancel_detail.clone(),
+            at: reservation.modified_at,
+        };
+        tracing::warn!(reservation = id, "abandoned reservation taken over and cancelled");
+        self.store.save(&reservation, &fact, 0, Some(&outcome)).await
+    }
+}
