@@ -18,10 +18,7 @@ fn document() -> Value {
     }
     schemas.insert("headers".to_owned(), headers_schema());
     let references = |from: &str| -> Vec<Value> {
-        Event::TYPES
-            .iter()
-            .map(|name| json!({ "$ref": format!("{from}/{name}") }))
-            .collect()
+        Event::TYPES.iter().map(|name| json!({ "$ref": format!("{from}/{name}") })).collect()
     };
     let channel_messages: Map<String, Value> = Event::TYPES
         .iter()
@@ -67,8 +64,7 @@ fn document() -> Value {
 
 fn message(event: &Event) -> Value {
     let name = event.event_type();
-    let sample: Value =
-        serde_json::from_slice(&event.to_json(WRITTEN_AT)).expect("a sample is JSON");
+    let sample: Value = serde_json::from_slice(&event.to_json(WRITTEN_AT)).expect("a sample is JSON");
     json!({
         "name": name,
         "contentType": CONTENT_TYPE,
@@ -106,18 +102,13 @@ fn schema_of(event: &Event) -> Value {
 /// [`Event::to_json`] adds.
 fn schema<T: JsonSchema>(event: &Event) -> Value {
     let settings = SchemaSettings::draft07().for_serialize();
-    let mut schema = SchemaGenerator::new(settings)
-        .into_root_schema_for::<T>()
-        .to_value();
+    let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<T>().to_value();
     let object = schema.as_object_mut().expect("a struct's schema");
     object.remove("$schema");
     let properties = object["properties"].as_object_mut().expect("fields");
     for property in properties.values_mut() {
         // What a reader puts in where a producer older than the field left it out.
-        property
-            .as_object_mut()
-            .expect("a schema")
-            .remove("default");
+        property.as_object_mut().expect("a schema").remove("default");
     }
     properties.insert("eventType".into(), json!({ "const": event.event_type() }));
     properties.insert(
@@ -181,12 +172,8 @@ fn the_samples_fit_their_schemas() {
         let json = event.to_json(WRITTEN_AT);
         let sample: Map<String, Value> = serde_json::from_slice(&json).expect("an object");
         let schema = schema_of(&event);
-        let mut named: Vec<&str> = schema["properties"]
-            .as_object()
-            .expect("fields")
-            .keys()
-            .map(String::as_str)
-            .collect();
+        let mut named: Vec<&str> =
+            schema["properties"].as_object().expect("fields").keys().map(String::as_str).collect();
         let mut written: Vec<&str> = sample.keys().map(String::as_str).collect();
         named.sort_unstable();
         written.sort_unstable();

@@ -22,9 +22,7 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
 }
 
 /// As [`text`], and `null` is the empty text.
-pub(crate) fn text_or_empty<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<String, D::Error> {
+pub(crate) fn text_or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     deserializer.deserialize_option(OrDefault(Text))
 }
 
@@ -91,9 +89,7 @@ impl Visitor<'_> for Text {
 }
 
 /// Text, or nothing.
-pub(crate) fn optional_text<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<String>, D::Error> {
+pub(crate) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = text_or_empty(deserializer)?;
     Ok(Some(text).filter(|text| !text.is_empty()))
 }

@@ -27,10 +27,7 @@ pub enum ReadError {
     UnknownType(String),
     /// The type is known and the fields do not fit it: a dead letter.
     #[error("{event_type} cannot be read: {reason}")]
-    Invalid {
-        event_type: &'static str,
-        reason: String,
-    },
+    Invalid { event_type: &'static str, reason: String },
 }
 
 #[derive(Deserialize)]
@@ -51,9 +48,7 @@ impl Event {
     pub fn from_json(json: &[u8]) -> Result<Fact, ReadError> {
         match event_type(json)?.as_str() {
             "ReservationCreated" => read(json, Event::ReservationCreated, "ReservationCreated"),
-            "ReservationCancelled" => {
-                read(json, Event::ReservationCancelled, "ReservationCancelled")
-            }
+            "ReservationCancelled" => read(json, Event::ReservationCancelled, "ReservationCancelled"),
             "PaymentCreated" => read(json, Event::PaymentCreated, "PaymentCreated"),
             "PaymentCancelled" => read(json, Event::PaymentCancelled, "PaymentCancelled"),
             "ReceiptCreated" => read(json, Event::ReceiptCreated, "ReceiptCreated"),
@@ -85,9 +80,7 @@ fn event_type(json: &[u8]) -> Result<String, ReadError> {
     }
     let head: Head<'_> =
         serde_json::from_slice(json).map_err(|error| ReadError::NotJson(error.to_string()))?;
-    head.event_type
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
-        .ok_or(ReadError::NoType)
+    head.event_type.and_then(|raw| serde_json::from_str(raw.get()).ok()).ok_or(ReadError::NoType)
 }
 
 fn read<T: DeserializeOwned>(
@@ -95,10 +88,7 @@ fn read<T: DeserializeOwned>(
     event: fn(T) -> Event,
     event_type: &'static str,
 ) -> Result<Fact, ReadError> {
-    let invalid = |error: serde_json::Error| ReadError::Invalid {
-        event_type,
-        reason: error.to_string(),
-    };
+    let invalid = |error: serde_json::Error| ReadError::Invalid { event_type, reason: error.to_string() };
     let Written { timestamp } = serde_json::from_slice(json).map_err(invalid)?;
     let mut event = event(serde_json::from_slice(json).map_err(invalid)?);
     let (created_at, modified_at) = event.dates_mut();
@@ -108,8 +98,5 @@ fn read<T: DeserializeOwned>(
     if *modified_at == 0 {
         *modified_at = timestamp;
     }
-    Ok(Fact {
-        event,
-        timestamp_ms: timestamp,
-    })
+    Ok(Fact { event, timestamp_ms: timestamp })
 }

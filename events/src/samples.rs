@@ -106,9 +106,7 @@ fn folder() -> PathBuf {
 #[test]
 fn writing_gives_the_newest_samples() {
     for event in today() {
-        let path = folder()
-            .join(NEWEST)
-            .join(format!("{}.json", event.event_type()));
+        let path = folder().join(NEWEST).join(format!("{}.json", event.event_type()));
         let mut written = event.to_json(WRITTEN_AT);
         written.push(b'\n');
         if std::env::var_os("UPDATE").is_some() {
@@ -136,16 +134,9 @@ fn every_sample_ever_released_is_read() {
                 Ok(fact) => fact,
                 Err(error) => panic!("{}: {error}", path.display()),
             };
-            assert_eq!(
-                path.file_stem().and_then(|stem| stem.to_str()),
-                Some(fact.event.event_type())
-            );
+            assert_eq!(path.file_stem().and_then(|stem| stem.to_str()), Some(fact.event.event_type()));
             assert_eq!(fact.timestamp_ms, WRITTEN_AT);
-            assert!(
-                today().contains(&fact.event),
-                "{} is read, and not as it was meant",
-                path.display()
-            );
+            assert!(today().contains(&fact.event), "{} is read, and not as it was meant", path.display());
             read += 1;
         }
     }

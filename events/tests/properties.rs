@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use events::{
-    Event, PaymentCancelled, PaymentCreated, ReceiptCancelled, ReceiptCreated,
-    ReservationCancelled, ReservationCreated, Status,
+    Event, PaymentCancelled, PaymentCreated, ReceiptCancelled, ReceiptCreated, ReservationCancelled,
+    ReservationCreated, Status,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

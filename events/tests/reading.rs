@@ -55,10 +55,7 @@ fn what_is_no_json_object_is_told_from_what_has_no_type() {
     ] {
         assert!(matches!(read(text), Err(ReadError::NotJson(_))), "{text}");
     }
-    assert!(matches!(
-        Event::from_json(b"\xff\xfe"),
-        Err(ReadError::NotJson(_))
-    ));
+    assert!(matches!(Event::from_json(b"\xff\xfe"), Err(ReadError::NotJson(_))));
     for text in ["{}", "{\"eventType\":null}", "{\"eventType\":1,\"id\":2}"] {
         assert!(matches!(read(text), Err(ReadError::NoType)), "{text}");
     }
@@ -115,17 +112,9 @@ fn an_error_repeats_no_card_number() {
 fn the_headers_name_the_fact() {
     let fact = read(SAMPLE).unwrap();
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let headers = headers(
-        &fact.event,
-        "payment",
-        "5-1",
-        fact.timestamp_ms,
-        Some(trace),
-    );
-    let text: Vec<(&str, &str)> = headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), std::str::from_utf8(value).unwrap()))
-        .collect();
+    let headers = headers(&fact.event, "payment", "5-1", fact.timestamp_ms, Some(trace));
+    let text: Vec<(&str, &str)> =
+        headers.iter().map(|(name, value)| (name.as_str(), std::str::from_utf8(value).unwrap())).collect();
     assert_eq!(
         text,
         [
