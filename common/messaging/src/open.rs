@@ -31,11 +31,9 @@ pub async fn open(
     let location = event_log.location(kafka)?;
     let failed = |location: String| move |source| OpenError::Log { location, source };
     Ok(match location {
-        Location::Local(path) => Arc::new(
-            LocalLog::open(&path)
-                .await
-                .map_err(failed(path.display().to_string()))?,
-        ),
+        Location::Local(path) => {
+            Arc::new(LocalLog::open(&path).await.map_err(failed(path.display().to_string()))?)
+        }
         Location::Kafka(brokers) => {
             Arc::new(KafkaLog::new(&brokers, event_log, kafka).map_err(failed(brokers))?)
         }

@@ -1,0 +1,120 @@
+//! What librdkafka is told. Properties of `[kafka.properties]` come last and win.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+
+use crate::settings::KafkaSettings;
+
+/// For every client; [`producer`] and [`consumer`] put theirs beneath it.
+pub(super) fn common(brokers: &str, kafka: &KafkaSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("security.protocol", kafka.security_protocol.as_str());
+    for (property, value) in [
+        ("sasl.mechanism", &kafka.sasl_mechanism),
+        ("sasl.username", &kafka.sasl_username),
+        ("sasl.password", &kafka.sasl_password),
+        ("ssl.ca.location", &kafka.ssl_ca_location),
+    ] {
+        if !value.is_empty() {
+            config.set(property, value);
+        }
+    }
+    for (property, value) in &kafka.properties {
+        config.set(property, value);
+    }
+    config
+}
+
+/// Properties that are for all clients; a broker that comes back is found within a second.
+const ALL: &[(&str, &str)] = &[
+    ("reconnect.backoff.ms", "50"),
+    ("reconnect.backoff.max.ms", "1000"),
+    ("socket.keepalive.enable", "true"),
+];
+
+pub(super) fn producer(common: &ClientConfig, delivery_timeout: Duration) -> ClientConfig {
+    let delivery_timeout = delivery_timeout.as_millis().to_string();
+    with_defaults(
+        common,
+        &[
+            // No repetition and no other order through librdkafka's own retries; implies acks=all.
+            ("enable.idempotence", "true"),
+            ("acks", "all"),
+            ("delivery.timeout.ms", &delivery_timeout),
+            // As Kafka's Java clients do it, so that a key is in the same partition whoever writes it.
+            ("partitioner", "murmur2_random"),
+            // A call of `publish` enqueues all its records at once; there is nothing to wait for.
+            ("linger.ms", "0.5"),
+            ("queue.buffering.max.kbytes", "65536"),
+        ],
+    )
+}
+
+pub(super) fn consumer(common: &ClientConfig, group: &str) -> ClientConfig {
+    with_defaults(
+        common,
+        &[
+            ("group.id", group),
+            ("allow.auto.create.topics", "false"),
+            ("auto.offset.reset", "earliest"),
+            // The position is in the service's database.
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            // Who keeps a partition in a rebalance goes on reading it.
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            // A subscriber that was killed is missed after this time.
+            ("session.timeout.ms", "10000"),
+            ("heartbeat.interval.ms", "2000"),
+            // A topic that is created after the subscription is found within this time.
+            ("topic.metadata.refresh.interval.ms", "5000"),
+            // Enough to be busy, little enough for five services in one machine's memory; and when the queue is full,
+            // go on as soon as there is room (a second is the default).
+            ("queued.min.messages", "20000"),
+            ("queued.max.messages.kbytes", "16384"),
+            ("fetch.queue.backoff.ms", "10"),
+            ("fetch.error.backoff.ms", "100"),
+        ],
+    )
+}
+
+fn with_defaults(common: &ClientConfig, defaults: &[(&str, &str)]) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (property, value) in ALL.iter().chain(defaults) {
+        config.set(*property, *value);
+    }
+    config.extend(
+        common.config_map().iter().map(|(property, value)| ((*property).to_owned(), (*value).to_owned())),
+    );
+    config
+}
+
+/// Passes on what librdkafka has to say. Brokers that are away fill its log; the ports report them, so it is at debug.
+#[derive(Debug, Clone)]
+pub(super) struct Logs {
+    client: &'static str,
+}
+
+impl Logs {
+    pub(super) fn of(client: &'static str) -> Self {
+        Self { client }
+    }
+}
+
+impl ClientContext for Logs {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(client = self.client, facility, "{message}");
+            }
+            _ => tracing::debug!(client = self.client, facility, "{message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(client = self.client, %error, "{reason}");
+    }
+}

@@ -1,0 +1,342 @@
+//! A member of a Kafka consumer group.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tokio::time::{Instant, timeout_at};
+
+use super::config;
+use super::rebalance::{Change, Rebalances, assign};
+use crate::log::{EventLogError, Polled, ReceivedRecord, Record, Subscription};
+
+/// librdkafka answers these from its memory; the time is for a machine that is very busy.
+const LOCAL_TIMEOUT: Duration = Duration::from_secs(1);
+const BROKER_TIMEOUT: Duration = Duration::from_secs(3);
+/// A seek that librdkafka could not do yet is tried again after this time.
+const SEEK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A partition that is ours.
+#[derive(Default)]
+struct Partition {
+    /// librdkafka knows that we have it.
+    fetching: bool,
+    /// Where the caller wants to read from, not yet told to librdkafka.
+    sought: Option<i64>,
+    committed: Option<i64>,
+    records: VecDeque<ReceivedRecord>,
+}
+
+pub(super) struct KafkaSubscription {
+    /// `None` only while it is dropped.
+    consumer: Option<Arc<StreamConsumer<Rebalances>>>,
+    topic: String,
+    partitions: BTreeMap<i32, Partition>,
+    /// The partition that was served last; the others come first.
+    served: i32,
+    /// An outage is reported once.
+    away: bool,
+}
+
+impl KafkaSubscription {
+    pub(super) fn join(common: &ClientConfig, topic: &str, group: &str) -> Result<Self, KafkaError> {
+        let consumer: StreamConsumer<Rebalances> =
+            config::consumer(common, group).create_with_context(Rebalances::new())?;
+        consumer.subscribe(&[topic])?;
+        Ok(Self {
+            consumer: Some(Arc::new(consumer)),
+            topic: topic.to_owned(),
+            partitions: BTreeMap::new(),
+            served: -1,
+            away: false,
+        })
+    }
+
+    fn consumer(&self) -> Result<&Arc<StreamConsumer<Rebalances>>, EventLogError> {
+        self.consumer.as_ref().ok_or(EventLogError::Closed)
+    }
+
+    fn rebalanced(&mut self, change: Change) -> Polled {
+        match change {
+            Change::Assigned(partitions) => {
+                for partition in &partitions {
+                    self.partitions.insert(*partition, Partition::default());
+                }
+                Polled::Assigned(partitions)
+            }
+            Change::Revoked(partitions) => {
+                for partition in &partitions {
+                    self.partitions.remove(partition);
+                }
+                Polled::Revoked(partitions)
+            }
+        }
+    }
+
+    /// The second half of an assignment: the caller has had its chance to seek.
+    fn start_fetching(&mut self) -> Result<(), EventLogError> {
+        if self.partitions.values().all(|partition| partition.fetching) {
+            return Ok(());
+        }
+        let failed = |e: KafkaError| EventLogError::unavailable("taking partitions on", e);
+        let mut list = TopicPartitionList::new();
+        for (number, partition) in &mut self.partitions {
+            if !partition.fetching {
+                // Without an offset librdkafka takes the committed one, or the earliest.
+                let offset = partition.sought;
+                list.add_partition_offset(
+                    &self.topic,
+                    *number,
+                    offset.map_or(Offset::Invalid, Offset::Offset),
+                )
+                .map_err(failed)?;
+            }
+        }
+        assign(self.consumer()?.as_ref(), &list).map_err(failed)?;
+        for partition in self.partitions.values_mut().filter(|p| !p.fetching) {
+            partition.fetching = true;
+            partition.sought = None;
+        }
+        Ok(())
+    }
+
+    /// Tells librdkafka where to go on reading. Whether all of it is done.
+    fn seek_now(&mut self) -> Result<bool, EventLogError> {
+        let Self { consumer: Some(consumer), topic, partitions, .. } = self else {
+            return Err(EventLogError::Closed);
+        };
+        let mut done = true;
+        for (number, partition) in partitions {
+            let Some(offset) = partition.sought else {
+                continue;
+            };
+            match consumer.seek(topic, *number, Offset::Offset(offset), LOCAL_TIMEOUT) {
+                Ok(()) => partition.sought = None,
+                // Not before it has found out where the group is, for instance.
+                Err(error) => {
+                    tracing::debug!(%error, partition = number, "seek is not possible yet");
+                    done = false;
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    /// Takes over what librdkafka has fetched, until there is enough or somebody else's turn.
+    fn drain(&mut self, max: usize) -> Result<(), EventLogError> {
+        let consumer = Arc::clone(self.consumer()?);
+        for _ in 0..max.saturating_mul(4) {
+            if consumer.context().any() {
+                break;
+            }
+            let Some(message) = consumer.recv().now_or_never() else {
+                break;
+            };
+            if self.accept(message)? >= max {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many records of its partition are here now.
+    fn accept(&mut self, message: Result<BorrowedMessage<'_>, KafkaError>) -> Result<usize, EventLogError> {
+        let message = match message {
+            Ok(message) => message,
+            Err(error) => return self.report(error).map(|()| 0),
+        };
+        self.away = false;
+        match self.partitions.get_mut(&message.partition()) {
+            // What comes before a seek is done is from the old place.
+            Some(partition) if partition.fetching && partition.sought.is_none() => {
+                partition.records.push_back(received(&message));
+                Ok(partition.records.len())
+            }
+            _ => Ok(0),
+        }
+    }
+
+    /// Most errors of a consumer are states that pass.
+    fn report(&mut self, error: KafkaError) -> Result<(), EventLogError> {
+        const READING: &str = "reading";
+        match &error {
+            KafkaError::MessageConsumptionFatal(_) => {
+                return Err(EventLogError::unavailable(READING, error));
+            }
+            KafkaError::MessageConsumption(
+                RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::InvalidTopic,
+            ) => return Err(EventLogError::refused(READING, error)),
+            _ => {}
+        }
+        if !self.away {
+            self.away = true;
+            tracing::warn!(%error, topic = self.topic, "reading from Kafka is interrupted; waiting");
+        }
+        Ok(())
+    }
+
+    /// Records of the next partition that has some.
+    fn take(&mut self, max: usize) -> Option<Vec<ReceivedRecord>> {
+        let has_some = |p: &Partition| !p.records.is_empty();
+        let (number, partition) = {
+            let after = self.partitions.range(self.served.saturating_add(1)..);
+            let next = after.chain(&self.partitions).find(|(_, p)| has_some(p));
+            let number = *next?.0;
+            (number, self.partitions.get_mut(&number)?)
+        };
+        self.served = number;
+        let count = partition.records.len().min(max);
+        Some(partition.records.drain(..count).collect())
+    }
+
+    /// Waits for the next message, or a rebalance, which comes from inside of `recv`.
+    async fn wait(&mut self, deadline: Instant) -> Result<bool, EventLogError> {
+        let consumer = Arc::clone(self.consumer()?);
+        let mut recv = pin!(consumer.recv());
+        let next = poll_fn(|cx| match recv.as_mut().poll(cx) {
+            Poll::Ready(message) => Poll::Ready(Some(message)),
+            Poll::Pending if consumer.context().any() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        match timeout_at(deadline, next).await {
+            Ok(Some(message)) => self.accept(message).map(|_| true),
+            Ok(None) => Ok(true),
+            Err(_elapsed) => Ok(false),
+        }
+    }
+}
+
+#[async_trait]
+impl Subscription for KafkaSubscription {
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Polled, EventLogError> {
+        let max = max.max(1);
+        let deadline = Instant::now() + wait;
+        if let Some(change) = self.consumer()?.context().next() {
+            return Ok(self.rebalanced(change));
+        }
+        self.start_fetching()?;
+        loop {
+            let settled = self.seek_now()?;
+            self.drain(max)?;
+            // First: what is revoked is not delivered any more.
+            if let Some(change) = self.consumer()?.context().next() {
+                return Ok(self.rebalanced(change));
+            }
+            if let Some(records) = self.take(max) {
+                return Ok(Polled::Records(records));
+            }
+            let until = if settled { deadline } else { deadline.min(Instant::now() + SEEK_AGAIN) };
+            if !self.wait(until).await? && Instant::now() >= deadline {
+                return Ok(Polled::Records(Vec::new()));
+            }
+        }
+    }
+
+    async fn seek(&mut self, partition: i32, offset: i64) -> Result<(), EventLogError> {
+        if let Some(partition) = self.partitions.get_mut(&partition) {
+            partition.sought = Some(offset.max(0));
+            partition.committed = partition.sought;
+            partition.records.clear();
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self, partition: i32, next_offset: i64) -> Result<(), EventLogError> {
+        let Some(ours) = self.partitions.get_mut(&partition) else {
+            return Ok(());
+        };
+        ours.committed = Some(next_offset);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, partition, Offset::Offset(next_offset))
+            .and_then(|()| self.consumer().map_or(Ok(()), |c| c.commit(&list, CommitMode::Async)))
+            .map_err(|e| EventLogError::unavailable("committing an offset", e))
+    }
+
+    async fn lag(&mut self) -> Result<Vec<(i32, i64)>, EventLogError> {
+        const DOING: &str = "asking for the end of the log";
+        let consumer = Arc::clone(self.consumer()?);
+        let topic = self.topic.clone();
+        let partitions: Vec<(i32, Option<i64>)> =
+            self.partitions.iter().map(|(number, partition)| (*number, partition.committed)).collect();
+        let asked = tokio::task::spawn_blocking(move || {
+            partitions
+                .into_iter()
+                .map(|(number, committed)| behind(&consumer, &topic, number, committed))
+                .collect::<Result<Vec<_>, KafkaError>>()
+        });
+        match asked.await {
+            Ok(lags) => lags.map_err(|e| EventLogError::unavailable(DOING, e)),
+            Err(gone) => Err(EventLogError::unavailable(DOING, gone)),
+        }
+    }
+}
+
+impl Drop for KafkaSubscription {
+    fn drop(&mut self) {
+        let Some(consumer) = self.consumer.take() else {
+            return;
+        };
+        consumer.context().close();
+        if self.partitions.values().any(|partition| !partition.fetching) {
+            // librdkafka still waits for this answer, and would not leave the group without it.
+            let _ = assign(consumer.as_ref(), &TopicPartitionList::new());
+        }
+        // Leaving the group takes a round trip, and blocks.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(consumer))),
+            Err(_) => drop(consumer),
+        }
+    }
+}
+
+/// How many records are behind the last committed one.
+fn behind(
+    consumer: &StreamConsumer<Rebalances>,
+    topic: &str,
+    partition: i32,
+    committed: Option<i64>,
+) -> Result<(i32, i64), KafkaError> {
+    let (low, high) = consumer.fetch_watermarks(topic, partition, BROKER_TIMEOUT)?;
+    let done = match committed {
+        Some(offset) => offset,
+        None => {
+            let mut list = TopicPartitionList::new();
+            list.add_partition(topic, partition);
+            let stored = consumer.committed_offsets(list, BROKER_TIMEOUT)?;
+            match stored.find_partition(topic, partition).map(|e| e.offset()) {
+                Some(Offset::Offset(offset)) => offset,
+                _ => low,
+            }
+        }
+    };
+    Ok((partition, (high - done.max(low)).max(0)))
+}
+
+fn received(message: &BorrowedMessage<'_>) -> ReceivedRecord {
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers.iter().map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect()
+    });
+    ReceivedRecord {
+        partition: message.partition(),
+        offset: message.offset(),
+        record: Record {
+            topic: message.topic().to_owned(),
+            // Ours are text; what somebody else wrote is set aside by whoever reads it.
+            key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()),
+            payload: message.payload().unwrap_or_default().to_vec(),
+            headers,
+            timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
+        },
+    }
+}

@@ -1,0 +1,360 @@
+//! The one thread of a process that writes to the file.
+//!
+//! It has a runtime of its own, so it outlives the runtime of whoever opened the log first. What several services
+//! publish while it is busy goes into one transaction.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, QueryBuilder, Sqlite};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::file;
+use super::lease::{BEAT, Member, write_positions};
+use crate::log::{EventLogError, Record};
+
+/// How often to look whether other processes appended something. One pragma, about 20 microseconds.
+const LOOK: Duration = Duration::from_millis(15);
+/// Rows of one INSERT; more of them are several statements.
+const ROWS: usize = 32;
+
+type Answer<T> = oneshot::Sender<Result<T, EventLogError>>;
+
+pub(super) enum Command {
+    Publish {
+        records: Vec<Record>,
+        answer: Answer<()>,
+    },
+    EnsureTopic {
+        topic: String,
+        answer: Answer<()>,
+    },
+    Ping {
+        answer: Answer<()>,
+    },
+    Join(Member),
+    Leave {
+        id: String,
+    },
+    /// A subscription doubts its lease.
+    Confirm,
+    Commit {
+        topic: String,
+        group: String,
+        next_position: i64,
+    },
+}
+
+/// The thread, from outside. Ends, and gives its leases back, with the last one who holds it.
+pub(super) struct Driver {
+    pub(super) path: PathBuf,
+    /// The id of the last record of all topics that this process knows of.
+    pub(super) appended: watch::Receiver<i64>,
+    commands: Option<UnboundedSender<Command>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Driver {
+    pub(super) async fn start(path: &Path) -> Result<Self, EventLogError> {
+        let (commands, received) = mpsc::unbounded_channel();
+        let (appended_sender, appended) = watch::channel(0);
+        let (ready, started) = oneshot::channel();
+        let file = path.to_owned();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|e| EventLogError::unavailable("starting its thread", e))?;
+        let thread = std::thread::Builder::new()
+            .name("event-log".to_owned())
+            .spawn(move || {
+                runtime.block_on(async move {
+                    match Worker::open(&file, appended_sender).await {
+                        Ok(worker) => {
+                            let _ = ready.send(Ok(()));
+                            worker.run(received).await;
+                        }
+                        Err(error) => {
+                            let _ = ready.send(Err(error));
+                        }
+                    }
+                });
+            })
+            .map_err(|e| EventLogError::unavailable("starting its thread", e))?;
+        started.await.map_err(|_| EventLogError::Closed)??;
+        Ok(Self { path: path.to_owned(), appended, commands: Some(commands), thread: Some(thread) })
+    }
+
+    pub(super) fn send(&self, command: Command) -> Result<(), EventLogError> {
+        let sent = self.commands.as_ref().map(|c| c.send(command));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            _ => Err(EventLogError::Closed),
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.commands = None;
+        // Some milliseconds: without it a process that ends would keep its leases for seconds.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    /// Commits are on the disk: records.
+    durable: SqliteConnection,
+    /// Commits may be lost with the machine: leases and positions.
+    relaxed: SqliteConnection,
+    appended: watch::Sender<i64>,
+    data_version: i64,
+    members: Vec<Member>,
+    /// Positions to write with the next beat, by topic and group.
+    positions: HashMap<(String, String), i64>,
+    failing: bool,
+}
+
+impl Worker {
+    async fn open(path: &Path, appended: watch::Sender<i64>) -> Result<Self, EventLogError> {
+        let failed = |e| EventLogError::unavailable("opening", e);
+        let mut durable = file::open_durable(path).await.map_err(failed)?;
+        file::create_tables(&mut durable).await?;
+        let relaxed = file::open_relaxed(path).await.map_err(failed)?;
+        appended.send_replace(last_id(&mut durable).await.map_err(failed)?);
+        Ok(Self {
+            durable,
+            relaxed,
+            appended,
+            data_version: 0,
+            members: Vec::new(),
+            positions: HashMap::new(),
+            failing: false,
+        })
+    }
+
+    async fn run(mut self, mut commands: UnboundedReceiver<Command>) {
+        let mut batch = Vec::new();
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let anybody = !self.members.is_empty();
+            tokio::select! {
+                count = commands.recv_many(&mut batch, 256) => {
+                    if count == 0 {
+                        break;
+                    }
+                    self.handle(&mut batch).await;
+                }
+                _ = beat.tick(), if anybody => {
+                    let beaten = self.beat().await;
+                    self.report(beaten);
+                }
+                _ = look.tick(), if anybody => {
+                    let looked = self.look().await;
+                    self.report(looked);
+                }
+            }
+        }
+        let gone = std::mem::take(&mut self.members);
+        let left = self.leave(&gone).await;
+        self.report(left);
+        let _ = self.relaxed.close().await;
+        let _ = self.durable.close().await;
+    }
+
+    /// Everything published first: it is one transaction, and a ping behind it means that it is written.
+    async fn handle(&mut self, batch: &mut Vec<Command>) {
+        let mut publications = Vec::new();
+        let mut others = Vec::new();
+        for command in batch.drain(..) {
+            match command {
+                Command::Publish { records, answer } => publications.push((records, answer)),
+                other => others.push(other),
+            }
+        }
+        if !publications.is_empty() {
+            self.publish(publications).await;
+        }
+        for command in others {
+            let done = self.obey(command).await;
+            self.report(done);
+        }
+    }
+
+    async fn obey(&mut self, command: Command) -> Result<(), sqlx::Error> {
+        match command {
+            Command::Publish { records, answer } => self.publish(vec![(records, answer)]).await,
+            Command::EnsureTopic { topic, answer } => {
+                let done = topic_id(&mut self.durable, &topic).await;
+                let done = done.map_err(|e| EventLogError::unavailable("creating a topic", e));
+                let _ = answer.send(done.map(drop));
+            }
+            Command::Ping { answer } => {
+                let pong = sqlx::query("SELECT 1 FROM topic LIMIT 1").execute(&mut self.durable).await;
+                let pong = pong.map_err(|e| EventLogError::unavailable("answering", e));
+                let _ = answer.send(pong.map(drop));
+            }
+            Command::Join(mut member) => {
+                let stepped = member.step(&mut self.relaxed).await;
+                self.members.push(member);
+                stepped?;
+            }
+            Command::Leave { id } => {
+                let (gone, rest) =
+                    std::mem::take(&mut self.members).into_iter().partition(|member| member.id == id);
+                self.members = rest;
+                self.leave(&gone).await?;
+                self.contend().await?;
+            }
+            Command::Confirm => self.beat().await?,
+            Command::Commit { topic, group, next_position } => {
+                self.positions.insert((topic, group), next_position);
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish(&mut self, publications: Vec<(Vec<Record>, Answer<()>)>) {
+        let records = publications.iter().flat_map(|(records, _)| records);
+        let published = append(&mut self.durable, records).await;
+        match published {
+            Ok(last) => {
+                self.appended.send_replace(last);
+                for (_, answer) in publications {
+                    let _ = answer.send(Ok(()));
+                }
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                for (_, answer) in publications {
+                    let error = Arc::clone(&error);
+                    let _ = answer.send(Err(EventLogError::unavailable("appending", error)));
+                }
+            }
+        }
+    }
+
+    async fn beat(&mut self) -> Result<(), sqlx::Error> {
+        for member in &mut self.members {
+            member.step(&mut self.relaxed).await?;
+        }
+        self.leave(&[]).await
+    }
+
+    async fn look(&mut self) -> Result<(), sqlx::Error> {
+        let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut self.durable).await?;
+        if version == self.data_version {
+            return Ok(());
+        }
+        self.data_version = version;
+        let last = last_id(&mut self.durable).await?;
+        self.appended.send_if_modified(|known| last > std::mem::replace(known, last.max(*known)));
+        self.contend().await
+    }
+
+    /// A lease may have become free.
+    async fn contend(&mut self) -> Result<(), sqlx::Error> {
+        for member in self.members.iter_mut().filter(|member| !member.holds()) {
+            member.step(&mut self.relaxed).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the positions, and gives back the leases of those who are gone.
+    async fn leave(&mut self, gone: &[Member]) -> Result<(), sqlx::Error> {
+        if gone.is_empty() && self.positions.is_empty() {
+            return Ok(());
+        }
+        write_positions(&mut self.relaxed, self.positions.iter(), gone).await?;
+        self.positions.clear();
+        Ok(())
+    }
+
+    /// Nobody waits for an answer here, the next beat tries again: says once that something is wrong.
+    fn report(&mut self, result: Result<(), sqlx::Error>) {
+        match result {
+            Ok(()) => self.failing = false,
+            Err(_) if self.failing => {}
+            Err(error) => {
+                self.failing = true;
+                tracing::warn!(%error, "the event log's file cannot be written or read");
+            }
+        }
+    }
+}
+
+async fn last_id(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM record").fetch_one(connection).await
+}
+
+async fn topic_id(connection: &mut SqliteConnection, topic: &str) -> Result<i64, sqlx::Error> {
+    let known = sqlx::query_scalar("SELECT id FROM topic WHERE name = $1")
+        .bind(topic)
+        .fetch_optional(&mut *connection)
+        .await?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    // The update changes nothing; it makes a row that somebody else has just inserted come back as well.
+    sqlx::query_scalar(
+        "INSERT INTO topic (name) VALUES ($1) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id",
+    )
+    .bind(topic)
+    .fetch_one(connection)
+    .await
+}
+
+/// Appends in one transaction and returns the id of the last record.
+async fn append<'a>(
+    connection: &mut SqliteConnection,
+    records: impl Iterator<Item = &'a Record>,
+) -> Result<i64, sqlx::Error> {
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
+    // Of each topic its id and its next position.
+    let mut ends: HashMap<&str, (i64, i64)> = HashMap::new();
+    let mut rows = Vec::new();
+    for record in records {
+        let end = match ends.get_mut(record.topic.as_str()) {
+            Some(end) => end,
+            None => {
+                let id = topic_id(&mut tx, &record.topic).await?;
+                let next: i64 = sqlx::query_scalar(
+                    "SELECT coalesce(max(position) + 1, 0) FROM record WHERE topic_id = $1",
+                )
+                .bind(id)
+                .fetch_one(&mut *tx)
+                .await?;
+                ends.entry(&record.topic).or_insert((id, next))
+            }
+        };
+        rows.push((end.0, end.1, record));
+        end.1 += 1;
+    }
+    let mut last = 0;
+    for chunk in rows.chunks(ROWS) {
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO record (topic_id, position, key, payload, headers, timestamp_ms) ",
+        );
+        insert.push_values(chunk, |mut row, (topic_id, position, record)| {
+            row.push_bind(topic_id)
+                .push_bind(position)
+                .push_bind(record.key.as_deref())
+                .push_bind(record.payload.as_slice())
+                .push_bind(file::encode_headers(&record.headers))
+                .push_bind(record.timestamp_ms);
+        });
+        last = insert.build().execute(&mut *tx).await?.last_insert_rowid();
+    }
+    tx.commit().await?;
+    Ok(last)
+}
