@@ -1,6 +1,10 @@
 //! What a link starts with, and how the answer is labelled: both come from the request.
 
-use std::future::{Ready, ready};
+use std::{
+    future::{Ready, ready},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use actix_web::{
     FromRequest, HttpRequest,
@@ -43,12 +47,24 @@ impl FromRequest for Base {
     }
 }
 
+/// Where the server listens: what a link says when a request names no host.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalAuthority(Arc<str>);
+
+impl LocalAuthority {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self(address.to_string().into())
+    }
+}
+
 /// Where the client thinks that this server is: `X-Forwarded-*` (the gateway overwrites what others claim), else `Host`.
 #[must_use]
 pub fn origin_of(request: &HttpRequest) -> String {
     let headers = request.headers();
     let host = headers.get(HOST).and_then(|value| value.to_str().ok()).filter(|host| is_authority(host));
-    forwarded_origin(|name| first_of(headers, name), host.unwrap_or_else(|| request.app_config().host()))
+    let host =
+        host.unwrap_or_else(|| request.app_data::<LocalAuthority>().map_or("localhost", |local| &local.0));
+    forwarded_origin(|name| first_of(headers, name), host)
 }
 
 /// The same for any HTTP library: `header` finds a header's first value, `host` is the authority without a proxy.
@@ -124,7 +140,7 @@ mod tests {
             (&[("host", "shop")], "http://shop"),
             (&[("host", "shop:80")], "http://shop"),
             (&[("host", "[::1]:8082")], "http://[::1]:8082"),
-            (&[], "http://localhost:8080"),
+            (&[], "http://localhost"),
             (&[("host", "payment:8080"), ("x-forwarded-host", "localhost:8088")], "http://localhost:8088"),
             (
                 &[
@@ -144,7 +160,7 @@ mod tests {
                 "https://shop.example:8443",
             ),
             (&[("host", "a"), ("x-forwarded-host", "one, two")], "http://one"),
-            (&[("host", "a\"b")], "http://localhost:8080"),
+            (&[("host", "a\"b")], "http://localhost"),
             (&[("host", "a"), ("x-forwarded-host", "x/y")], "http://a"),
             (&[("host", "a"), ("x-forwarded-port", "99999")], "http://a"),
         ];

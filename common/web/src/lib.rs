@@ -7,7 +7,6 @@
 
 pub mod actuator;
 pub mod base;
-mod bridge;
 mod connections;
 pub mod date;
 pub mod hal;
@@ -22,6 +21,7 @@ pub mod route_table;
 pub mod routes;
 pub mod server;
 pub mod settings;
+mod stream;
 
 pub use actuator::{
     Actuator, ActuatorEndpoint, ActuatorResponse, Breaker, BreakerSnapshot, BreakerUpdate, Health,

@@ -13,6 +13,7 @@ use actix_web::{
     Error, HttpResponse,
     body::BoxBody,
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
+    error::InternalError,
     http::{
         StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -79,9 +80,11 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let started = Instant::now();
+        // For an answer to a request that is no more; a few reference counts, no copy.
+        let uri = request.uri().clone();
         let shared = Rc::clone(&self.shared);
         let route = shared.routes.find(request.path());
-        let method = telemetry_method(request.method().as_str());
+        let method = telemetry::method_label(request.method().as_str());
         let parent =
             request.headers().get(&TRACEPARENT).and_then(|value| TraceContext::parse_bytes(value.as_bytes()));
         let operation = Operation::start(Kind::Server, "", parent);
@@ -107,13 +110,16 @@ where
                 }
                 Err(panic) => Err(panicked(&*panic)),
             };
-            let mut outcome = outcome.map(finish);
-            let (status, headers) = match &mut outcome {
-                Ok(response) => (response.status(), Some(response.headers_mut())),
-                Err(error) => (error.as_response_error().status_code(), None),
+            let (request, mut response) = match outcome.map(finish) {
+                Ok(response) => {
+                    let (request, response) = response.into_parts();
+                    (Some(request), response)
+                }
+                Err(error) => (None, answer_to(&error, uri.path())),
             };
-            if let (Some(headers), Ok(value)) = (headers, HeaderValue::from_str(&request_id)) {
-                headers.insert(X_REQUEST_ID.clone(), value);
+            let status = response.status();
+            if let Ok(value) = HeaderValue::from_str(&request_id) {
+                response.headers_mut().insert(X_REQUEST_ID.clone(), value);
             }
             let elapsed = started.elapsed();
             shared.metrics.borrow_mut().record(&shared.routes, route, method, status.as_u16(), elapsed);
@@ -128,13 +134,12 @@ where
                 elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
                 "answered"
             );
-            outcome
+            match request {
+                Some(request) => Ok(ServiceResponse::new(request, response)),
+                None => Err(InternalError::from_response("", response).into()),
+            }
         }))
     }
-}
-
-fn telemetry_method(method: &str) -> &'static str {
-    crate::request_metrics::method_label(method)
 }
 
 /// The id that came, if it is one that may be repeated in headers and logs; else the trace's.
@@ -164,6 +169,15 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
 fn too_slow(timeout: Duration) -> Error {
     tracing::warn!(timeout_ms = timeout.as_millis() as u64, "a request was given up");
     Problem::unavailable("The request took too long and was given up.", 1).into()
+}
+
+/// The answer where the request went with its handler.
+fn answer_to(error: &Error, path: &str) -> HttpResponse {
+    let problem = error.as_error::<Problem>().cloned().unwrap_or_else(|| {
+        tracing::error!(%error, "a request failed");
+        Problem::internal()
+    });
+    HttpResponse::from_error(problem.instance(path))
 }
 
 fn describe(operation: &Operation, method: &'static str, uri: &str, status: StatusCode) {

@@ -18,7 +18,7 @@ pub(crate) struct RequestMetrics {
 struct Key {
     route: usize,
     status: u16,
-    /// One of the few texts of [`method_label`].
+    /// One of the few texts of [`telemetry::method_label`].
     method: &'static str,
 }
 
@@ -46,33 +46,9 @@ impl RequestMetrics {
             "method" => method,
             "uri" => routes.template(route).to_owned(),
             "status" => status.to_string(),
-            "outcome" => outcome(status),
+            "outcome" => telemetry::outcome_label(status),
         );
         histogram.record(elapsed);
         self.known.push((key, histogram));
-    }
-}
-
-/// A method that is none of these would let clients make metrics without end.
-pub(crate) fn method_label(method: &str) -> &'static str {
-    match method {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
-        _ => "OTHER",
-    }
-}
-
-fn outcome(status: u16) -> &'static str {
-    match status {
-        100..200 => "INFORMATIONAL",
-        200..300 => "SUCCESS",
-        300..400 => "REDIRECTION",
-        400..500 => "CLIENT_ERROR",
-        _ => "SERVER_ERROR",
     }
 }

@@ -80,7 +80,6 @@ mod tests {
             ("/x/search/findByUserId", "/x/search/findByUserId"),
             ("/x/search/other", UNKNOWN),
             ("/", "/"),
-            ("", "/"),
             ("/y", UNKNOWN),
             ("/x/7/8", UNKNOWN),
             ("/actuator/health/liveness", "/actuator/{rest:.*}"),

@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    future::Future,
+    future::{Future, ready},
     io,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
     rc::Rc,
@@ -10,14 +10,19 @@ use std::{
     time::Duration,
 };
 
+use actix_http::{HttpService, error::DispatchError};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::{
-    App, HttpResponse, HttpServer,
+    App, HttpResponse,
+    dev::AppConfig,
+    rt::net::TcpStream,
     web::{Data, PayloadConfig, ServiceConfig, to},
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
     actuator::{self, Actuator},
+    base::LocalAuthority,
     connections::Connections,
     input::BodyLimits,
     lifecycle::Lifecycle,
@@ -26,10 +31,14 @@ use crate::{
     request_metrics::RequestMetrics,
     route_table::RouteTable,
     settings::ServerSettings,
+    stream::HttpStream,
 };
 
 /// Connections that wait in the kernel while all workers are busy.
 const BACKLOG: i32 = 1024;
+
+/// What a client may take to notice that its connection was closed.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bound to its address and not yet answering: connections wait until [`Server::run`].
 pub struct Server {
@@ -52,6 +61,8 @@ impl Server {
         lifecycle: Lifecycle,
         configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     ) -> io::Result<Self> {
+        // Before any metric is made, or it would lead nowhere.
+        telemetry::metrics_handle();
         let listener = listen(&settings.host, settings.port)?;
         Ok(Self {
             address: listener.local_addr()?,
@@ -109,16 +120,25 @@ impl Server {
     fn start(self, connections: Connections) -> io::Result<actix_web::dev::Server> {
         let settings = self.settings;
         let workers = worker_count(settings.workers);
-        let limits = BodyLimits { bytes: settings.body_limit_bytes, timeout: settings.header_timeout() };
-        let request_timeout = settings.request_timeout();
         let application = self.actuator.service();
         let actuator = Data::new(self.actuator);
         let routes = self.routes;
-        let server = HttpServer::new(move || {
+        let authority = LocalAuthority::new(self.address);
+        let builder = actix_web::dev::Server::build()
+            .workers(workers)
+            .max_concurrent_connections(settings.max_connections.div_ceil(workers))
+            .disable_signals()
+            // In whole seconds; `run` is exact.
+            .shutdown_timeout(settings.shutdown_timeout_ms.div_ceil(1000) + 1);
+        let stopping = builder.graceful_shutdown_signal();
+
+        let service = move || {
+            let limits = BodyLimits { bytes: settings.body_limit_bytes, timeout: settings.header_timeout() };
             let mut table = RouteTable::default();
             let app = App::new()
                 .app_data(limits)
                 .app_data(PayloadConfig::new(limits.bytes))
+                .app_data(authority.clone())
                 .configure(|config| {
                     table = RouteTable::collect(|| {
                         routes.configure(config);
@@ -126,26 +146,39 @@ impl Server {
                     });
                 })
                 .default_service(to(|| async { Err::<HttpResponse, _>(Problem::not_found()) }));
-            app.wrap(Surround(Rc::new(Shared {
+            let app = app.wrap(Surround(Rc::new(Shared {
                 application,
-                timeout: request_timeout,
+                timeout: settings.request_timeout(),
                 routes: table,
                 metrics: RefCell::new(RequestMetrics::new(application)),
-            })))
-        })
-        .workers(workers)
-        .max_connections(settings.max_connections.div_ceil(workers))
-        .keep_alive(settings.keep_alive())
-        .client_request_timeout(settings.header_timeout())
-        .client_disconnect_timeout(Duration::from_secs(1))
-        .tcp_nodelay(true)
-        .on_connect(move |_, data| {
-            data.insert(connections.open());
-        })
-        .disable_signals()
-        // In whole seconds; `run` is exact.
-        .shutdown_timeout(settings.shutdown_timeout_ms.div_ceil(1000) + 1);
-        Ok(server.listen(self.listener)?.run())
+            })));
+            let app = map_config(app.into_factory().map_err(|error| error.error_response()), |()| {
+                AppConfig::default()
+            });
+            let stopping = stopping.clone();
+            let http = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .keep_alive(settings.keep_alive())
+                .client_request_timeout(settings.header_timeout())
+                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                .h1(app);
+
+            let connections = connections.clone();
+            // What no other limit catches: the second request of a connection that stops in the middle of its head.
+            let idle_limit =
+                settings.keep_alive().max(settings.request_timeout()) + settings.header_timeout();
+            fn_service(move |io: TcpStream| {
+                let peer = io.peer_addr().ok();
+                // Answers are written whole; waiting to fill a packet would only delay them.
+                let _ = io.set_nodelay(true);
+                ready(Ok::<_, DispatchError>((HttpStream::new(io, connections.open(), idle_limit), peer)))
+            })
+            .and_then(http)
+        };
+        Ok(builder.listen(application, self.listener, service)?.run())
     }
 }
 

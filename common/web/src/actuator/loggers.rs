@@ -2,15 +2,11 @@
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use serde_json::{Map, json};
+use serde_json::json;
+use telemetry::{LogLevel, log_control};
 
 use super::{ActuatorEndpoint, Json};
-use crate::{
-    bridge,
-    problem::{FieldError, Problem},
-};
-
-const LEVELS: [&str; 6] = ["OFF", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
+use crate::problem::{FieldError, Problem};
 
 pub(super) struct Loggers;
 
@@ -24,13 +20,16 @@ struct Change {
 #[async_trait]
 impl ActuatorEndpoint for Loggers {
     async fn get(&self, rest: &str) -> Option<Json> {
-        let levels = bridge::log_levels();
+        // Tests run without a log; it has no loggers then.
+        let levels = log_control().map(|log| log.levels()).unwrap_or_default();
         if rest.is_empty() {
-            let loggers: Map<String, Json> =
-                levels.into_iter().map(|level| (level.logger.clone(), render(&level))).collect();
-            return Some(json!({"levels": LEVELS, "loggers": loggers}));
+            return Some(json!({"levels": LogLevel::ALL, "loggers": levels}));
         }
-        levels.iter().find(|level| level.logger == rest).map(render)
+        match levels.get(rest) {
+            Some(level) => Some(json!(level)),
+            // As Spring does: a logger that has not logged yet has a level all the same.
+            None => log_control().map(|log| json!(log.level(rest))),
+        }
     }
 
     /// `{"configuredLevel": "DEBUG"}`; `null` goes back to what the parent has.
@@ -40,23 +39,19 @@ impl ActuatorEndpoint for Loggers {
         }
         let change: Change = serde_json::from_slice(body)
             .map_err(|_| Problem::bad_request(r#"The body has to be {"configuredLevel": "DEBUG"}."#))?;
-        let level = change.configured_level.map(|level| level.to_ascii_uppercase());
-        if level.as_deref().is_some_and(|level| !LEVELS.contains(&level)) {
-            return Err(Problem::validation(vec![FieldError::new(
-                "configuredLevel",
-                "must be OFF, ERROR, WARN, INFO, DEBUG or TRACE",
-            )]));
-        }
-        bridge::set_log_level(rest, level.as_deref())?;
+        let level = match change.configured_level {
+            None => None,
+            Some(name) => Some(name.parse::<LogLevel>().map_err(|_| {
+                Problem::validation(vec![FieldError::new(
+                    "configuredLevel",
+                    "must be OFF, ERROR, WARN, INFO, DEBUG or TRACE",
+                )])
+            })?),
+        };
+        let log = log_control().ok_or_else(|| {
+            Problem::unavailable("This process has no log whose levels could be changed.", 60)
+        })?;
+        log.set(rest, level).map_err(|error| Problem::bad_request(error.to_string()))?;
         Ok(None)
     }
-}
-
-fn render(level: &bridge::LoggerLevel) -> Json {
-    let mut json = Map::new();
-    if let Some(configured) = &level.configured {
-        json.insert("configuredLevel".to_owned(), configured.as_str().into());
-    }
-    json.insert("effectiveLevel".to_owned(), level.effective.as_str().into());
-    json.into()
 }

@@ -27,8 +27,6 @@ use crate::{base::origin_of, lifecycle::Lifecycle, negotiation, problem, problem
 /// What an endpoint answers with. Nobody asks for it often enough to write it into a buffer by hand.
 pub type Json = serde_json::Value;
 
-const PROMETHEUS_TEXT: &str = "text/plain;version=0.0.4;charset=utf-8";
-
 /// An endpoint that a part of the process adds below `/actuator/{name}`.
 #[async_trait]
 pub trait ActuatorEndpoint: Send + Sync {
@@ -182,8 +180,8 @@ impl Actuator {
             }
             "prometheus" if tail.is_empty() => reading(method, || ActuatorResponse {
                 status: 200,
-                content_type: PROMETHEUS_TEXT,
-                body: crate::bridge::render_metrics().into_bytes(),
+                content_type: telemetry::CONTENT_TYPE,
+                body: telemetry::metrics_handle().render().into_bytes(),
                 allow: None,
             }),
             "loggers" => answered_by(method, &loggers::Loggers, tail, body).await,
