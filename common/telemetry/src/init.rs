@@ -1,5 +1,6 @@
 //! The start and the end of telemetry, in `main`.
 
+use std::backtrace::BacktraceStatus;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::log::{
 use crate::{LogFormat, LogSettings, TracingSettings, operation, scope, trace_context};
 
 /// How long the end of the process waits for the last spans to leave.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why telemetry did not start.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +93,7 @@ pub fn init(
     if spans.is_some() {
         operation::start_exporting();
     }
+    log_panics();
     crate::metrics_handle();
     Ok(TelemetryGuard { spans })
 }
@@ -109,6 +111,22 @@ fn log_layer(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
             .boxed(),
         LogFormat::Json => layer.with_ansi(false).event_format(JsonLines).fmt_fields(JsonLines).boxed(),
     }
+}
+
+/// A panic is a line of the log like any other, with the request it happened in.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("a value that is no text");
+        let backtrace = std::backtrace::Backtrace::capture();
+        tracing::error!(
+            target: "panic",
+            thread = std::thread::current().name(),
+            location = panic.location().map(tracing::field::display),
+            backtrace = (backtrace.status() == BacktraceStatus::Captured)
+                .then(|| tracing::field::display(&backtrace)),
+            "{message}"
+        );
+    }));
 }
 
 fn span_layer(spans: &SdkTracerProvider) -> Box<dyn Layer<Registry> + Send + Sync> {

@@ -88,3 +88,48 @@ pub(crate) fn service() -> Option<&'static str> {
 pub(crate) fn set_service(service: &'static str) {
     SERVICE.get_or_init(|| service);
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
+    #[test]
+    fn what_is_added_joins_what_is_there() {
+        let trace = TraceContext::new_root();
+        let request = Scope::default().with_application("payment").with_request_id("r-1");
+        block_on(request.run(async {
+            trace
+                .scope(async {
+                    let scope = Scope::current();
+                    assert_eq!(scope.application(), Some("payment"));
+                    assert_eq!(scope.request_id(), Some("r-1"));
+                    assert_eq!(scope.trace(), Some(trace));
+                    assert_eq!(TraceContext::current(), Some(trace));
+                })
+                .await;
+            assert_eq!(TraceContext::current(), None);
+        }));
+        assert_eq!(Scope::current().request_id(), None);
+    }
+
+    #[test]
+    fn a_spawned_task_gets_what_it_is_handed() {
+        let scope = Scope::default().with_request_id("r-1");
+        block_on(scope.run(async {
+            let alone = tokio::spawn(async { Scope::current().request_id().is_none() });
+            assert!(alone.await.unwrap());
+            let handed = async { Scope::current().request_id().map(str::to_owned) };
+            let handed = tokio::spawn(Scope::current().run(handed));
+            assert_eq!(handed.await.unwrap().as_deref(), Some("r-1"));
+            let scope = Scope::current();
+            let blocking = move || scope.run_blocking(|| Scope::current().request_id().is_some());
+            assert!(tokio::task::spawn_blocking(blocking).await.unwrap());
+        }));
+    }
+}
