@@ -1,1 +1,13 @@
-fn main() {}
+use std::process::ExitCode;
+
+use chassis::Service;
+
+fn main() -> ExitCode {
+    chassis::main(&Service {
+        name: "receipt",
+        about: "Issues receipts with a delivery date",
+        defaults: receipt::settings::DEFAULTS,
+        profiles: receipt::settings::PROFILES,
+        build: |settings| Box::pin(receipt::startup::build(settings)),
+    })
+}

@@ -197,3 +197,14 @@ pub fn check_parts(
     event_log.location(kafka).map_err(|invalid| settings::Invalid::new(invalid.key, invalid.reason))?;
     Ok(())
 }
+
+/// The check of `[consumer]`, where a service has one.
+///
+/// # Errors
+/// The first key that is wrong.
+pub fn check_consumer(consumer: &ConsumerSettings) -> Result<(), settings::Invalid> {
+    consumer.check().map_err(|line| {
+        let (key, reason) = line.split_once(": ").unwrap_or(("consumer", &line));
+        settings::Invalid::new(key, reason)
+    })
+}

@@ -13,6 +13,6 @@ mod probe;
 pub mod process;
 
 pub use application::{Application, RunError};
-pub use chassis::{Chassis, Parts, StartError, check_parts};
+pub use chassis::{Chassis, Parts, StartError, check_consumer, check_parts};
 pub use probe::probe;
 pub use process::{Service, ServiceSettings, error_chain, main, stop_signal};

@@ -1,0 +1,5 @@
+//! The aggregate and its rules. Pure: no I/O, no HTTP, no SQL, no Kafka.
+
+mod receipt;
+
+pub use receipt::{Purchase, Receipt, Status, Told, Transition, issue, withdraw};

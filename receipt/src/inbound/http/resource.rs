@@ -1,0 +1,61 @@
+use serde::Serialize;
+use utoipa::ToSchema;
+use web::hal::Resource;
+
+use crate::domain;
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Receipt {
+    id: i64,
+    pre_reservation_id: i64,
+    payment_id: i64,
+    user_id: i64,
+    product_id: i64,
+    product_name: String,
+    price: i64,
+    /// 21 days after the payment.
+    #[serde(with = "web::date")]
+    #[schema(value_type = String, format = DateTime)]
+    expected_delivery_at: i64,
+    #[schema(example = "receipt_issued")]
+    status: &'static str,
+    #[serde(with = "web::date")]
+    #[schema(value_type = String, format = DateTime)]
+    created_at: i64,
+    #[serde(with = "web::date")]
+    #[schema(value_type = String, format = DateTime)]
+    modified_at: i64,
+}
+
+impl From<domain::Receipt> for Receipt {
+    fn from(receipt: domain::Receipt) -> Self {
+        let expected_delivery_at = receipt.expected_delivery_at();
+        let purchase = receipt.purchase;
+        Self {
+            id: receipt.id,
+            pre_reservation_id: receipt.reservation_id,
+            payment_id: purchase.payment_id,
+            user_id: purchase.user_id,
+            product_id: purchase.product_id,
+            product_name: purchase.product_name,
+            price: purchase.price,
+            expected_delivery_at,
+            status: receipt.status.as_str(),
+            created_at: receipt.created_at,
+            modified_at: receipt.modified_at,
+        }
+    }
+}
+
+impl Resource for Receipt {
+    const ITEM: &'static str = "receipt";
+    const COLLECTION: &'static str = "receipts";
+    /// Ids are given in the order of creation, so `createdAt` needs no index of its own.
+    const SORTABLE: &'static [(&'static str, &'static str)] =
+        &[("id", "id"), ("createdAt", "id"), ("userId", "user_id"), ("price", "price")];
+
+    fn id(&self) -> i64 {
+        self.id
+    }
+}

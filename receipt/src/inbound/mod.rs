@@ -1,0 +1,4 @@
+//! How the outside world reaches the use cases.
+
+pub mod events;
+pub mod http;

@@ -1,0 +1,42 @@
+use chassis::ServiceSettings;
+use messaging::{ConsumerSettings, EventLogSettings, KafkaSettings};
+use serde::Deserialize;
+use settings::Invalid;
+use storage::DatabaseSettings;
+use telemetry::{LogSettings, TracingSettings};
+use web::ServerSettings;
+
+/// Every key with its default and meaning.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
+pub const PROFILES: &[(&str, &str)] = &[("docker", include_str!("../config/docker.toml"))];
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub server: ServerSettings,
+    pub log: LogSettings,
+    pub tracing: TracingSettings,
+    pub database: DatabaseSettings,
+    pub event_log: EventLogSettings,
+    pub kafka: KafkaSettings,
+    pub consumer: ConsumerSettings,
+}
+
+impl ServiceSettings for Settings {
+    fn server(&self) -> &ServerSettings {
+        &self.server
+    }
+
+    fn log(&self) -> &LogSettings {
+        &self.log
+    }
+
+    fn tracing(&self) -> &TracingSettings {
+        &self.tracing
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        chassis::check_parts(&self.database, &self.event_log, &self.kafka)?;
+        chassis::check_consumer(&self.consumer)
+    }
+}
