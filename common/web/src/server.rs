@@ -37,6 +37,9 @@ use crate::{
 /// Connections that wait in the kernel while all workers are busy.
 const BACKLOG: i32 = 1024;
 
+/// actix-http reads the clock only this often, so that its deadlines come early by as much.
+const CLOCK_STEP: Duration = Duration::from_millis(500);
+
 /// What a client may take to notice that its connection was closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -161,8 +164,8 @@ impl Server {
                     let stopping = stopping.clone();
                     async move { stopping.notified().await }
                 })
-                .keep_alive(settings.keep_alive())
-                .client_request_timeout(settings.header_timeout())
+                .keep_alive(settings.keep_alive() + CLOCK_STEP)
+                .client_request_timeout(settings.header_timeout() + CLOCK_STEP)
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
                 .h1(app);
 

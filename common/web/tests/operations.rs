@@ -1,0 +1,332 @@
+//! What operators see: the actuator, and the end of a server.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use serde_json::json;
+use support::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use web::{
+    Actuator, ActuatorEndpoint, Breaker, BreakerSnapshot, BreakerUpdate, Health, HealthCheck, Json,
+    Lifecycle, Problem, ServerSettings,
+};
+
+struct Switch(&'static str, AtomicBool);
+
+#[async_trait]
+impl HealthCheck for Switch {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    async fn check(&self) -> Health {
+        if self.1.load(Ordering::Relaxed) {
+            Health::up().with("database", "SQLite")
+        } else {
+            Health::down("connection refused")
+        }
+    }
+}
+
+struct Hangs;
+
+#[async_trait]
+impl HealthCheck for Hangs {
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
+    async fn check(&self) -> Health {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn health_is_that_of_the_worst_component() {
+    let db = Arc::new(Switch("db", AtomicBool::new(true)));
+    let check = Arc::clone(&db);
+    let server = start_with(settings(), move |actuator| actuator.health(check)).await;
+    let up = server.get("/actuator/health").await;
+    assert_eq!(up.status, 200);
+    assert_eq!(
+        up.json(),
+        json!({
+            "status": "UP",
+            "components": {
+                "db": {"status": "UP", "details": {"database": "SQLite"}},
+                "livenessState": {"status": "UP"},
+                "readinessState": {"status": "UP"},
+            },
+            "groups": ["liveness", "readiness"],
+        })
+    );
+    db.1.store(false, Ordering::Relaxed);
+    let down = server.get("/actuator/health").await;
+    assert_eq!((down.status, &down.json()["status"]), (503, &json!("DOWN")));
+    assert_eq!(down.header("content-type"), Some("application/json"));
+    assert_eq!(server.get("/actuator/health/db").await.status, 503);
+    // The process itself is well.
+    let alive = server.get("/actuator/health/liveness").await;
+    assert_eq!((alive.status, alive.body.as_str()), (200, r#"{"status":"UP"}"#));
+    assert_eq!(server.get("/actuator/health/readiness").await.status, 200);
+}
+
+#[tokio::test]
+async fn checks_run_together_and_are_given_up_in_time() {
+    let server = start_with(settings(), |actuator| {
+        actuator
+            .health(Arc::new(Hangs))
+            .health(Arc::new(Hangs))
+            .health(Arc::new(Hangs))
+            .health_timeout(Duration::from_millis(200))
+    })
+    .await;
+    let asked = Instant::now();
+    let down = server.get("/actuator/health").await;
+    assert!(asked.elapsed() < Duration::from_millis(550), "{:?}", asked.elapsed());
+    assert_eq!(down.json()["components"]["kafka"]["status"], "DOWN");
+    assert_eq!(server.get("/actuator/health/liveness").await.status, 200);
+}
+
+#[tokio::test]
+async fn readiness_follows_the_lifecycle() {
+    let lifecycle = Lifecycle::new();
+    let actuator = Actuator::new("books", lifecycle.clone());
+    let readiness = async || actuator.answer("GET", "/actuator/health/readiness", b"").await;
+    let before = readiness().await;
+    assert_eq!((before.status, before.body.as_slice()), (503, &br#"{"status":"OUT_OF_SERVICE"}"#[..]));
+    lifecycle.started();
+    assert_eq!(readiness().await.status, 200);
+    lifecycle.stopping();
+    assert_eq!(readiness().await.status, 503);
+    assert_eq!(actuator.answer("GET", "/actuator/health/liveness", b"").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_actuator_links_to_its_parts() {
+    let server =
+        start_with(settings(), |actuator| actuator.endpoint("gateway/routes", Arc::new(Notes::default())))
+            .await;
+    let links = server.get("/actuator").await.json();
+    for relation in ["self", "health", "info", "prometheus", "loggers", "gateway-routes"] {
+        let href = links["_links"][relation]["href"].as_str().unwrap();
+        let path = href.strip_prefix("http://shop.test").unwrap();
+        assert_eq!(server.get(path).await.status, 200, "{relation}");
+    }
+}
+
+#[tokio::test]
+async fn info_names_the_build() {
+    let server = start().await;
+    let info = server.get("/actuator/info").await.json();
+    assert_eq!(info["build"]["name"], "books");
+    assert_eq!(info["build"]["version"], env!("CARGO_PKG_VERSION"));
+    assert!(info["rustc"]["version"].as_str().unwrap().starts_with("rustc "));
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_route() {
+    let server = start().await;
+    server.shelf.add(1, "fold");
+    server.get("/books/1").await;
+    server.get("/books/77").await;
+    server.get("/books?size=1").await;
+    server.get("/wp-admin.php").await;
+    server.get("/panic").await;
+    server.send("BREW", "/books", "", "").await;
+    let metrics = server.get("/actuator/prometheus").await;
+    assert_eq!(metrics.header("content-type"), Some("text/plain;version=0.0.4;charset=utf-8"));
+    for (method, uri, status, outcome) in [
+        ("GET", "/books/{id}", "200", "SUCCESS"),
+        ("GET", "/books/{id}", "404", "CLIENT_ERROR"),
+        ("GET", "/books", "200", "SUCCESS"),
+        ("GET", "NOT_FOUND", "404", "CLIENT_ERROR"),
+        ("OTHER", "/books", "405", "CLIENT_ERROR"),
+    ] {
+        let labels = [
+            "application=\"books\"".to_owned(),
+            format!("method=\"{method}\""),
+            format!("uri=\"{uri}\""),
+            format!("status=\"{status}\""),
+            format!("outcome=\"{outcome}\""),
+        ];
+        assert!(
+            metrics.body.lines().any(|line| {
+                line.starts_with("http_server_requests_seconds_count{")
+                    && labels.iter().all(|label| line.contains(label))
+            }),
+            "{method} {uri} {status} in\n{}",
+            metrics.body
+        );
+    }
+    assert!(metrics.body.contains("http_server_requests_seconds_bucket{"));
+    assert!(!metrics.body.contains("wp-admin"));
+}
+
+#[derive(Default)]
+struct Notes(Mutex<Vec<String>>);
+
+#[async_trait]
+impl ActuatorEndpoint for Notes {
+    async fn get(&self, rest: &str) -> Option<Json> {
+        match rest {
+            "" => Some(json!(*self.0.lock().unwrap())),
+            _ => None,
+        }
+    }
+
+    async fn post(&self, rest: &str, body: &[u8]) -> Result<Option<Json>, Problem> {
+        if rest == "refused" {
+            return Err(Problem::conflict("no"));
+        }
+        self.0.lock().unwrap().push(String::from_utf8_lossy(body).into_owned());
+        Ok(None)
+    }
+}
+
+#[tokio::test]
+async fn parts_add_endpoints() {
+    let server =
+        start_with(settings(), |actuator| actuator.endpoint("deadletters", Arc::new(Notes::default()))).await;
+    assert_eq!(server.post("/actuator/deadletters/7", "retry").await.status, 204);
+    assert_eq!(server.get("/actuator/deadletters").await.body, r#"["retry"]"#);
+    server.get("/actuator/deadletters/7").await.assert_problem(404);
+    server.get("/actuator/deadlettersx").await.assert_problem(404);
+    let refused = server.post("/actuator/deadletters/refused", "").await.assert_problem(409);
+    assert_eq!(refused["instance"], "/actuator/deadletters/refused");
+    server.send("DELETE", "/actuator/deadletters", "", "").await.assert_problem(405);
+}
+
+struct PaymentBreaker(Mutex<&'static str>);
+
+impl Breaker for PaymentBreaker {
+    fn name(&self) -> &str {
+        "payment"
+    }
+
+    fn snapshot(&self) -> BreakerSnapshot {
+        BreakerSnapshot {
+            state: *self.0.lock().unwrap(),
+            failure_rate: 0.0,
+            slow_call_rate: -1.0,
+            failure_rate_threshold: 50.0,
+            slow_call_rate_threshold: 100.0,
+            buffered_calls: 0,
+            failed_calls: 0,
+            slow_calls: 0,
+            slow_failed_calls: 0,
+            not_permitted_calls: 0,
+        }
+    }
+
+    fn update(&self, update: BreakerUpdate) {
+        *self.0.lock().unwrap() = match update {
+            BreakerUpdate::Close => "CLOSED",
+            BreakerUpdate::ForceOpen => "FORCED_OPEN",
+            BreakerUpdate::Disable => "DISABLED",
+        };
+    }
+}
+
+#[tokio::test]
+async fn breakers_are_shown_and_forced() {
+    let server =
+        start_with(settings(), |actuator| actuator.breaker(Arc::new(PaymentBreaker(Mutex::new("CLOSED")))))
+            .await;
+    let shown = server.get("/actuator/circuitbreakers").await.json();
+    assert_eq!(shown["circuitBreakers"]["payment"]["state"], "CLOSED");
+    assert_eq!(shown["circuitBreakers"]["payment"]["failureRate"], "0.0%");
+    let path = "/actuator/circuitbreakers/payment";
+    assert_eq!(server.post(path, r#"{"updateState":"FORCE_OPEN"}"#).await.status, 200);
+    assert_eq!(server.get(path).await.json()["state"], "FORCED_OPEN");
+    server.post(path, r#"{"updateState":"OPEN_SESAME"}"#).await.assert_problem(400);
+    server.post(path, "").await.assert_problem(400);
+    server.post("/actuator/circuitbreakers/other", r#"{"updateState":"CLOSE"}"#).await.assert_problem(404);
+}
+
+#[tokio::test]
+async fn a_log_level_that_is_none_is_refused() {
+    let server = start().await;
+    assert_eq!(server.get("/actuator/loggers").await.json()["levels"][0], "OFF");
+    server.post("/actuator/loggers/sqlx", r#"{"configuredLevel":"LOUD"}"#).await.assert_problem(400);
+    server.post("/actuator/loggers/sqlx", "x").await.assert_problem(400);
+    server.post("/actuator/loggers", "{}").await.assert_problem(405);
+}
+
+#[tokio::test]
+async fn a_server_ends_in_order() {
+    let mut server = start_with(
+        ServerSettings { shutdown_delay_ms: 300, shutdown_timeout_ms: 5000, ..settings() },
+        |actuator| actuator,
+    )
+    .await;
+    let mut idle = server.connect().await;
+    idle.write_all(request("GET", "/books", "", "").as_bytes()).await.unwrap();
+    assert_eq!(read_answer(&mut idle, false).await.status, 200);
+
+    let told = Instant::now();
+    server.stop();
+    // Not ready any more, and still serving: new connections too.
+    eventually("readiness goes off", async || server.get("/actuator/health/readiness").await.status == 503)
+        .await;
+    assert_eq!(server.get("/books").await.status, 200);
+    assert!(told.elapsed() < Duration::from_millis(300));
+
+    // In flight when the listener closes.
+    let mut slow = server.connect().await;
+    eventually("nearly draining", async || told.elapsed() > Duration::from_millis(200)).await;
+    slow.write_all(request("GET", "/slow", "", "").as_bytes()).await.unwrap();
+    let answer = read_answer(&mut slow, false).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "done"));
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(slow.read(&mut [0; 8]).await.unwrap(), 0);
+    assert_eq!(idle.read(&mut [0; 8]).await.unwrap(), 0, "idle connections are closed");
+
+    server.task.await.unwrap().unwrap();
+    assert!(
+        told.elapsed() < Duration::from_millis(1200),
+        "it ends with the last request: {:?}",
+        told.elapsed()
+    );
+    assert!(tokio::net::TcpStream::connect(server.addr).await.is_err());
+}
+
+#[tokio::test]
+async fn the_end_does_not_wait_for_ever() {
+    let mut server = start_with(
+        ServerSettings { request_timeout_ms: 60_000, shutdown_timeout_ms: 200, ..settings() },
+        |actuator| actuator,
+    )
+    .await;
+    let mut stuck = server.connect().await;
+    stuck.write_all(request("GET", "/stuck", "", "").as_bytes()).await.unwrap();
+    // Its turn has come when the next one on the same worker is answered.
+    assert_eq!(server.get("/books").await.status, 200);
+    let told = Instant::now();
+    server.stop();
+    (&mut server.task).await.unwrap().unwrap();
+    let took = told.elapsed();
+    assert!(took > Duration::from_millis(150) && took < Duration::from_millis(900), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_server_with_nothing_to_do_ends_at_once() {
+    let mut server = start().await;
+    let mut idle = server.connect().await;
+    idle.write_all(request("GET", "/books", "", "").as_bytes()).await.unwrap();
+    read_answer(&mut idle, false).await;
+    let told = Instant::now();
+    server.stop();
+    (&mut server.task).await.unwrap().unwrap();
+    assert!(told.elapsed() < Duration::from_millis(500), "{:?}", told.elapsed());
+}
