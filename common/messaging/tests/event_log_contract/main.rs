@@ -1,0 +1,52 @@
+//! The obligations of the event log's port, held against both adapters.
+//!
+//! The local log is always tested. Kafka is tested when `TEST_KAFKA_BROKERS` names brokers
+//! (`eval "$(infra/up)"` sets it); without it the run says that only the local log was covered.
+#![allow(clippy::unwrap_used)]
+
+mod groups;
+mod kafka_alone;
+mod local_alone;
+mod publishing;
+mod rig;
+
+macro_rules! contract {
+    ($($module:ident::$case:ident),+ $(,)?) => {
+        contract!(@on local: $($module::$case),+);
+        contract!(@on kafka: $($module::$case),+);
+    };
+    (@on $backend:ident: $($module:ident::$case:ident),+) => {
+        mod $backend {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    if let Some(rig) = crate::rig::$backend() {
+                        crate::$module::$case(rig).await;
+                    }
+                }
+            )+
+        }
+    };
+}
+
+contract!(
+    publishing::a_record_comes_back_as_it_was,
+    publishing::records_of_a_key_keep_their_order,
+    publishing::a_large_batch_is_published_and_read,
+    publishing::publishers_at_the_same_time_do_not_disturb_each_other,
+    publishing::a_record_that_cannot_be_in_the_log_is_rejected_and_its_key_waits,
+    publishing::records_survive_the_process,
+    publishing::nothing_is_published_after_the_close,
+    publishing::nothing_to_publish_is_no_problem,
+    groups::a_new_group_starts_at_the_earliest_record,
+    groups::groups_know_nothing_of_each_other,
+    groups::reading_starts_where_the_subscriber_seeks,
+    groups::a_seek_back_delivers_again,
+    groups::the_next_subscriber_starts_where_the_group_committed,
+    groups::lag_is_the_distance_to_the_end,
+    groups::a_partition_has_one_subscriber_at_a_time,
+    groups::a_poll_without_records_ends_after_its_wait,
+    groups::a_waiting_poll_sees_a_new_record_at_once,
+    groups::a_dropped_poll_loses_nothing,
+    groups::a_topic_may_be_created_after_the_subscription,
+);
