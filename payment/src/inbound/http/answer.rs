@@ -1,0 +1,54 @@
+//! Outcome to answer, and the one place where errors become problems. The answer says truly what happened to the
+//! customer's money.
+
+use actix_web::HttpResponse;
+use web::hal::{self, Base};
+use web::problem::Problem;
+
+use super::resource::PaymentItem;
+use crate::use_cases::ports::{ProviderError, StoreError};
+use crate::use_cases::{ChargeError, Outcome};
+
+pub(super) fn answer(base: &Base, outcome: Outcome) -> Result<HttpResponse, Problem> {
+    match outcome {
+        Outcome::Paid(payment) => Ok(hal::created(base, &PaymentItem::from(payment))),
+        Outcome::Declined(decline) => {
+            Err(Problem::new(402).detail(decline.message).with("code", decline.code))
+        }
+        Outcome::Cancelled => Err(Problem::conflict(
+            "The reservation was cancelled. No charge stands: what may have been charged is given back.",
+        )),
+        Outcome::AnotherOrder => {
+            Err(Problem::unprocessable("This reservation has a payment already, with other content."))
+        }
+    }
+}
+
+pub(super) fn charge_failed(error: &ChargeError) -> Problem {
+    tracing::warn!(error = error as &dyn std::error::Error, "charge not finished");
+    match error {
+        ChargeError::Store(StoreError::Refused(_)) => Problem::internal(),
+        ChargeError::Store(StoreError::Unavailable(_)) => Problem::unavailable(
+            "The database is not available. Repeat the request to learn what became of the charge; if nobody does, \
+             it is undone.",
+            1,
+        ),
+        ChargeError::Provider(ProviderError::Unavailable(_)) => Problem::unavailable(
+            "The card network takes no charges at the moment; this request charged nothing.",
+            5,
+        ),
+        ChargeError::Provider(ProviderError::Unknown(_)) => Problem::unavailable(
+            "The card network did not answer. Repeat the request to learn what became of the charge; if nobody does, \
+             it is undone.",
+            1,
+        ),
+    }
+}
+
+pub(super) fn store_failed(error: &StoreError) -> Problem {
+    tracing::error!(error = error as &dyn std::error::Error, "the store failed");
+    match error {
+        StoreError::Unavailable(_) => Problem::unavailable("The database is not available.", 1),
+        StoreError::Refused(_) => Problem::internal(),
+    }
+}

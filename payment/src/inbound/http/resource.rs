@@ -1,0 +1,83 @@
+//! What clients send and see.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use web::hal::Resource;
+
+use crate::domain::Payment;
+
+/// The body of `POST /payments`. Numbers may be text; unknown fields are ignored.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(
+    dead_code,
+    reason = "describes the body in the OpenAPI document; it is read field by field, all errors at once"
+)]
+pub(super) struct NewPayment {
+    #[schema(minimum = 1, example = 1)]
+    pre_reservation_id: i64,
+    #[schema(minimum = 1, example = 1)]
+    user_id: i64,
+    #[schema(minimum = 1, example = 1)]
+    product_id: i64,
+    #[schema(max_length = 200, example = "fold")]
+    product_name: String,
+    /// In the smallest unit of the currency.
+    #[schema(minimum = 1, example = 1_300_000)]
+    price: i64,
+    /// 12 to 19 digits, spaces and dashes allowed.
+    #[schema(example = "1234-1234-1234-1234")]
+    card_no: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PaymentItem {
+    id: i64,
+    pre_reservation_id: i64,
+    user_id: i64,
+    product_id: i64,
+    product_name: String,
+    price: i64,
+    /// Masked.
+    #[schema(example = "****-****-****-1234")]
+    card_no: String,
+    #[schema(example = "paid")]
+    status: &'static str,
+    #[serde(with = "web::date")]
+    #[schema(value_type = String, format = DateTime)]
+    created_at: i64,
+    #[serde(with = "web::date")]
+    #[schema(value_type = String, format = DateTime)]
+    modified_at: i64,
+}
+
+impl From<Payment> for PaymentItem {
+    fn from(payment: Payment) -> Self {
+        let status = payment.status().as_str();
+        let order = payment.order;
+        Self {
+            id: payment.id,
+            pre_reservation_id: order.reservation_id,
+            user_id: order.user_id,
+            product_id: order.product_id,
+            product_name: order.product_name,
+            price: order.price,
+            card_no: order.card.as_str().to_owned(),
+            status,
+            created_at: payment.created_at,
+            modified_at: payment.modified_at,
+        }
+    }
+}
+
+impl Resource for PaymentItem {
+    const ITEM: &'static str = "payment";
+    const COLLECTION: &'static str = "payments";
+    const SORTABLE: &'static [(&'static str, &'static str)] =
+        &[("id", "id"), ("userId", "user_id"), ("price", "price"), ("createdAt", "created_at")];
+
+    fn id(&self) -> i64 {
+        self.id
+    }
+}

@@ -1,0 +1,164 @@
+use sqlx::Row;
+use storage::{Database, Migrations, OpenError};
+
+use super::settings::SimulatedSettings;
+use crate::domain::{ChargeAnswer, Decline, MaskedCard, RefundAnswer};
+
+static MIGRATIONS: Migrations = Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
+static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/ledger/sqlite");
+static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/ledger/postgres");
+
+/// The network's books: a row for everything that took effect. Of a key there is one first entry (a charge, a
+/// decline, or the tombstone of a refund that came before its charge) and, behind a charge, at most one refund.
+/// Both are held by unique indexes, so each call is decided by a single statement, however many run at once.
+pub struct Ledger {
+    database: Database,
+}
+
+const INSERT: &str = "INSERT INTO ledger_entry (idempotency_key, kind, amount, card_no, code, message, recorded_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+const FIRST: &str = "SELECT kind, amount, card_no, code, message, \
+     (SELECT COUNT(*) FROM ledger_entry r WHERE r.idempotency_key = f.idempotency_key AND r.kind = 'refund') \
+     FROM ledger_entry f WHERE f.idempotency_key = $1 AND f.kind <> 'refund'";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Charge,
+    Decline,
+    Tombstone,
+    Refund,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Charge => "charge",
+            Self::Decline => "decline",
+            Self::Tombstone => "tombstone",
+            Self::Refund => "refund",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, sqlx::Error> {
+        [Self::Charge, Self::Decline, Self::Tombstone, Self::Refund]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| sqlx::Error::ColumnDecode {
+                index: "kind".to_owned(),
+                source: format!("unknown kind {text:?}").into(),
+            })
+    }
+}
+
+/// The first entry of a key.
+struct First {
+    kind: Kind,
+    amount: i64,
+    card_no: String,
+    decline: Decline,
+    refunded: bool,
+}
+
+impl Ledger {
+    /// # Errors
+    /// The database's; the URL is the network's, not payment's.
+    pub async fn open(settings: &SimulatedSettings) -> Result<Self, OpenError> {
+        Ok(Self { database: Database::open(&settings.ledger(), &[MIGRATIONS]).await? })
+    }
+
+    /// Takes the money, or notes that the bank said no; what the key had before stands.
+    pub(super) async fn charge(
+        &self,
+        key: &str,
+        amount: i64,
+        card: &MaskedCard,
+        decline: Option<Decline>,
+        now: i64,
+    ) -> Result<ChargeAnswer, sqlx::Error> {
+        let kind = if decline.is_some() { Kind::Decline } else { Kind::Charge };
+        if self.insert(key, kind, amount, card.as_str(), decline.as_ref(), now).await? {
+            return Ok(decline.map_or(ChargeAnswer::Charged, ChargeAnswer::Declined));
+        }
+        let first = self.first(key).await?;
+        Ok(match first.kind {
+            Kind::Charge if first.refunded => ChargeAnswer::Undone,
+            Kind::Charge => ChargeAnswer::Charged,
+            Kind::Decline => ChargeAnswer::Declined(first.decline),
+            Kind::Tombstone | Kind::Refund => ChargeAnswer::Undone,
+        })
+    }
+
+    /// Gives the money back; where none was taken, nobody takes any later.
+    pub(super) async fn refund(&self, key: &str, now: i64) -> Result<RefundAnswer, sqlx::Error> {
+        let unknown_card = MaskedCard::of("");
+        if self.insert(key, Kind::Tombstone, 0, unknown_card.as_str(), None, now).await? {
+            return Ok(RefundAnswer::NothingCharged);
+        }
+        let first = self.first(key).await?;
+        if first.kind != Kind::Charge {
+            return Ok(RefundAnswer::NothingCharged);
+        }
+        if !first.refunded {
+            self.insert(key, Kind::Refund, first.amount, &first.card_no, None, now).await?;
+        }
+        Ok(RefundAnswer::Refunded)
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), sqlx::Error> {
+        self.database.ping().await
+    }
+
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+
+    /// For an audit: money taken and money given back, as counts of entries.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn totals(&self) -> Result<(i64, i64), sqlx::Error> {
+        sqlx::query_as(
+            "SELECT COUNT(CASE WHEN kind = 'charge' THEN 1 END), COUNT(CASE WHEN kind = 'refund' THEN 1 END) \
+             FROM ledger_entry",
+        )
+        .fetch_one(self.database.reader())
+        .await
+    }
+
+    /// False where a unique index says that something else came first.
+    async fn insert(
+        &self,
+        key: &str,
+        kind: Kind,
+        amount: i64,
+        card_no: &str,
+        decline: Option<&Decline>,
+        now: i64,
+    ) -> Result<bool, sqlx::Error> {
+        let inserted = sqlx::query(INSERT)
+            .bind(key)
+            .bind(kind.as_str())
+            .bind(amount)
+            .bind(card_no)
+            .bind(decline.map(|decline| decline.code.as_str()))
+            .bind(decline.map(|decline| decline.message.as_str()))
+            .bind(now)
+            .execute(self.database.writer())
+            .await?;
+        Ok(inserted.rows_affected() == 1)
+    }
+
+    async fn first(&self, key: &str) -> Result<First, sqlx::Error> {
+        let row = sqlx::query(FIRST).bind(key).fetch_one(self.database.reader()).await?;
+        Ok(First {
+            kind: Kind::parse(row.try_get(0)?)?,
+            amount: row.try_get(1)?,
+            card_no: row.try_get(2)?,
+            decline: Decline {
+                code: row.try_get::<Option<String>, _>(3)?.unwrap_or_default(),
+                message: row.try_get::<Option<String>, _>(4)?.unwrap_or_default(),
+            },
+            refunded: row.try_get::<i64, _>(5)? > 0,
+        })
+    }
+}

@@ -1,0 +1,108 @@
+use std::sync::LazyLock;
+
+use async_trait::async_trait;
+use messaging::Outbox;
+use sqlx::{AssertSqlSafe, Row};
+use storage::Database;
+
+use super::row::{self, COLUMNS, NEXT_COLUMN};
+use super::transaction::PaymentsInTransaction;
+use super::update::{self, Target};
+use super::{insert, list};
+use crate::domain::{Change, Order, Payment, Status};
+use crate::use_cases::ports::{Intent, ListQuery, Page, PaymentStore, StoreError, Unfinished};
+
+static FIND: LazyLock<String> = LazyLock::new(|| format!("SELECT {COLUMNS} FROM payment WHERE id = $1"));
+static FIND_BY_RESERVATION: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {COLUMNS} FROM payment WHERE reservation_id = $1"));
+/// The condition of the partial index stands here word for word, so that both databases use it.
+static UNFINISHED: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {COLUMNS}, traceparent FROM payment \
+         WHERE status = $1 AND status IN ('charging', 'refunding') AND id > $2 ORDER BY id LIMIT $3"
+    )
+});
+
+/// Payments in SQLite or PostgreSQL; their facts go into the outbox beside them.
+#[derive(Clone)]
+pub struct SqlPaymentStore {
+    database: Database,
+    target: Target,
+}
+
+impl SqlPaymentStore {
+    /// `outbox` lies in `database`; facts go to `topic`.
+    pub fn new(database: Database, outbox: Outbox, topic: impl Into<String>) -> Self {
+        Self { database, target: Target { outbox, topic: topic.into() } }
+    }
+
+    /// The same payments, inside a transaction that somebody else commits.
+    pub fn within<'a>(&'a self, tx: &'a mut storage::Tx) -> PaymentsInTransaction<'a> {
+        PaymentsInTransaction::new(tx, &self.target)
+    }
+}
+
+#[async_trait]
+impl PaymentStore for SqlPaymentStore {
+    async fn intend(&self, order: Order, now: i64) -> Result<Intent, StoreError> {
+        if let Some(id) = insert::intent(self.database.writer(), &order, now).await.map_err(store_error)? {
+            return Ok(Intent::Stored(Payment::charging(id, order, now)));
+        }
+        let row = sqlx::query(AssertSqlSafe(FIND_BY_RESERVATION.as_str()))
+            .bind(order.reservation_id)
+            .fetch_one(self.database.reader())
+            .await
+            .map_err(store_error)?;
+        row::payment(&row).map(Intent::Existing).map_err(store_error)
+    }
+
+    async fn save(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError> {
+        let saved = async {
+            let mut tx = self.database.begin().await?;
+            let stored = update::save(&mut tx, &self.target, changes).await?;
+            self.target.outbox.commit(tx).await?;
+            Ok(stored)
+        };
+        saved.await.map_err(store_error)
+    }
+
+    async fn find(&self, id: i64) -> Result<Option<Payment>, StoreError> {
+        let row = sqlx::query(AssertSqlSafe(FIND.as_str()))
+            .bind(id)
+            .fetch_optional(self.database.reader())
+            .await
+            .map_err(store_error)?;
+        row.as_ref().map(row::payment).transpose().map_err(store_error)
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        list::list(self.database.reader(), query).await.map_err(store_error)
+    }
+
+    async fn unfinished(
+        &self,
+        status: Status,
+        after_id: i64,
+        limit: i64,
+    ) -> Result<Vec<Unfinished>, StoreError> {
+        let rows = sqlx::query(AssertSqlSafe(UNFINISHED.as_str()))
+            .bind(status.as_str())
+            .bind(after_id)
+            .bind(limit)
+            .fetch_all(self.database.reader())
+            .await
+            .map_err(store_error)?;
+        rows.iter()
+            .map(|row| Ok(Unfinished { payment: row::payment(row)?, traceparent: row.try_get(NEXT_COLUMN)? }))
+            .collect::<Result<_, sqlx::Error>>()
+            .map_err(store_error)
+    }
+}
+
+fn store_error(error: sqlx::Error) -> StoreError {
+    if storage::is_unavailable(&error) {
+        StoreError::Unavailable(Box::new(error))
+    } else {
+        StoreError::Refused(Box::new(error))
+    }
+}

@@ -1,0 +1,76 @@
+//! The composition root: production, `preorder` and tests all come through here.
+
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use async_trait::async_trait;
+use chassis::{Application, Chassis, Parts, StartError};
+use tokio::sync::Notify;
+use web::{Health, HealthCheck};
+
+use crate::inbound::events::ReservationEvents;
+use crate::inbound::http::{self, UseCases};
+use crate::outbound::measured::Measured;
+use crate::outbound::simulated::{Ledger, SimulatedNetwork};
+use crate::outbound::sql::{MIGRATIONS, SqlPaymentStore};
+use crate::settings::Settings;
+use crate::use_cases::ports::{PaymentProvider, PaymentStore};
+use crate::use_cases::{AbandonedCharges, Charge, RefundWorker};
+
+/// # Errors
+/// What the settings name cannot be used: a database that does not answer, a port that is taken.
+pub async fn build(settings: Settings) -> Result<Application, StartError> {
+    describe_metrics();
+    let parts =
+        Parts { database: &settings.database, event_log: &settings.event_log, kafka: &settings.kafka };
+    let mut chassis = Chassis::open("payment", parts, &[MIGRATIONS]).await?;
+    let sql = SqlPaymentStore::new(chassis.database().clone(), chassis.outbox().clone(), chassis.topic());
+    let store: Arc<dyn PaymentStore> = Arc::new(sql.clone());
+
+    let ledger = Ledger::open(&settings.provider)
+        .await
+        .map_err(|source| StartError::Other { what: "provider.ledger_url".into(), source: source.into() })?;
+    let network = Arc::new(SimulatedNetwork::new(ledger, settings.provider.clone()));
+    let provider: Arc<dyn PaymentProvider> = Arc::new(Measured::new(network));
+    chassis.health(Arc::new(ProviderHealth(provider.clone())));
+
+    let refunds = Arc::new(Notify::new());
+    chassis.consume(&settings.consumer, Arc::new(ReservationEvents::new(sql, refunds.clone())));
+    let worker =
+        RefundWorker::new(store.clone(), provider.clone(), refunds.clone(), settings.undo.longest_backoff());
+    chassis.background("refunds", move |stop| worker.run(stop));
+    let abandoned = AbandonedCharges::new(store.clone(), refunds, settings.undo.abandoned_after());
+    chassis.background("abandoned charges", move |stop| abandoned.run(stop));
+
+    let use_cases = Data::new(UseCases { charge: Charge::new(store.clone(), provider), store });
+    chassis.serve(&settings.server, move |config| http::configure(config, use_cases.clone()))
+}
+
+/// The card network in `/actuator/health`.
+struct ProviderHealth(Arc<dyn PaymentProvider>);
+
+#[async_trait]
+impl HealthCheck for ProviderHealth {
+    fn name(&self) -> &'static str {
+        "provider"
+    }
+
+    async fn check(&self) -> Health {
+        match self.0.ping().await {
+            Ok(()) => Health::up(),
+            Err(error) => Health::down(error.to_string()),
+        }
+    }
+}
+
+fn describe_metrics() {
+    metrics::describe_counter!("payments_total", "Requests to charge, by outcome");
+    metrics::describe_counter!("refunds_total", "Cancelled payments that were undone, by outcome");
+    metrics::describe_gauge!("payments_refunds_open", "Cancelled payments that are not undone yet");
+    metrics::describe_gauge!("payments_charges_open", "Charges whose outcome is not stored yet");
+    metrics::describe_histogram!(
+        "payment_provider_seconds",
+        metrics::Unit::Seconds,
+        "How long the card network took, by operation and outcome"
+    );
+}

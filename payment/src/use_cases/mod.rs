@@ -1,0 +1,17 @@
+//! What payment can do, a file each: [`charge`], [`cancel`], [`refund`] and [`abandon`] change something,
+//! [`find`] shows. [`ports`] says what they need of the outside.
+
+pub mod abandon;
+pub mod cancel;
+pub mod charge;
+mod clock;
+pub mod find;
+pub mod ports;
+pub mod refund;
+
+pub use abandon::AbandonedCharges;
+pub use cancel::cancel;
+pub use charge::{Charge, ChargeError, Outcome};
+pub use clock::now_ms;
+pub use find::{find, list};
+pub use refund::RefundWorker;

@@ -1,0 +1,160 @@
+//! What the use cases need of the outside, with the obligations of whoever provides it.
+//!
+//! `tests/store_contract.rs` and `tests/provider_contract.rs` hold the adapters to them.
+
+use std::error::Error;
+
+use async_trait::async_trait;
+
+use crate::domain::{CardNumber, Change, ChargeAnswer, Order, Payment, RefundAnswer, Status};
+
+/// A driver's error, kept as the source.
+pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
+
+/// Where payments are kept. Each call is atomic and durable when it returns.
+#[async_trait]
+pub trait PaymentStore: Send + Sync {
+    /// Stores the intent to charge `order`, unless its reservation has a payment already, cancelled or not: then
+    /// nothing is changed and that payment is the answer. Of several that try at the same moment exactly one
+    /// gets [`Intent::Stored`]. Ids are never given twice.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the intent may be stored all the same.
+    async fn intend(&self, order: Order, now: i64) -> Result<Intent, StoreError>;
+
+    /// Stores each new state and appends its facts to the outbox, all in one transaction. A change whose payment
+    /// no longer has the status that the change started from is left out, together with its facts.
+    ///
+    /// Says for each change, in the order given, whether it was stored.
+    ///
+    /// # Errors
+    /// [`StoreError`]; either all or nothing of it is stored, and the caller does not know which.
+    async fn save(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError>;
+
+    /// The payment of this id, whatever its status.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn find(&self, id: i64) -> Result<Option<Payment>, StoreError>;
+
+    /// The payments that are `paid`, a page of them in a total order, and how many there are on all pages.
+    /// The time does not depend on how many there are; a page past the end is empty.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
+
+    /// The payments in `status`, [`Status::Charging`] or [`Status::Refunding`], ascending by id: at most `limit` of
+    /// those beyond `after_id`. The time does not depend on how many finished ones there are.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn unfinished(
+        &self,
+        status: Status,
+        after_id: i64,
+        limit: i64,
+    ) -> Result<Vec<Unfinished>, StoreError>;
+}
+
+/// What became of an intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Intent {
+    Stored(Payment),
+    /// The reservation's payment, as an earlier request or a cancellation left it.
+    Existing(Payment),
+}
+
+/// Work that somebody has to finish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    pub payment: Payment,
+    /// The `traceparent` of the request that started it: what finishes it belongs to the same trace.
+    pub traceparent: Option<String>,
+}
+
+/// Which page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListQuery {
+    pub user_id: Option<i64>,
+    pub sort: SortField,
+    pub descending: bool,
+    pub offset: i64,
+    pub limit: i64,
+}
+
+/// Equal values are ordered by id, in the same direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortField {
+    Id,
+    UserId,
+    Price,
+    CreatedAt,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    pub payments: Vec<Payment>,
+    pub total: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Away, busy or shutting down: the same call may succeed later.
+    #[error("the database is not available")]
+    Unavailable(#[source] BoxError),
+    /// The call itself is the cause.
+    #[error("the database refused")]
+    Refused(#[source] BoxError),
+}
+
+/// The payments as a batch of cancellations sees and changes them: inside one transaction, which somebody else
+/// commits together with how far the batch was read.
+#[async_trait]
+pub trait Cancellations: Send {
+    type Error: Send;
+
+    /// The payments of these reservations, where they have one; what concurrent transactions committed is seen.
+    async fn of_reservations(&mut self, reservation_ids: &[i64]) -> Result<Vec<Payment>, Self::Error>;
+
+    /// Stores a `void` payment for each of these reservations that has none. Waits for concurrent transactions
+    /// that are just storing one, so that afterwards each of them has a payment.
+    async fn put_tombstones(&mut self, orders: &[Order], now: i64) -> Result<(), Self::Error>;
+
+    /// As [`PaymentStore::save`].
+    async fn save(&mut self, changes: &[Change]) -> Result<Vec<bool>, Self::Error>;
+}
+
+/// The card network.
+#[async_trait]
+pub trait PaymentProvider: Send + Sync {
+    /// Charges the card once for this key, however often and from however many processes it is called. A repeated
+    /// key gets the first answer again; after a refund of the key it is [`ChargeAnswer::Undone`].
+    ///
+    /// # Errors
+    /// [`ProviderError`]: whether the card was charged is not known. A repetition with the same key finds out.
+    async fn charge(&self, key: &str, amount: i64, card: &CardNumber) -> Result<ChargeAnswer, ProviderError>;
+
+    /// Gives back what was charged under this key. After `Ok` no charge stands under it, nor ever will, not even
+    /// by a [`charge`](Self::charge) that is under way just now. Repeating it is harmless.
+    ///
+    /// # Errors
+    /// [`ProviderError`]: whether the charge is undone is not known. Repeat it.
+    async fn refund(&self, key: &str) -> Result<RefundAnswer, ProviderError>;
+
+    /// A sign of life, for health checks.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unavailable`]
+    async fn ping(&self) -> Result<(), ProviderError>;
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// It did not do what it was asked, for certain.
+    #[error("the card network does not take this at the moment: {0}")]
+    Unavailable(String),
+    /// It may have done what it was asked.
+    #[error("the card network did not answer")]
+    Unknown(#[source] BoxError),
+}
