@@ -1,64 +1,85 @@
 //! What an answer, or its absence, says about the customer's money.
 
+use std::time::Duration;
+
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
-use crate::use_cases::ports::{Declined, DeclinedWhy, NotSentWhy, Paid, PaymentOrder, Unknown, UnknownWhy};
+use crate::use_cases::ports::{
+    Declined, DeclinedWhy, NotSent, NotSentWhy, Paid, PaymentOrder, PaymentOutcome, Unknown, UnknownWhy,
+};
 
 /// Longer than any answer of payment; what is longer is not payment's.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// What became of a call that was made.
-#[derive(Debug)]
-pub(super) enum Answer {
+/// payment did its work: a card that the bank refuses is no fault of payment's.
+pub(super) enum Decision {
     Paid(Paid),
     Declined(Declined),
-    NotSent(NotSentWhy),
-    Unknown(Unknown),
 }
 
-impl Answer {
-    fn unknown(why: UnknownWhy) -> Self {
-        Self::Unknown(Unknown { why })
-    }
+/// payment did not say what it did.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("no connection to payment")]
+    NotConnected(#[source] reqwest::Error),
+    #[error("payment did not answer in time")]
+    TimedOut,
+    #[error("the connection to payment broke")]
+    Broken(#[source] reqwest::Error),
+    #[error("payment failed with status {0}")]
+    ServerError(u16),
+    #[error("payment answered with status {0}, which means nothing here")]
+    UnexpectedStatus(u16),
+    #[error("payment's answer does not say that this reservation is paid")]
+    Garbled,
+}
 
-    pub(super) fn timed_out() -> Self {
-        Self::unknown(UnknownWhy::Timeout)
-    }
-
-    /// No answer's head came.
-    pub(super) fn of_failed_call(error: &reqwest::Error) -> Self {
-        if error.is_connect() {
-            // The request is written to a connection that stands; this one never stood.
-            Self::NotSent(NotSentWhy::ConnectionRefused)
-        } else if error.is_timeout() {
-            Self::timed_out()
-        } else {
-            Self::unknown(UnknownWhy::ConnectionReset)
-        }
-    }
-
-    pub(super) async fn read(response: Response, order: &PaymentOrder) -> Self {
-        let status = response.status();
-        match status {
-            StatusCode::CREATED | StatusCode::OK => match body(response).await {
-                Ok(body) => paid(&body, order),
-                Err(answer) => answer,
-            },
-            StatusCode::PAYMENT_REQUIRED => declined(response, DeclinedWhy::Card).await,
-            StatusCode::CONFLICT => declined(response, DeclinedWhy::ReservationCancelled).await,
-            _ if status.is_server_error() => Self::unknown(UnknownWhy::ServerError(status.as_u16())),
-            // A 4xx of a proxy (408 while payment worked on) is no proof that nothing was charged.
-            _ => Self::unknown(UnknownWhy::UnexpectedStatus(status.as_u16())),
-        }
-    }
-
-    /// Whether payment did its work: a card that the bank refuses is no fault of payment's.
-    pub(super) fn is_payment_well(&self) -> bool {
+impl Decision {
+    pub(super) fn into_outcome(self) -> PaymentOutcome {
         match self {
-            Self::Paid(_) | Self::Declined(_) => true,
-            Self::NotSent(_) | Self::Unknown(_) => false,
+            Self::Paid(paid) => PaymentOutcome::Paid(paid),
+            Self::Declined(declined) => PaymentOutcome::Declined(declined),
         }
+    }
+}
+
+impl Failure {
+    /// No answer's head came.
+    pub(super) fn of_call(error: reqwest::Error) -> Self {
+        if error.is_connect() { Self::NotConnected(error) } else { Self::of_transfer(error) }
+    }
+
+    fn of_transfer(error: reqwest::Error) -> Self {
+        if error.is_timeout() { Self::TimedOut } else { Self::Broken(error) }
+    }
+
+    pub(super) fn into_outcome(self, retry_after: Duration) -> PaymentOutcome {
+        let why = match self {
+            // The request is written to a connection that stands; this one never stood.
+            Self::NotConnected(_) => {
+                let why = NotSentWhy::ConnectionRefused;
+                return PaymentOutcome::NotSent(NotSent { why, retry_after });
+            }
+            Self::TimedOut => UnknownWhy::Timeout,
+            Self::Broken(_) => UnknownWhy::ConnectionReset,
+            Self::ServerError(status) => UnknownWhy::ServerError(status),
+            Self::UnexpectedStatus(status) => UnknownWhy::UnexpectedStatus(status),
+            Self::Garbled => UnknownWhy::Garbled,
+        };
+        PaymentOutcome::Unknown(Unknown { why })
+    }
+}
+
+pub(super) async fn read(response: Response, order: &PaymentOrder) -> Result<Decision, Failure> {
+    let status = response.status();
+    match status {
+        StatusCode::CREATED | StatusCode::OK => paid(&body(response).await?, order).map(Decision::Paid),
+        StatusCode::PAYMENT_REQUIRED => Ok(declined(response, DeclinedWhy::Card).await),
+        StatusCode::CONFLICT => Ok(declined(response, DeclinedWhy::ReservationCancelled).await),
+        _ if status.is_server_error() => Err(Failure::ServerError(status.as_u16())),
+        // A 4xx of a proxy (408 while payment worked on) is no proof that nothing was charged.
+        _ => Err(Failure::UnexpectedStatus(status.as_u16())),
     }
 }
 
@@ -72,17 +93,12 @@ struct Payment {
 }
 
 /// Paid is what says so of this very reservation, at this price.
-fn paid(body: &[u8], order: &PaymentOrder) -> Answer {
-    match serde_json::from_slice::<Payment>(body) {
-        Ok(payment)
-            if payment.pre_reservation_id == order.reservation_id
-                && payment.price == order.price
-                && payment.status == events::Status::Paid.as_str() =>
-        {
-            Answer::Paid(Paid { payment_id: payment.id })
-        }
-        Ok(_) | Err(_) => Answer::unknown(UnknownWhy::Garbled),
-    }
+fn paid(body: &[u8], order: &PaymentOrder) -> Result<Paid, Failure> {
+    let payment: Payment = serde_json::from_slice(body).map_err(|_| Failure::Garbled)?;
+    let is_this = payment.pre_reservation_id == order.reservation_id
+        && payment.price == order.price
+        && payment.status == events::Status::Paid.as_str();
+    if is_this { Ok(Paid { payment_id: payment.id }) } else { Err(Failure::Garbled) }
 }
 
 #[derive(Default, Deserialize)]
@@ -92,26 +108,21 @@ struct Problem {
 }
 
 /// The status alone says that nothing is charged; the body only adds words.
-async fn declined(response: Response, why: DeclinedWhy) -> Answer {
+async fn declined(response: Response, why: DeclinedWhy) -> Decision {
     let detail = match body(response).await {
         Ok(body) => serde_json::from_slice::<Problem>(&body).unwrap_or_default().detail,
         Err(_) => None,
     };
-    Answer::Declined(Declined { why, detail })
+    Decision::Declined(Declined { why, detail })
 }
 
-async fn body(mut response: Response) -> Result<Vec<u8>, Answer> {
+async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= BODY_LIMIT => {
-                body.extend_from_slice(&chunk);
-            }
-            Ok(Some(_)) => return Err(Answer::unknown(UnknownWhy::Garbled)),
-            Ok(None) => return Ok(body),
-            Err(error) if error.is_timeout() => return Err(Answer::timed_out()),
-            Err(error) if error.is_decode() => return Err(Answer::unknown(UnknownWhy::Garbled)),
-            Err(_) => return Err(Answer::unknown(UnknownWhy::ConnectionReset)),
+    while let Some(chunk) = response.chunk().await.map_err(Failure::of_transfer)? {
+        if body.len() + chunk.len() > BODY_LIMIT {
+            return Err(Failure::Garbled);
         }
+        body.extend_from_slice(&chunk);
     }
+    Ok(body)
 }

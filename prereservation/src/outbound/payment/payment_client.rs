@@ -1,14 +1,15 @@
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use metrics::histogram;
-use reqwest::{Client, Url, redirect};
-use telemetry::{Kind, Operation, outcome_label};
+use reqwest::{Client, Url, redirect, retry};
+use telemetry::{Kind, Operation, TraceContext, outcome_label};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use super::answer::Answer;
+use super::answer::{self, Decision, Failure};
 use super::request::request;
 use super::settings::PaymentClientSettings;
 use crate::outbound::breaker::{Breaker, BreakerSettings};
@@ -50,23 +51,20 @@ impl PaymentClient {
     ) -> Result<Self, PaymentClientError> {
         client.check()?;
         breaker.check()?;
-        // Checked as given, so that a value without a scheme is not made one by the path.
-        settings::url("url.payment", url, &["http"])?;
-        let url = settings::url("url.payment", &format!("{}{PATH}", url.trim_end_matches('/')), &["http"])?;
         let http = Client::builder()
             .connect_timeout(client.connect_timeout())
             .pool_idle_timeout(client.pool_idle_timeout())
             .pool_max_idle_per_host(client.max_concurrent_calls)
             .tcp_nodelay(true)
-            // A charge goes where it was sent and is sent once.
+            // A charge goes where it was sent, and is sent once.
             .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
+            .retry(retry::never())
             .no_proxy()
             .build()
             .map_err(PaymentClientError::Http)?;
         Ok(Self {
             http,
-            url,
+            url: payments(url)?,
             timeout: client.timeout(),
             bulkhead: Semaphore::new(client.max_concurrent_calls),
             breaker: Arc::new(Breaker::new(APPLICATION, "payment", breaker)),
@@ -78,28 +76,37 @@ impl PaymentClient {
         self.breaker.clone()
     }
 
-    async fn call(&self, order: &PaymentOrder) -> Answer {
+    async fn call(&self, order: &PaymentOrder) -> Result<Decision, Failure> {
         let started = Instant::now();
         let operation = Operation::child(Kind::Client, "POST /payments");
-        let exchange = async {
-            match request(&self.http, &self.url, order, operation.context()).send().await {
-                Ok(response) => {
-                    let status = response.status().as_u16();
-                    (Some(status), Answer::read(response, order).await)
-                }
-                Err(error) => (None, Answer::of_failed_call(&error)),
-            }
-        };
-        let (status, answer) =
-            operation.run(timeout(self.timeout, exchange)).await.unwrap_or((None, Answer::timed_out()));
+        let exchange = self.exchange(order, operation.context());
+        let (status, result) =
+            operation.run(timeout(self.timeout, exchange)).await.unwrap_or((None, Err(Failure::TimedOut)));
         if let Some(status) = status {
             operation.set("http.response.status_code", i64::from(status));
         }
-        if !answer.is_payment_well() {
-            operation.fail(format!("{answer:?}"));
+        if let Err(failure) = &result {
+            operation.fail(failure.to_string());
+            tracing::warn!(
+                reservation = order.reservation_id,
+                error = failure as &dyn Error,
+                "the call to payment failed"
+            );
         }
         measure(status, started.elapsed());
-        answer
+        result
+    }
+
+    /// The status, where one came, and what became of the call.
+    async fn exchange(
+        &self,
+        order: &PaymentOrder,
+        trace: TraceContext,
+    ) -> (Option<u16>, Result<Decision, Failure>) {
+        match request(&self.http, &self.url, order, trace).send().await {
+            Ok(response) => (Some(response.status().as_u16()), answer::read(response, order).await),
+            Err(error) => (None, Err(Failure::of_call(error))),
+        }
     }
 }
 
@@ -111,27 +118,32 @@ impl PaymentGateway for PaymentClient {
         };
         let permit = match self.breaker.try_acquire() {
             Ok(permit) => permit,
-            Err(refused) => return not_sent(NotSentWhy::BreakerOpen, refused.retry_after),
+            Err(refused) => return not_sent(NotSentWhy::BreakerOpen, refused.retry_after.max(SOON)),
         };
         // Dropped while it waits, the future drops both: the place is free, the call not counted.
         let started = Instant::now();
-        let answer = self.call(order).await;
-        if answer.is_payment_well() {
-            permit.succeeded(started.elapsed());
-        } else {
-            permit.failed(started.elapsed());
-        }
-        match answer {
-            Answer::Paid(paid) => PaymentOutcome::Paid(paid),
-            Answer::Declined(declined) => PaymentOutcome::Declined(declined),
-            Answer::NotSent(why) => not_sent(why, SOON),
-            Answer::Unknown(unknown) => PaymentOutcome::Unknown(unknown),
+        match self.call(order).await {
+            Ok(decision) => {
+                permit.succeeded(started.elapsed());
+                decision.into_outcome()
+            }
+            Err(failure) => {
+                permit.failed(started.elapsed());
+                failure.into_outcome(SOON)
+            }
         }
     }
 }
 
+fn payments(url: &str) -> Result<Url, settings::Invalid> {
+    let mut url = settings::url("url.payment", url, &["http"])?;
+    let path = format!("{}{PATH}", url.path().trim_end_matches('/'));
+    url.set_path(&path);
+    Ok(url)
+}
+
 fn not_sent(why: NotSentWhy, retry_after: Duration) -> PaymentOutcome {
-    PaymentOutcome::NotSent(NotSent { why, retry_after: retry_after.max(SOON) })
+    PaymentOutcome::NotSent(NotSent { why, retry_after })
 }
 
 /// As Spring measures its clients; a call without an answer has the status `CLIENT_ERROR`.

@@ -1,0 +1,166 @@
+//! What every [`PaymentGateway`] owes its caller, whatever payment and the network do.
+//!
+//! An adapter joins by implementing [`World`]; [`obligations`] is the whole suite.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use prereservation::domain::card::CardNumber;
+use prereservation::use_cases::ports::{
+    Declined, DeclinedWhy, NotSent, NotSentWhy, Paid, PaymentGateway, PaymentOrder, PaymentOutcome, Unknown,
+    UnknownWhy,
+};
+
+/// The timeout that a [`World`] gives its gateways.
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(400);
+/// On top of it, for a machine that is busy with other things.
+const SLACK: Duration = Duration::from_secs(3);
+
+pub(crate) const CARD: &str = "4000-1234-5678-9012";
+pub(crate) const PAYMENT_ID: i64 = 5;
+pub(crate) const DETAIL: &str = "The bank refuses the card.";
+
+/// How payment, or what lies between, behaves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Behaviour {
+    Charges,
+    /// As a repetition is answered: 200.
+    HasCharged,
+    DeclinesCard,
+    /// Without a problem document that could be read.
+    DeclinesWordlessly,
+    ReservationIsCancelled,
+    /// A status, with a problem document.
+    Answers(u16),
+    /// 307 to a place that would charge.
+    Redirects,
+    /// 201, and a body that is no payment.
+    AnswersGarbage,
+    /// 201, and the payment of another reservation.
+    PaysAnother,
+    /// 201, and another price.
+    PaysAnotherPrice,
+    /// 200, and a payment that was refunded.
+    HasRefunded,
+    /// 201, and a body without end.
+    NeverEnds,
+    /// Nobody listens.
+    Refuses,
+    UnknownHost,
+    /// Takes the request and is silent.
+    IsSilent,
+    /// Takes the request, sends the head of an answer and half its body, and is silent.
+    FallsSilent,
+    /// Takes the request and resets the connection.
+    Resets,
+    /// Takes the request and closes the connection in order.
+    HangsUp,
+    /// Resets in the middle of the answer.
+    BreaksOff,
+    /// Answers what is no HTTP.
+    SpeaksAnotherLanguage,
+}
+
+/// An adapter and a payment that behaves.
+pub(crate) trait World {
+    type Subject: Subject;
+    async fn gateway(&self, behaviour: Behaviour) -> Self::Subject;
+}
+
+pub(crate) trait Subject {
+    fn gateway(&self) -> Arc<dyn PaymentGateway>;
+    /// How many requests have reached payment.
+    async fn asked(&self) -> usize;
+}
+
+pub(crate) fn order() -> PaymentOrder {
+    PaymentOrder {
+        reservation_id: 7,
+        user_id: 1,
+        product_id: 2,
+        product_name: "fold".to_owned(),
+        price: 1_300_000,
+        card: CardNumber::parse(CARD).unwrap(),
+    }
+}
+
+/// What is known after each behaviour, no more and no less.
+fn cases() -> Vec<(Behaviour, PaymentOutcome)> {
+    let paid = PaymentOutcome::Paid(Paid { payment_id: PAYMENT_ID });
+    let declined = |why, detail: Option<&str>| {
+        PaymentOutcome::Declined(Declined { why, detail: detail.map(str::to_owned) })
+    };
+    let not_connected = PaymentOutcome::NotSent(NotSent {
+        why: NotSentWhy::ConnectionRefused,
+        retry_after: Duration::from_secs(1),
+    });
+    let unknown = |why| PaymentOutcome::Unknown(Unknown { why });
+    let mut cases = vec![
+        (Behaviour::Charges, paid.clone()),
+        (Behaviour::HasCharged, paid),
+        (Behaviour::DeclinesCard, declined(DeclinedWhy::Card, Some(DETAIL))),
+        (Behaviour::DeclinesWordlessly, declined(DeclinedWhy::Card, None)),
+        (Behaviour::ReservationIsCancelled, declined(DeclinedWhy::ReservationCancelled, Some(DETAIL))),
+        (Behaviour::Redirects, unknown(UnknownWhy::UnexpectedStatus(307))),
+        (Behaviour::AnswersGarbage, unknown(UnknownWhy::Garbled)),
+        (Behaviour::PaysAnother, unknown(UnknownWhy::Garbled)),
+        (Behaviour::PaysAnotherPrice, unknown(UnknownWhy::Garbled)),
+        (Behaviour::HasRefunded, unknown(UnknownWhy::Garbled)),
+        (Behaviour::NeverEnds, unknown(UnknownWhy::Garbled)),
+        (Behaviour::Refuses, not_connected.clone()),
+        (Behaviour::UnknownHost, not_connected),
+        (Behaviour::IsSilent, unknown(UnknownWhy::Timeout)),
+        (Behaviour::FallsSilent, unknown(UnknownWhy::Timeout)),
+        (Behaviour::Resets, unknown(UnknownWhy::ConnectionReset)),
+        (Behaviour::HangsUp, unknown(UnknownWhy::ConnectionReset)),
+        (Behaviour::BreaksOff, unknown(UnknownWhy::ConnectionReset)),
+        (Behaviour::SpeaksAnotherLanguage, unknown(UnknownWhy::ConnectionReset)),
+    ];
+    for status in [400, 401, 403, 404, 405, 408, 413, 415, 422, 425, 429, 202, 204] {
+        cases.push((Behaviour::Answers(status), unknown(UnknownWhy::UnexpectedStatus(status))));
+    }
+    for status in [500, 501, 502, 503, 504] {
+        cases.push((Behaviour::Answers(status), unknown(UnknownWhy::ServerError(status))));
+    }
+    cases
+}
+
+pub(crate) async fn obligations(world: &impl World) {
+    for (behaviour, expected) in cases() {
+        answers_truly_once_and_in_time(world, behaviour, expected).await;
+    }
+    may_be_dropped(world).await;
+}
+
+async fn answers_truly_once_and_in_time(world: &impl World, behaviour: Behaviour, expected: PaymentOutcome) {
+    let subject = world.gateway(behaviour).await;
+    let started = Instant::now();
+    let outcome = subject.gateway().pay(&order()).await;
+    let elapsed = started.elapsed();
+    assert_eq!(outcome, expected, "{behaviour:?}");
+    assert!(elapsed < TIMEOUT + SLACK, "{behaviour:?} took {elapsed:?}");
+    assert!(!format!("{outcome:?}").contains("4000"), "{behaviour:?} shows the card");
+    let asked = subject.asked().await;
+    match expected {
+        PaymentOutcome::NotSent(_) => assert_eq!(asked, 0, "{behaviour:?}"),
+        _ => assert_eq!(asked, 1, "{behaviour:?}"),
+    }
+}
+
+/// A caller that goes away leaves nothing behind that a later call would feel.
+async fn may_be_dropped(world: &impl World) {
+    let subject = world.gateway(Behaviour::IsSilent).await;
+    for calls in 1..=3 {
+        let gateway = subject.gateway();
+        let call = tokio::spawn(async move { gateway.pay(&order()).await });
+        let deadline = Instant::now() + SLACK;
+        while subject.asked().await < calls {
+            assert!(Instant::now() < deadline, "payment was never asked");
+            tokio::task::yield_now().await;
+        }
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+    }
+    let outcome = subject.gateway().pay(&order()).await;
+    assert_eq!(outcome, PaymentOutcome::Unknown(Unknown { why: UnknownWhy::Timeout }));
+}

@@ -1,0 +1,60 @@
+//! The contract of the port `PaymentGateway`, and what its HTTP adapter does beyond it.
+#![allow(clippy::unwrap_used)]
+
+mod client;
+mod contract;
+mod fake_payment;
+
+use std::sync::Arc;
+
+use contract::{Behaviour, Subject, TIMEOUT, World};
+use fake_payment::FakePayment;
+use prereservation::outbound::breaker::BreakerSettings;
+use prereservation::outbound::payment::{PaymentClient, PaymentClientSettings};
+use prereservation::use_cases::ports::PaymentGateway;
+
+struct OverHttp;
+
+struct HttpSubject {
+    payment: FakePayment,
+    client: Arc<PaymentClient>,
+}
+
+impl World for OverHttp {
+    type Subject = HttpSubject;
+
+    async fn gateway(&self, behaviour: Behaviour) -> HttpSubject {
+        HttpSubject::new(behaviour, &client_settings(), &BreakerSettings::default()).await
+    }
+}
+
+impl HttpSubject {
+    async fn new(behaviour: Behaviour, client: &PaymentClientSettings, breaker: &BreakerSettings) -> Self {
+        let payment = FakePayment::start(behaviour).await;
+        let client = Arc::new(PaymentClient::new(&payment.url(), client, breaker).unwrap());
+        Self { payment, client }
+    }
+}
+
+impl Subject for HttpSubject {
+    fn gateway(&self) -> Arc<dyn PaymentGateway> {
+        self.client.clone()
+    }
+
+    async fn asked(&self) -> usize {
+        self.payment.asked().await
+    }
+}
+
+fn client_settings() -> PaymentClientSettings {
+    PaymentClientSettings {
+        timeout_ms: TIMEOUT.as_millis() as u64,
+        connect_timeout_ms: TIMEOUT.as_millis() as u64 / 2,
+        ..PaymentClientSettings::default()
+    }
+}
+
+#[tokio::test]
+async fn the_http_client_keeps_the_contract() {
+    contract::obligations(&OverHttp).await;
+}
