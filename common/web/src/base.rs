@@ -9,13 +9,15 @@ use std::{
 use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
-    http::header::{HOST, HeaderMap},
+    http::header::{HOST, HeaderMap, HeaderName, X_FORWARDED_HOST, X_FORWARDED_PROTO},
 };
 
 use crate::{
     negotiation::{MediaType, negotiate},
     problem::Problem,
 };
+
+static PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
 /// Extractor of every handler that renders a resource. Refuses with 406 what cannot be rendered, before any work is done.
 #[derive(Clone, Debug)]
@@ -64,35 +66,49 @@ pub fn origin_of(request: &HttpRequest) -> String {
     let host = headers.get(HOST).and_then(|value| value.to_str().ok()).filter(|host| is_authority(host));
     let host =
         host.unwrap_or_else(|| request.app_data::<LocalAuthority>().map_or("localhost", |local| &local.0));
-    forwarded_origin(|name| first_of(headers, name), host)
+    let forwarded = Forwarded {
+        proto: first_of(headers, &X_FORWARDED_PROTO),
+        host: first_of(headers, &X_FORWARDED_HOST),
+        port: first_of(headers, &PORT),
+    };
+    forwarded.origin(host)
 }
 
-/// The same for any HTTP library: `header` finds a header's first value, `host` is the authority without a proxy.
-pub fn forwarded_origin<'h>(header: impl Fn(&'static str) -> Option<&'h str>, host: &str) -> String {
-    let scheme = match header("x-forwarded-proto") {
-        Some(proto) if proto.eq_ignore_ascii_case("https") => "https",
-        _ => "http",
-    };
-    let forwarded_host = header("x-forwarded-host").filter(|host| is_authority(host));
-    let authority = forwarded_host.unwrap_or(host);
-    let (name, own_port) = split_port(authority);
-    let port = header("x-forwarded-port")
-        .filter(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
-        .or(own_port)
-        .filter(|port| !matches!((scheme, *port), ("http", "80") | ("https", "443")));
-    let mut origin = String::with_capacity(scheme.len() + authority.len() + 9);
-    origin.push_str(scheme);
-    origin.push_str("://");
-    origin.push_str(name);
-    if let Some(port) = port {
-        origin.push(':');
-        origin.push_str(port);
+/// What a proxy says of the request that it passed on.
+struct Forwarded<'h> {
+    proto: Option<&'h str>,
+    host: Option<&'h str>,
+    port: Option<&'h str>,
+}
+
+impl Forwarded<'_> {
+    /// `local` is where the request arrived, if no proxy says otherwise.
+    fn origin(&self, local: &str) -> String {
+        let scheme = match self.proto {
+            Some(proto) if proto.eq_ignore_ascii_case("https") => "https",
+            _ => "http",
+        };
+        let authority = self.host.filter(|host| is_authority(host)).unwrap_or(local);
+        let (name, own_port) = split_port(authority);
+        let port = self
+            .port
+            .filter(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+            .or(own_port)
+            .filter(|port| !matches!((scheme, *port), ("http", "80") | ("https", "443")));
+        let mut origin = String::with_capacity(scheme.len() + authority.len() + 9);
+        origin.push_str(scheme);
+        origin.push_str("://");
+        origin.push_str(name);
+        if let Some(port) = port {
+            origin.push(':');
+            origin.push_str(port);
+        }
+        origin
     }
-    origin
 }
 
 /// The first element of a header: the proxy nearest to the client.
-fn first_of<'h>(headers: &'h HeaderMap, name: &'static str) -> Option<&'h str> {
+fn first_of<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let value = headers.get(name)?.to_str().ok()?;
     let first = value.split(',').next().unwrap_or_default().trim();
     (!first.is_empty()).then_some(first)

@@ -32,6 +32,6 @@ pub use hal::{Resource, Search};
 pub use input::{Body, Fields, Id, Query};
 pub use lifecycle::{Lifecycle, Phase};
 pub use paging::{PageRequest, Paged, Sort};
-pub use problem::{FieldError, Problem};
+pub use problem::{FieldError, PROBLEM_JSON, Problem};
 pub use server::Server;
 pub use settings::ServerSettings;

@@ -1,6 +1,11 @@
 //! Problem documents (RFC 9457): what every error looks like, whichever server rendered it.
 
-use std::{borrow::Cow, fmt, io::Write as _};
+use std::{
+    borrow::Cow,
+    fmt,
+    io::Write as _,
+    ops::{Deref, DerefMut},
+};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -11,7 +16,10 @@ use actix_web::{
     },
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -28,21 +36,27 @@ impl FieldError {
     }
 }
 
-/// An error as a client sees it. Knows no HTTP library, so that both servers (actix-web here, hyper in the gateway) can send it.
+/// An error as a client sees it. Knows no HTTP library, so that both servers (actix-web here, hyper in the gateway) can send
+/// it. Boxed, so that the `Result` of what goes well stays small.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<Members>);
+
+/// The members of a problem document, to be read and changed through [`Problem`].
 #[derive(Clone, Debug, ToSchema)]
-pub struct Problem {
-    /// The HTTP status, repeated in the body.
-    pub status: u16,
+pub struct Members {
     /// A URI that names the kind of problem; `about:blank` when the status says it all.
     #[schema(rename = "type", value_type = String)]
     pub kind: Cow<'static, str>,
     /// The status in words.
     #[schema(value_type = String)]
     pub title: Cow<'static, str>,
+    /// The HTTP status, repeated in the body.
+    pub status: u16,
     /// What went wrong this time, for a human.
     #[schema(value_type = String)]
     pub detail: Cow<'static, str>,
     /// The path that was asked for; the server fills it in.
+    #[schema(required = false)]
     pub instance: String,
     /// The fields that were refused, after a validation.
     #[schema(required = false)]
@@ -58,11 +72,41 @@ pub struct Problem {
     pub extensions: Vec<(&'static str, serde_json::Value)>,
 }
 
+impl Deref for Problem {
+    type Target = Members;
+
+    fn deref(&self) -> &Members {
+        &self.0
+    }
+}
+
+impl DerefMut for Problem {
+    fn deref_mut(&mut self) -> &mut Members {
+        &mut self.0
+    }
+}
+
+impl PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        Members::schema()
+    }
+}
+
+impl ToSchema for Problem {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Problem")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Members::schemas(schemas);
+    }
+}
+
 impl Problem {
     #[must_use]
     pub fn new(status: u16) -> Self {
         let title = reason(status);
-        Self {
+        Self(Box::new(Members {
             status,
             kind: Cow::Borrowed("about:blank"),
             title: Cow::Borrowed(title),
@@ -73,7 +117,7 @@ impl Problem {
             retry_after: (status == 503).then_some(1),
             allow: None,
             extensions: Vec::new(),
-        }
+        }))
     }
 
     #[must_use]

@@ -68,12 +68,12 @@ impl ActuatorResponse {
 }
 
 impl From<Problem> for ActuatorResponse {
-    fn from(problem: Problem) -> Self {
+    fn from(mut problem: Problem) -> Self {
         Self {
             status: problem.status,
             content_type: problem::PROBLEM_JSON,
             body: problem.to_json(),
-            allow: problem.allow.map(std::borrow::Cow::into_owned),
+            allow: problem.allow.take().map(std::borrow::Cow::into_owned),
         }
     }
 }

@@ -289,8 +289,8 @@ mod tests {
             Ok(()) => Vec::new(),
             Err(problem) => problem
                 .errors
-                .into_iter()
-                .map(|error| (error.field.into_owned(), error.message.into_owned()))
+                .iter()
+                .map(|error| (error.field.to_string(), error.message.to_string()))
                 .collect(),
         }
     }
