@@ -64,11 +64,7 @@ pub trait EventLog: Send + Sync {
     /// subscriber of a group at a time; groups know nothing of each other. Leaves the group when dropped.
     ///
     /// Succeeds also when the log cannot be reached just now: the assignment then comes later.
-    async fn subscribe(
-        &self,
-        topic: &str,
-        group: &str,
-    ) -> Result<Box<dyn Subscription>, EventLogError>;
+    async fn subscribe(&self, topic: &str, group: &str) -> Result<Box<dyn Subscription>, EventLogError>;
 
     /// Asks the log for a sign of life; for health checks. Takes at most a few seconds.
     async fn ping(&self) -> Result<(), EventLogError>;
@@ -157,17 +153,11 @@ pub enum EventLogError {
 
 impl EventLogError {
     pub(crate) fn unavailable(doing: &'static str, source: impl Into<BoxError>) -> Self {
-        Self::Unavailable {
-            doing,
-            source: source.into(),
-        }
+        Self::Unavailable { doing, source: source.into() }
     }
 
     pub(crate) fn refused(doing: &'static str, source: impl Into<BoxError>) -> Self {
-        Self::Refused {
-            doing,
-            source: source.into(),
-        }
+        Self::Refused { doing, source: source.into() }
     }
 
     /// Whether the same call may succeed later.

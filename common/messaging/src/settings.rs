@@ -110,10 +110,7 @@ pub struct InvalidSetting {
 }
 
 fn invalid<T>(key: &'static str, reason: impl Into<String>) -> Result<T, InvalidSetting> {
-    Err(InvalidSetting {
-        key,
-        reason: reason.into(),
-    })
+    Err(InvalidSetting { key, reason: reason.into() })
 }
 
 impl EventLogSettings {
@@ -124,10 +121,7 @@ impl EventLogSettings {
     pub fn location(&self, kafka: &KafkaSettings) -> Result<Location, InvalidSetting> {
         check_topic("event_log.topic", &self.topic)?;
         if self.partitions < 1 {
-            return invalid(
-                "event_log.partitions",
-                format!("{} is less than 1", self.partitions),
-            );
+            return invalid("event_log.partitions", format!("{} is less than 1", self.partitions));
         }
         if !(100..=3_600_000).contains(&self.delivery_timeout_ms) {
             return invalid(
@@ -153,20 +147,14 @@ impl EventLogSettings {
                 if path.is_empty() || path.starts_with(':') || path.contains('?') {
                     return invalid(
                         "event_log.url",
-                        format!(
-                            "{:?} names no file; the log of several services lies in one",
-                            self.url
-                        ),
+                        format!("{:?} names no file; the log of several services lies in one", self.url),
                     );
                 }
                 Ok(Location::Local(PathBuf::from(path)))
             }
             _ => invalid(
                 "event_log.url",
-                format!(
-                    "{:?} is neither sqlite://file nor kafka://host:port",
-                    self.url
-                ),
+                format!("{:?} is neither sqlite://file nor kafka://host:port", self.url),
             ),
         }
     }
@@ -186,16 +174,10 @@ impl KafkaSettings {
                 return invalid("kafka.sasl_mechanism", "needed by kafka.security_protocol");
             }
             if self.sasl_mechanism.starts_with("SCRAM") && cfg!(not(feature = "tls")) {
-                return invalid(
-                    "kafka.sasl_mechanism",
-                    "SCRAM needs a binary built with the feature `tls`",
-                );
+                return invalid("kafka.sasl_mechanism", "SCRAM needs a binary built with the feature `tls`");
             }
         } else if !self.sasl_mechanism.is_empty() {
-            return invalid(
-                "kafka.sasl_mechanism",
-                "is set, but kafka.security_protocol has no SASL",
-            );
+            return invalid("kafka.sasl_mechanism", "is set, but kafka.security_protocol has no SASL");
         }
         Ok(())
     }
@@ -210,9 +192,7 @@ pub(crate) fn check_topic(key: &'static str, topic: &str) -> Result<(), InvalidS
     match topic.chars().find(|c| !legal(*c)) {
         Some(c) => invalid(
             key,
-            format!(
-                "{topic:?} contains {c:?}; a topic's name has only letters, digits, '.', '_', '-'"
-            ),
+            format!("{topic:?} contains {c:?}; a topic's name has only letters, digits, '.', '_', '-'"),
         ),
         None => Ok(()),
     }
