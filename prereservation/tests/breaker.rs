@@ -195,13 +195,13 @@ fn threads_never_hold_more_trials_than_are_permitted() {
 
 /// In one half-open period at most [`TRIALS`] calls are made, however many threads ask while
 /// others answer. The period ends at the first answer that completes the trial: all fail, so it
-/// opens, for ever as far as this test goes.
+/// opens, for as long as this test lasts.
 #[test]
 fn one_period_makes_no_more_calls_than_are_permitted() {
     for _ in 0..50 {
         let made = AtomicUsize::new(0);
         let start = Barrier::new(4);
-        let breaker = clock_opened();
+        let breaker = half_open_once();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -220,8 +220,8 @@ fn one_period_makes_no_more_calls_than_are_permitted() {
     }
 }
 
-/// Opened an hour ago: this thread's clock was turned back meanwhile, the others' were not.
-fn clock_opened() -> Breaker {
+/// Half-open; opened again, it stays so for a minute.
+fn half_open_once() -> Breaker {
     let settings = BreakerSettings { wait_duration_in_open_state_ms: 60_000, ..settings() };
     let breaker = Breaker::new("test", "payment", &settings);
     fail(&breaker, 4);

@@ -47,6 +47,8 @@ pub(crate) enum Behaviour {
     /// Nobody listens.
     Refuses,
     UnknownHost,
+    /// Listens, and lets no connection come about.
+    IsUnreachable,
     /// Takes the request and is silent.
     IsSilent,
     /// Takes the request, sends the head of an answer and half its body, and is silent.
@@ -108,7 +110,8 @@ fn cases() -> Vec<(Behaviour, PaymentOutcome)> {
         (Behaviour::HasRefunded, unknown(UnknownWhy::Garbled)),
         (Behaviour::NeverEnds, unknown(UnknownWhy::Garbled)),
         (Behaviour::Refuses, not_connected.clone()),
-        (Behaviour::UnknownHost, not_connected),
+        (Behaviour::UnknownHost, not_connected.clone()),
+        (Behaviour::IsUnreachable, not_connected),
         (Behaviour::IsSilent, unknown(UnknownWhy::Timeout)),
         (Behaviour::FallsSilent, unknown(UnknownWhy::Timeout)),
         (Behaviour::Resets, unknown(UnknownWhy::ConnectionReset)),

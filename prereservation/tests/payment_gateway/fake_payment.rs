@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -17,6 +19,7 @@ pub(crate) enum FakePayment {
     Http(MockServer),
     Raw { address: SocketAddr, asked: Arc<AtomicUsize>, server: JoinHandle<()> },
     Nobody { url: String },
+    Unreachable { listener: TcpListener, _queued: Vec<TcpStream> },
 }
 
 impl FakePayment {
@@ -30,6 +33,7 @@ impl FakePayment {
                 Self::Nobody { url: format!("http://{address}") }
             }
             Behaviour::UnknownHost => Self::Nobody { url: "http://payment.invalid:8081".to_owned() },
+            Behaviour::IsUnreachable => unreachable().await,
             Behaviour::NeverEnds
             | Behaviour::IsSilent
             | Behaviour::FallsSilent
@@ -58,6 +62,7 @@ impl FakePayment {
             Self::Http(server) => server.uri(),
             Self::Raw { address, .. } => format!("http://{address}"),
             Self::Nobody { url } => url.clone(),
+            Self::Unreachable { listener, .. } => format!("http://{}", listener.local_addr().unwrap()),
         }
     }
 
@@ -65,7 +70,7 @@ impl FakePayment {
         match self {
             Self::Http(server) => server.received_requests().await.unwrap().len(),
             Self::Raw { asked, .. } => asked.load(Ordering::SeqCst),
-            Self::Nobody { .. } => 0,
+            Self::Nobody { .. } | Self::Unreachable { .. } => 0,
         }
     }
 }
@@ -121,6 +126,19 @@ fn answer(behaviour: Behaviour, uri: &str) -> ResponseTemplate {
         Behaviour::Answers(status) => problem(status),
         other => panic!("{other:?} is nothing that an HTTP server does"),
     }
+}
+
+/// Nobody accepts, and the queue is full: the system drops further attempts to connect.
+async fn unreachable() -> FakePayment {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        queued.push(stream.unwrap());
+    }
+    FakePayment::Unreachable { listener, _queued: queued }
 }
 
 async fn raw(behaviour: Behaviour) -> FakePayment {
