@@ -22,6 +22,7 @@ pub mod routes;
 pub mod server;
 pub mod settings;
 mod stream;
+mod to_the_end;
 
 pub use actuator::{
     Actuator, ActuatorEndpoint, ActuatorResponse, Breaker, BreakerSnapshot, BreakerUpdate, Health,

@@ -85,6 +85,7 @@ where
         let shared = Rc::clone(&self.shared);
         let route = shared.routes.find(request.path());
         let method = telemetry::method_label(request.method().as_str());
+        let leaves_traces = !request.method().is_safe();
         let parent =
             request.headers().get(&TRACEPARENT).and_then(|value| TraceContext::parse_bytes(value.as_bytes()));
         let operation = Operation::start(Kind::Server, "", parent);
@@ -102,10 +103,9 @@ where
                     let handler =
                         AssertUnwindSafe(handler.instrument(operation.span().clone())).catch_unwind();
                     match tokio::time::timeout(shared.timeout, handler).await {
-                        Ok(Ok(Ok(response))) => Ok(response),
-                        Ok(Ok(Err(error))) => Err(error),
+                        Ok(Ok(outcome)) => outcome,
                         Ok(Err(panic)) => Err(panicked(&*panic)),
-                        Err(_) => Err(too_slow(shared.timeout)),
+                        Err(_) => Err(too_slow(shared.timeout, leaves_traces)),
                     }
                 }
                 Err(panic) => Err(panicked(&*panic)),
@@ -118,8 +118,12 @@ where
                 Err(error) => (None, answer_to(&error, uri.path())),
             };
             let status = response.status();
+            let headers = response.headers_mut();
             if let Ok(value) = HeaderValue::from_str(&request_id) {
-                response.headers_mut().insert(X_REQUEST_ID.clone(), value);
+                headers.insert(X_REQUEST_ID.clone(), value);
+            }
+            if status == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(header::RETRY_AFTER) {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             let elapsed = started.elapsed();
             shared.metrics.borrow_mut().record(&shared.routes, route, method, status.as_u16(), elapsed);
@@ -166,9 +170,14 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
     Problem::internal().into()
 }
 
-fn too_slow(timeout: Duration) -> Error {
-    tracing::warn!(timeout_ms = timeout.as_millis() as u64, "a request was given up");
-    Problem::unavailable("The request took too long and was given up.", 1).into()
+fn too_slow(limit: Duration, leaves_traces: bool) -> Error {
+    tracing::warn!(limit_ms = limit.as_millis() as u64, "a request was not answered in time");
+    let detail = if leaves_traces {
+        "The request took too long; it may still be carried out."
+    } else {
+        "The request took too long and was given up."
+    };
+    Problem::unavailable(detail, 1).into()
 }
 
 /// The answer where the request went with its handler.

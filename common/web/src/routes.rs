@@ -18,6 +18,7 @@ use actix_web::{
     web::{self, Bytes, ServiceConfig},
 };
 
+pub use crate::to_the_end::to_the_end;
 use crate::{
     base::Base,
     hal::{self, Resource, Search},
@@ -58,15 +59,16 @@ impl<R: Resource + 'static> Routes<R> {
         self
     }
 
-    /// `POST` to the collection.
+    /// `POST` to the collection. Runs [to its end](to_the_end), whatever the client does.
     #[must_use]
     pub fn create<F, Args>(mut self, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
+        F::Future: 'static,
         F::Output: Responder + 'static,
     {
-        self.on_collection.add("POST", web::post().to(handler));
+        self.on_collection.add("POST", web::post().to(to_the_end(handler)));
         self
     }
 
@@ -82,15 +84,16 @@ impl<R: Resource + 'static> Routes<R> {
         self
     }
 
-    /// `DELETE` of one item.
+    /// `DELETE` of one item. Runs [to its end](to_the_end), whatever the client does.
     #[must_use]
     pub fn delete<F, Args>(mut self, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
+        F::Future: 'static,
         F::Output: Responder + 'static,
     {
-        self.on_item.add("DELETE", web::delete().to(handler));
+        self.on_item.add("DELETE", web::delete().to(to_the_end(handler)));
         self
     }
 

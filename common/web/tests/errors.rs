@@ -167,10 +167,12 @@ async fn clients_that_are_slow() {
 async fn handlers_that_fail_tell_nothing() {
     let server =
         start_with(ServerSettings { request_timeout_ms: 200, ..settings() }, |actuator| actuator).await;
-    let panicked = server.send("GET", "/panic", "X-Request-Id: p1\r\n", "").await;
-    assert_eq!(panicked.assert_problem(500)["instance"], "/panic");
-    assert_eq!(panicked.header("x-request-id"), Some("p1"));
-    assert!(!panicked.body.contains("4242"));
+    for path in ["/panic", "/panic/later"] {
+        let panicked = server.send("GET", path, "X-Request-Id: p1\r\n", "").await;
+        assert_eq!(panicked.assert_problem(500)["instance"], path);
+        assert_eq!(panicked.header("x-request-id"), Some("p1"));
+        assert!(!panicked.body.contains("4242"));
+    }
     let stuck = server.send("GET", "/stuck", "X-Request-Id: s1\r\n", "").await;
     assert_eq!(stuck.assert_problem(503)["instance"], "/stuck");
     assert_eq!(stuck.header("x-request-id"), Some("s1"));
@@ -178,6 +180,27 @@ async fn handlers_that_fail_tell_nothing() {
     assert_eq!(foreign.assert_problem(400)["instance"], "/foreign");
     assert!(!foreign.body.contains("4242"));
     assert_eq!(server.get("/books").await.status, 200, "the server goes on");
+}
+
+#[tokio::test]
+async fn what_changes_something_is_carried_out_though_nobody_waits() {
+    let server =
+        start_with(ServerSettings { request_timeout_ms: 100, ..settings() }, |actuator| actuator).await;
+    let late = server.post("/slowly", "").await.assert_problem(503);
+    assert_eq!(late["detail"], "The request took too long; it may still be carried out.");
+    eventually("the first is stored", async || server.shelf.len() == 1).await;
+
+    let mut stream = server.connect().await;
+    stream.write_all(request("POST", "/slowly", "", "").as_bytes()).await.unwrap();
+    // Its turn has come when the next one on the same worker is answered.
+    assert_eq!(server.get("/books").await.status, 200);
+    // Closes the connection with a reset.
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
+    eventually("the second is stored", async || server.shelf.len() == 2).await;
+
+    let given_up = server.get("/slow").await.assert_problem(503);
+    assert_eq!(given_up["detail"], "The request took too long and was given up.");
 }
 
 #[tokio::test]

@@ -146,13 +146,24 @@ pub fn configure(shelf: Data<Shelf>) -> impl Fn(&mut ServiceConfig) + Clone + Se
             tokio::time::sleep(Duration::from_millis(300)).await;
             HttpResponse::Ok().body("done")
         }));
+        config.service(resource("/slowly").to(routes::to_the_end(slowly)));
         config.service(resource("/stuck").to(|| async { std::future::pending::<HttpResponse>().await }));
-        config.service(resource("/panic").to(|| async {
-            let number: i64 = "none".parse().expect("secret 4242424242424242");
-            HttpResponse::Ok().body(number.to_string())
-        }));
+        config.service(resource("/panic").to(panics));
+        config.service(resource("/panic/later").to(routes::to_the_end(panics)));
         config.service(resource("/foreign").to(to_foreign_error));
     }
+}
+
+async fn panics() -> HttpResponse {
+    let number: i64 = "none".parse().expect("secret 4242424242424242");
+    HttpResponse::Ok().body(number.to_string())
+}
+
+/// Takes its time before it stores something.
+async fn slowly(shelf: Data<Shelf>) -> HttpResponse {
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    shelf.add(1, "slowly");
+    HttpResponse::Ok().finish()
 }
 
 /// An error that is not ours, whose text would tell too much.
