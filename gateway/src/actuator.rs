@@ -1,0 +1,101 @@
+//! The gateway's own pages below `/actuator`. No route ever leads to those of the services.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use serde_json::json;
+use web::{ActuatorEndpoint, Json, Problem};
+
+use crate::{inbound::Session, proxy::Content, settings::Settings};
+
+const BODY_LIMIT: usize = 65_536;
+
+/// Answers a request for a path below `/actuator`.
+pub(crate) async fn answer(
+    session: &Session,
+    parts: &Parts,
+    path: &str,
+    body: Incoming,
+    origin: Option<&HeaderValue>,
+    host: &HeaderValue,
+) -> Result<Response<Content>, Problem> {
+    // A page elsewhere could make its visitor's browser change log levels.
+    if origin.is_some() && !matches!(parts.method, Method::GET | Method::HEAD) {
+        return Err(Problem::new(403).detail("Not across origins."));
+    }
+    let body = read(session, body).await?;
+    let base = format!("http://{}", host.to_str().unwrap_or_default());
+    let gateway = &session.worker.gateway;
+    let answer = gateway.actuator.answer_at(&base, parts.method.as_str(), path, &body).await;
+    let mut response = Response::new(Content::Full(answer.body.into()));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if !answer.content_type.is_empty() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    }
+    if let Some(allow) = answer.allow.and_then(|allow| HeaderValue::from_str(&allow).ok()) {
+        headers.insert(header::ALLOW, allow);
+    }
+    Ok(response)
+}
+
+async fn read(session: &Session, body: Incoming) -> Result<Bytes, Problem> {
+    let limit = Duration::from_millis(session.worker.gateway.limits.body_timeout_ms);
+    let read = tokio::time::timeout(limit, Limited::new(body, BODY_LIMIT).collect()).await;
+    match read {
+        Ok(Ok(body)) => {
+            session.body_complete();
+            Ok(body.to_bytes())
+        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::payload_too_large()),
+        Ok(Err(_)) => Err(Problem::bad_request("The body of the request is not valid.")),
+        Err(_) => Err(Problem::new(408).detail("The body of the request did not arrive in time.")),
+    }
+}
+
+/// `/actuator/gateway/routes`, in the shape of Spring Cloud Gateway's.
+pub(crate) struct Routes(Vec<Json>);
+
+impl Routes {
+    pub(crate) fn of(settings: &Settings, addresses: &[Vec<String>]) -> Arc<Self> {
+        let routes = settings.routes.iter().zip(addresses).enumerate();
+        Arc::new(Self(
+            routes
+                .map(|(order, (route, addresses))| {
+                    let mut predicate = format!("Paths: [{}], match trailing slash: true", route.path);
+                    if !route.methods.is_empty() {
+                        predicate += &format!(" && Methods: [{}]", route.methods.join(", "));
+                    }
+                    json!({
+                        "route_id": route.id,
+                        "predicate": predicate,
+                        "uri": addresses.first(),
+                        "uris": addresses,
+                        "filters": [],
+                        "order": order,
+                        "metadata": {
+                            "connect-timeout": route.connect_timeout_ms.unwrap_or(settings.upstream.connect_timeout_ms),
+                            "response-timeout": route.response_timeout_ms.unwrap_or(settings.server.request_timeout_ms),
+                            "body-limit": route.body_limit_bytes.unwrap_or(settings.server.body_limit_bytes),
+                        },
+                    })
+                })
+                .collect(),
+        ))
+    }
+}
+
+#[async_trait]
+impl ActuatorEndpoint for Routes {
+    async fn get(&self, rest: &str) -> Option<Json> {
+        match rest {
+            "" => Some(Json::Array(self.0.clone())),
+            id => self.0.iter().find(|route| route["route_id"] == id).cloned(),
+        }
+    }
+}

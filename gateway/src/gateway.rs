@@ -1,0 +1,154 @@
+//! The settings, checked and compiled: what all workers share and none changes.
+
+use std::{str::FromStr, sync::atomic::AtomicUsize};
+
+use http::Method;
+use ipnet::IpNet;
+use settings::{Invalid, non_empty};
+use web::{Actuator, Lifecycle};
+
+use crate::{
+    actuator::Routes,
+    proxy::Cors,
+    routing::{Pattern, Route},
+    settings::{RouteSettings, Settings, UpstreamSettings},
+    upstream::Address,
+};
+
+/// An address takes one bit of what a request remembers of its tries.
+const MAX_ADDRESSES: usize = 64;
+
+pub(crate) struct Gateway {
+    pub(crate) routes: Vec<Route>,
+    /// Every address that a route names, once.
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) upstream: UpstreamSettings,
+    pub(crate) cors: Option<Cors>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) limits: Limits,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) actuator: Actuator,
+    /// Client connections of all workers.
+    pub(crate) open: AtomicUsize,
+}
+
+/// What a client connection is held to.
+pub(crate) struct Limits {
+    pub(crate) connections: usize,
+    pub(crate) header_bytes: usize,
+    pub(crate) header_timeout_ms: u64,
+    pub(crate) body_timeout_ms: u64,
+    pub(crate) stall_timeout_ms: u64,
+    pub(crate) keep_alive_ms: u64,
+}
+
+impl Gateway {
+    /// # Errors
+    /// The key, and what is wrong with its value.
+    pub(crate) fn compile(settings: &Settings) -> Result<Self, Invalid> {
+        let server = &settings.server;
+        let lifecycle = Lifecycle::new();
+        let mut addresses = Vec::new();
+        let mut routes: Vec<Route> = Vec::new();
+        let mut shown = Vec::new();
+        for (index, row) in settings.routes.iter().enumerate() {
+            let key = |name: &str| format!("routes[{index}].{name}");
+            non_empty(&key("id"), &row.id)?;
+            if routes.iter().any(|other| other.id == row.id) {
+                return Err(Invalid::new(key("id"), format!("{:?} is there twice", row.id)));
+            }
+            let uris = uris(settings, row, index)?;
+            let mut indices = Vec::new();
+            for (name, uri) in &uris {
+                let address = Address::parse(name, uri)?;
+                let known = addresses.iter().position(|other| *other == address);
+                indices.push(known.unwrap_or(addresses.len()));
+                if known.is_none() {
+                    addresses.push(address);
+                }
+            }
+            routes.push(Route {
+                id: row.id.clone(),
+                pattern: Pattern::parse(&row.path).map_err(|reason| Invalid::new(key("path"), reason))?,
+                methods: methods(&key("methods"), &row.methods)?,
+                addresses: indices,
+                body_limit: row.body_limit_bytes.unwrap_or(server.body_limit_bytes),
+                body_timeout_ms: row.body_timeout_ms.unwrap_or(server.body_timeout_ms),
+                response_timeout_ms: row.response_timeout_ms.unwrap_or(server.request_timeout_ms),
+                connect_timeout_ms: row.connect_timeout_ms.unwrap_or(settings.upstream.connect_timeout_ms),
+            });
+            shown.push(uris.into_iter().map(|(_, uri)| uri).collect());
+        }
+        let actuator = Actuator::new(crate::APPLICATION, lifecycle.clone())
+            .endpoint("gateway/routes", Routes::of(settings, &shown));
+        Ok(Self {
+            routes,
+            addresses,
+            upstream: settings.upstream.clone(),
+            cors: Cors::compile(&settings.cors)?,
+            trusted_proxies: settings.forwarded.trusted_proxies.clone(),
+            limits: Limits {
+                connections: server.max_connections,
+                header_bytes: server.header_limit_bytes,
+                header_timeout_ms: server.header_timeout_ms,
+                body_timeout_ms: server.body_timeout_ms,
+                stall_timeout_ms: server.stall_timeout_ms,
+                keep_alive_ms: server.keep_alive_ms,
+            },
+            lifecycle,
+            actuator,
+            open: AtomicUsize::new(0),
+        })
+    }
+}
+
+/// The addresses of a route, each with the key that it came from.
+fn uris(settings: &Settings, row: &RouteSettings, index: usize) -> Result<Vec<(String, String)>, Invalid> {
+    let named = match (&row.uri, row.uris.as_slice()) {
+        (Some(uri), []) => vec![(format!("routes[{index}].uri"), uri.clone())],
+        (None, uris) if !uris.is_empty() => {
+            uris.iter().map(|uri| (format!("routes[{index}].uris"), uri.clone())).collect()
+        }
+        _ => {
+            return Err(Invalid::new(format!("routes[{index}].uri"), "either uri or uris must be set"));
+        }
+    };
+    let mut found = Vec::new();
+    for (key, uri) in named {
+        match settings.url.get(&uri) {
+            None if !uri.contains("://") => {
+                return Err(Invalid::new(
+                    key,
+                    format!("{uri:?} is neither http://host:port nor a name in [url]"),
+                ));
+            }
+            None => found.push((key, uri)),
+            Some(several) => {
+                let key = format!("url.{uri}");
+                found.extend(several.split(',').map(|one| (key.clone(), one.trim().to_owned())));
+            }
+        }
+    }
+    match found.len() > MAX_ADDRESSES {
+        true => Err(Invalid::new(
+            format!("routes[{index}].uris"),
+            format!("a route has at most {MAX_ADDRESSES} addresses"),
+        )),
+        false => Ok(found),
+    }
+}
+
+fn methods(key: &str, names: &[String]) -> Result<Vec<Method>, Invalid> {
+    names
+        .iter()
+        .map(|name| match Method::from_str(name) {
+            Ok(Method::CONNECT | Method::TRACE) | Err(_) => {
+                Err(Invalid::new(key, format!("{name:?} is no method that can be routed")))
+            }
+            Ok(method) if name.chars().any(char::is_lowercase) => {
+                Err(Invalid::new(key, format!("{method} must be in upper case, as in requests")))
+            }
+            Ok(method) => Ok(method),
+        })
+        .collect()
+}

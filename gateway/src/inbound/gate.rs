@@ -1,0 +1,240 @@
+//! The socket as hyper sees it: only whole heads that passed [`head::inspect`], and only the bytes that belong to them.
+//!
+//! hyper is given one request at a time, so what it believes about where a request ends cannot differ from what was found
+//! here. Bytes pass through one small buffer; the copy is a few nanoseconds and the price of looking before hyper does.
+
+use std::{
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BytesMut};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_util::io::poll_read_buf;
+
+use super::{
+    head::{self, BodyLength},
+    session::{Session, Stage},
+};
+use crate::problems::malformed;
+
+const BUFFER: usize = 4096;
+const BODY_BUFFER: usize = 16_384;
+
+pub(super) struct Gate {
+    stream: TcpStream,
+    /// Read and not handed on.
+    buffer: BytesMut,
+    /// How much of the buffer is known to hold no whole head.
+    inspected: usize,
+    owed: Owed,
+    session: Rc<Session>,
+}
+
+/// What hyper may still have of the current request.
+enum Owed {
+    Bytes(u64),
+    /// Chunks: hyper finds their end, and the connection ends with them.
+    Rest,
+}
+
+/// What came instead of silence.
+pub(super) enum Next {
+    Request,
+    /// The answer lies in the session.
+    Refused,
+    Closed,
+}
+
+impl Gate {
+    pub(super) fn new(stream: TcpStream, session: Rc<Session>) -> Self {
+        Self { stream, buffer: BytesMut::new(), inspected: 0, owed: Owed::Bytes(0), session }
+    }
+
+    /// Waits for a whole head.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        if self.session.is_refused() {
+            return Poll::Ready(Next::Refused);
+        }
+        loop {
+            match self.look() {
+                Some(next) => return Poll::Ready(next),
+                None => match ready!(self.fill(cx)) {
+                    Ok(0) | Err(_) => return Poll::Ready(Next::Closed),
+                    Ok(_) => {}
+                },
+            }
+        }
+    }
+
+    /// Judges what is in the buffer; `None` if that is no whole head yet.
+    fn look(&mut self) -> Option<Next> {
+        // A head that comes in drops is not read from its beginning with each of them.
+        let seen = self.inspected.saturating_sub(3);
+        let limit = self.session.worker.gateway.limits.header_bytes;
+        let known_partial = self.inspected > 0
+            && self.buffer.len() < limit
+            && memchr::memmem::find(&self.buffer[seen..], b"\n\r\n").is_none();
+        if self.buffer.is_empty() || known_partial {
+            self.inspected = self.buffer.len();
+            return None;
+        }
+        match head::inspect(&self.buffer, limit) {
+            Ok(Some(head)) => {
+                self.inspected = 0;
+                self.owed = match head.body {
+                    BodyLength::Known(body) => Owed::Bytes(body.saturating_add(head.length as u64)),
+                    BodyLength::Chunked => Owed::Rest,
+                };
+                self.session.head_complete(&head.body);
+                Some(Next::Request)
+            }
+            Ok(None) => {
+                self.inspected = self.buffer.len();
+                self.session.head_began();
+                None
+            }
+            Err(problem) => {
+                self.session.refuse(problem);
+                Some(Next::Refused)
+            }
+        }
+    }
+
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.buffer.capacity() == 0 {
+            // A connection that is silent holds no buffer.
+            ready!(self.stream.poll_read_ready(cx))?;
+        }
+        if self.buffer.capacity() - self.buffer.len() < BUFFER / 4 {
+            self.buffer.reserve(match self.owed {
+                Owed::Bytes(owed) if owed <= BUFFER as u64 => BUFFER,
+                _ => BODY_BUFFER,
+            });
+        }
+        poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer)
+    }
+
+    /// While an answer is made, to notice a client that goes away. What else it sends waits.
+    fn watch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.buffer.is_empty() && ready!(self.fill(cx))? == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Pending
+    }
+
+    /// Gives the buffer back if nothing is in it.
+    pub(super) fn relax(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// hyper answers a head that it does not understand by itself, with an empty 400. The problem document takes its place.
+    fn takes_over(&self) -> bool {
+        if self.session.is_unhandled() && !self.session.is_refused() {
+            self.session.refuse(malformed("The head of the request is not valid."));
+        }
+        self.session.is_unhandled()
+    }
+
+    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.session.set_write_blocked(result.is_pending());
+        result
+    }
+}
+
+impl Read for Gate {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if matches!(this.owed, Owed::Bytes(0)) {
+            if matches!(this.session.stage(), Stage::Exchange | Stage::Answering) {
+                return this.watch(cx);
+            }
+            match ready!(this.poll_next(cx)) {
+                Next::Request => {}
+                // Whoever polls hyper sees it and takes the connection back.
+                Next::Refused => return Poll::Pending,
+                Next::Closed => return Poll::Ready(Ok(())),
+            }
+        }
+        if this.buffer.is_empty() && ready!(this.fill(cx))? == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let owed = match this.owed {
+            Owed::Bytes(owed) => usize::try_from(owed).unwrap_or(usize::MAX),
+            Owed::Rest => usize::MAX,
+        };
+        let length = this.buffer.len().min(owed).min(cursor.remaining());
+        cursor.put_slice(&this.buffer[..length]);
+        this.buffer.advance(length);
+        if let Owed::Bytes(owed) = &mut this.owed {
+            *owed -= length as u64;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Gate {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.takes_over() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.takes_over() {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wrote(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// The end of hyper is not the end of the connection.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Reads and forgets, so that what was written is not lost: closing a socket with unread bytes resets the connection.
+pub(super) fn poll_discard(stream: &mut TcpStream, cx: &mut Context<'_>, most: &mut usize) -> Poll<()> {
+    let mut scratch = [0; 4096];
+    while *most > 0 {
+        let mut read = ReadBuf::new(&mut scratch);
+        match ready!(Pin::new(&mut *stream).poll_read(cx, &mut read)) {
+            Ok(()) if !read.filled().is_empty() => {
+                *most = most.saturating_sub(read.filled().len());
+            }
+            _ => break,
+        }
+    }
+    Poll::Ready(())
+}

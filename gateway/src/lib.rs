@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Reading order
+//!
+//! - [`startup`]: listeners, threads and the end; `gateway` is what the settings amount to, `worker` is one thread.
+//! - `inbound`: a client's connection. `inbound::gate` lets only those requests through to hyper that `inbound::head`
+//!   found to have one reading.
+//! - `proxy`: a request from its head to the end of its answer: `routing`, CORS, header fields, `proxy::forward`.
+//! - `upstream`: addresses of services and connections to them.
+//! - `deadlines`: the one timer behind all time limits.
+
+mod actuator;
+mod deadlines;
+mod gateway;
+mod inbound;
+mod metrics;
+pub mod probe;
+mod problems;
+mod proxy;
+mod routing;
+pub mod settings;
+pub mod startup;
+mod upstream;
+mod worker;
+
+pub use settings::Settings;
+pub use startup::{Application, BuildError, RunError};
+
+/// The name in metrics, logs and traces.
+pub const APPLICATION: &str = "gateway";

@@ -1,0 +1,74 @@
+//! Problem documents as answers of the gateway itself.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use web::Problem;
+
+/// A message that cannot be understood is the last on its connection: where the next one begins is anybody's guess.
+pub(crate) fn malformed(detail: &'static str) -> Problem {
+    Problem::bad_request(detail)
+}
+
+pub(crate) fn no_route() -> Problem {
+    Problem::not_found().detail("No route leads there.")
+}
+
+pub(crate) fn refused_by_service() -> Problem {
+    Problem::new(502).detail("The service could not be reached.")
+}
+
+pub(crate) fn broken_answer() -> Problem {
+    Problem::new(502).detail("The service broke off before it answered; what it did is not known.")
+}
+
+pub(crate) fn connect_timeout() -> Problem {
+    Problem::new(504).detail("The service could not be reached in time.")
+}
+
+pub(crate) fn response_timeout() -> Problem {
+    Problem::new(504).detail("The service did not answer in time; what it did is not known.")
+}
+
+pub(crate) fn response(problem: &Problem) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(problem.to_json()));
+    *response.status_mut() = status(problem);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(web::PROBLEM_JSON));
+    // Errors depend on the moment.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(seconds) = problem.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(allow) = problem.allow.as_deref()
+        && let Ok(allow) = HeaderValue::from_str(allow)
+    {
+        headers.insert(header::ALLOW, allow);
+    }
+    response
+}
+
+/// The whole answer as bytes, for a request that hyper never saw.
+pub(crate) fn raw(problem: &Problem) -> Vec<u8> {
+    let response = response(problem);
+    let status = response.status();
+    let mut bytes = Vec::with_capacity(512);
+    bytes.extend_from_slice(b"HTTP/1.1 ");
+    bytes.extend_from_slice(status.as_str().as_bytes());
+    bytes.push(b' ');
+    bytes.extend_from_slice(status.canonical_reason().unwrap_or("Error").as_bytes());
+    for (name, value) in response.headers() {
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+    }
+    bytes.extend_from_slice(b"\r\nconnection: close\r\ncontent-length: ");
+    bytes.extend_from_slice(response.body().len().to_string().as_bytes());
+    bytes.extend_from_slice(b"\r\n\r\n");
+    bytes.extend_from_slice(response.body());
+    bytes
+}
+
+pub(crate) fn status(problem: &Problem) -> StatusCode {
+    StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}

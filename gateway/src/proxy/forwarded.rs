@@ -1,0 +1,178 @@
+//! `X-Forwarded-*` and `Forwarded` (RFC 7239): who asked, and under which name.
+
+use std::{
+    cell::RefCell,
+    net::{IpAddr, SocketAddr},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use ipnet::IpNet;
+
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const HTTP: HeaderValue = HeaderValue::from_static("http");
+
+/// Of one client connection. What its requests have in common is rendered once.
+pub(crate) struct ForwardedHeaders {
+    peer: IpAddr,
+    trusted: bool,
+    rendered: RefCell<Option<Rendered>>,
+}
+
+#[derive(Clone)]
+struct Rendered {
+    host: HeaderValue,
+    port: HeaderValue,
+    client: HeaderValue,
+    forwarded: HeaderValue,
+}
+
+impl ForwardedHeaders {
+    pub(crate) fn of(peer: SocketAddr, trusted_proxies: &[IpNet]) -> Self {
+        // A listener for both families sees IPv4 peers as mapped addresses.
+        let peer = peer.ip().to_canonical();
+        Self {
+            peer,
+            trusted: trusted_proxies.iter().any(|network| network.contains(&peer)),
+            rendered: RefCell::new(None),
+        }
+    }
+
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
+    pub(super) fn apply(&self, headers: &mut HeaderMap, host: HeaderValue) {
+        let mut rendered = self.rendered.borrow_mut();
+        if rendered.as_ref().is_none_or(|known| known.host != host) {
+            *rendered = Some(self.render(host));
+        }
+        let Some(own) = rendered.as_ref() else {
+            return;
+        };
+        if self.trusted {
+            return apply_after(headers, own);
+        }
+        headers.reserve(8);
+        headers.insert(FOR, own.client.clone());
+        headers.insert(PROTO, HTTP);
+        headers.insert(HOST, own.host.clone());
+        headers.insert(PORT, own.port.clone());
+        headers.insert(header::FORWARDED, own.forwarded.clone());
+    }
+
+    fn render(&self, host: HeaderValue) -> Rendered {
+        let text = host.to_str().unwrap_or_default();
+        let port = match text.rsplit_once(':') {
+            Some((_, port)) if !port.ends_with(']') => HeaderValue::from_str(port).ok(),
+            _ => None,
+        };
+        let node = match self.peer {
+            IpAddr::V4(peer) => peer.to_string(),
+            IpAddr::V6(peer) => format!("\"[{peer}]\""),
+        };
+        let forwarded = format!("for={node};host=\"{text}\";proto=http");
+        // Digits, dots, colons and a host that was checked: they are valid, and nothing is worse than a panic.
+        let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"));
+        Rendered {
+            port: port.unwrap_or(HeaderValue::from_static("80")),
+            client: value(&self.peer.to_string()),
+            forwarded: value(&forwarded),
+            host,
+        }
+    }
+}
+
+/// Behind a proxy that is trusted: its word stands, and the proxy itself is added to the chain.
+fn apply_after(headers: &mut HeaderMap, own: &Rendered) {
+    for (name, value) in [(FOR, &own.client), (header::FORWARDED, &own.forwarded)] {
+        let mut chain = Vec::new();
+        for earlier in headers.get_all(&name) {
+            chain.extend_from_slice(earlier.as_bytes());
+            chain.extend_from_slice(b", ");
+        }
+        // `Forwarded` is continued, not begun: half a chain would contradict the other fields.
+        if chain.is_empty() && name == header::FORWARDED && headers.contains_key(HOST) {
+            continue;
+        }
+        chain.extend_from_slice(value.as_bytes());
+        if let Ok(chain) = HeaderValue::from_bytes(&chain) {
+            headers.insert(name, chain);
+        }
+    }
+    for (name, value) in [(PROTO, &HTTP), (HOST, &own.host)] {
+        if !headers.contains_key(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    if !headers.contains_key(PORT) {
+        let port = port_said(headers).unwrap_or_else(|| own.port.clone());
+        headers.insert(PORT, port);
+    }
+}
+
+/// The port that follows from what the proxy said of scheme and host.
+fn port_said(headers: &HeaderMap) -> Option<HeaderValue> {
+    let host = headers.get(HOST)?.to_str().ok()?;
+    match host.rsplit_once(':') {
+        Some((_, port)) if !port.ends_with(']') => HeaderValue::from_str(port).ok(),
+        _ => Some(HeaderValue::from_static(match headers.get(PROTO)?.as_bytes() {
+            b"https" => "443",
+            _ => "80",
+        })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn applied(peer: &str, before: &[(&'static str, &'static str)]) -> HeaderMap {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let mut headers = HeaderMap::new();
+        for (name, value) in before {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        ForwardedHeaders::of(peer.parse().unwrap(), &trusted)
+            .apply(&mut headers, HeaderValue::from_static("shop:8088"));
+        headers
+    }
+
+    const CLAIMS: &[(&str, &str)] = &[
+        ("x-forwarded-for", "6.6.6.6"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "evil"),
+        ("x-forwarded-port", "1"),
+        ("forwarded", "for=6.6.6.6"),
+    ];
+
+    #[test]
+    fn claims_are_replaced() {
+        let headers = applied("[2001:db8::1]:1", CLAIMS);
+        assert_eq!(headers["x-forwarded-for"], "2001:db8::1");
+        assert_eq!(headers["x-forwarded-proto"], "http");
+        assert_eq!(headers["x-forwarded-host"], "shop:8088");
+        assert_eq!(headers["x-forwarded-port"], "8088");
+        assert_eq!(headers["forwarded"], "for=\"[2001:db8::1]\";host=\"shop:8088\";proto=http");
+        assert_eq!(headers.len(), 5);
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_believed_and_added() {
+        let headers = applied("[::ffff:10.1.2.3]:1", CLAIMS);
+        assert_eq!(headers["x-forwarded-for"], "6.6.6.6, 10.1.2.3");
+        assert_eq!(headers["x-forwarded-proto"], "https");
+        assert_eq!(headers["x-forwarded-host"], "evil");
+        assert_eq!(headers["x-forwarded-port"], "1");
+        assert_eq!(headers["forwarded"], "for=6.6.6.6, for=10.1.2.3;host=\"shop:8088\";proto=http");
+        let headers =
+            applied("10.1.2.3:1", &[("x-forwarded-host", "shop.example"), ("x-forwarded-proto", "https")]);
+        assert_eq!(headers["x-forwarded-port"], "443");
+        assert!(!headers.contains_key("forwarded"));
+        assert_eq!(applied("10.1.2.3:1", &[])["x-forwarded-for"], "10.1.2.3");
+    }
+}

@@ -1,0 +1,154 @@
+//! Header fields of requests and answers on their way through (RFC 9110 section 7.6).
+
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
+use web::Problem;
+
+use super::ForwardedHeaders;
+use crate::problems::malformed;
+
+/// Takes the host that the request is for out of it, from the target if that names one. The target is a path afterwards.
+pub(super) fn take_host(parts: &mut Parts) -> Result<HeaderValue, Problem> {
+    let host = parts.headers.remove(header::HOST);
+    let host = match parts.uri.authority() {
+        None => host,
+        Some(authority) => {
+            if parts.uri.scheme_str().is_some_and(|scheme| scheme != "http") {
+                return Err(malformed("The scheme of the request target is not http."));
+            }
+            let host = HeaderValue::from_str(authority.as_str()).ok();
+            let target = match parts.uri.path_and_query() {
+                Some(target) => Uri::from(target.clone()),
+                None => Uri::from_static("/"),
+            };
+            parts.uri = target;
+            host
+        }
+    };
+    // HTTP/1.0 knows requests without.
+    let host = host.unwrap_or(HeaderValue::from_static("localhost"));
+    match is_host(host.as_bytes()) {
+        true => Ok(host),
+        false => Err(malformed("The host is not valid.")),
+    }
+}
+
+/// The host ends up in links: nothing but a name or an address, and a port.
+fn is_host(host: &[u8]) -> bool {
+    let (name, port) = match host.iter().rposition(|&byte| byte == b':') {
+        Some(colon) if host.last() != Some(&b']') => (&host[..colon], &host[colon + 1..]),
+        _ => (host, &b""[..]),
+    };
+    let bracketed = name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]"));
+    let name = match bracketed {
+        Some(inner) => inner.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')),
+        None => name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')),
+    } && !name.is_empty();
+    name && port.len() <= 5 && port.iter().all(u8::is_ascii_digit)
+}
+
+/// Makes the client's header fields those of the request to the service; only `Host` is left to whoever knows the address.
+pub(super) fn prepare(parts: &mut Parts, host: HeaderValue, forwarded: &ForwardedHeaders) {
+    let headers = &mut parts.headers;
+    strip(headers, forwarded.is_trusted());
+    // hyper has answered it.
+    headers.remove(header::EXPECT);
+    forwarded.apply(headers, host);
+    parts.version = http::Version::HTTP_11;
+}
+
+/// Takes out of an answer what was only said to the gateway.
+pub(super) fn strip_answer(headers: &mut HeaderMap) {
+    strip(headers, true);
+}
+
+/// Removes hop-by-hop fields, those that `Connection` names included, and claims that only a trusted proxy may make.
+fn strip(headers: &mut HeaderMap, trusted: bool) {
+    let found =
+        headers.keys().any(|name| is_hop_by_hop(name.as_str()) || (!trusted && is_claim(name.as_str())));
+    if !found {
+        return;
+    }
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::try_from(name.trim()).ok())
+        .collect();
+    let listed: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_hop_by_hop(name.as_str()) || (!trusted && is_claim(name.as_str())))
+        .cloned()
+        .collect();
+    for name in named.iter().chain(&listed) {
+        headers.remove(name);
+    }
+}
+
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+/// Fields that services may believe and that the gateway does not write itself.
+fn is_claim(name: &str) -> bool {
+    matches!(
+        name,
+        "x-forwarded-prefix" | "x-forwarded-server" | "x-forwarded-ssl" | "x-forwarded-scheme" | "x-real-ip"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn hop_by_hop_fields_go() {
+        let mut headers = map(&[
+            ("connection", "keep-alive, X-Mine"),
+            ("connection", "x-other"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("upgrade", "websocket"),
+            ("x-mine", "1"),
+            ("x-other", "2"),
+            ("accept", "*/*"),
+            ("x-real-ip", "1.2.3.4"),
+        ]);
+        strip(&mut headers, false);
+        assert_eq!(headers, map(&[("accept", "*/*")]));
+        let mut headers = map(&[("x-real-ip", "1.2.3.4")]);
+        strip(&mut headers, true);
+        assert_eq!(headers.len(), 1);
+    }
+
+    #[test]
+    fn hosts() {
+        for host in ["a", "a.b:80", "localhost:8088", "1.2.3.4", "[::1]", "[::1]:80", "a_b"] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in ["", ":80", "a b", "a/b", "a@b", "a:b", "a:123456", "[::1", "a\"", "a,b", "[x]"] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
+}

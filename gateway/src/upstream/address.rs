@@ -1,0 +1,226 @@
+//! Where a service is, and what a worker knows about it.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    net::SocketAddr,
+    time::Duration,
+};
+
+use http::HeaderValue;
+use settings::Invalid;
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+
+use super::connection::Connection;
+use crate::settings::UpstreamSettings;
+
+/// How long a name's addresses are remembered.
+const RESOLVED_MS: u64 = 5000;
+
+/// `http://host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// What `Host` says to the service.
+    pub(crate) authority: HeaderValue,
+}
+
+impl Address {
+    pub(crate) fn parse(key: &str, text: &str) -> Result<Self, Invalid> {
+        let url = settings::url(key, text, &["http"])?;
+        let extra = url.path() != "/"
+            || url.query().is_some()
+            || url.fragment().is_some()
+            || !url.username().is_empty()
+            || url.password().is_some();
+        if extra {
+            return Err(Invalid::new(key, "must be http://host:port and nothing more"));
+        }
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or(80);
+        let authority = match url.port() {
+            Some(port) => HeaderValue::from_str(&format!("{host}:{port}")),
+            None => HeaderValue::from_str(host),
+        };
+        Ok(Self {
+            // The brackets of an IPv6 address belong to the URL.
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            authority: authority.map_err(|_| Invalid::new(key, "has a host that is not valid"))?,
+        })
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error("the name cannot be resolved")]
+    Resolve(#[source] io::Error),
+    #[error("cannot connect")]
+    Connect(#[source] io::Error),
+    #[error("cannot connect in time")]
+    Timeout,
+    #[error("the connection could not be set up")]
+    Handshake(#[source] hyper::Error),
+}
+
+/// A worker's own view of an address: connections kept, and whether it answers.
+pub(crate) struct Upstream {
+    pub(crate) address: Address,
+    idle: RefCell<Vec<Box<Connection>>>,
+    resolved: RefCell<Option<(u64, Vec<SocketAddr>)>>,
+    refusals: Cell<u32>,
+    passed_over_until: Cell<u64>,
+    idle_timeout_ms: u64,
+    max_idle: usize,
+    retry_after_ms: u64,
+    retry_after_max_ms: u64,
+}
+
+impl Upstream {
+    pub(crate) fn new(address: Address, settings: &UpstreamSettings) -> Self {
+        Self {
+            address,
+            idle: RefCell::default(),
+            resolved: RefCell::default(),
+            refusals: Cell::new(0),
+            passed_over_until: Cell::new(0),
+            idle_timeout_ms: settings.idle_timeout_ms,
+            max_idle: settings.max_idle,
+            retry_after_ms: settings.retry_after_ms,
+            retry_after_max_ms: settings.retry_after_max_ms,
+        }
+    }
+
+    /// The connection used last, if it was not idle for too long.
+    pub(crate) fn take(&self, now: u64) -> Option<Box<Connection>> {
+        let mut idle = self.idle.borrow_mut();
+        let connection = idle.pop()?;
+        if connection.idle_since + self.idle_timeout_ms < now {
+            // The others have been idle for longer.
+            idle.clear();
+            return None;
+        }
+        Some(connection)
+    }
+
+    pub(crate) fn give_back(&self, mut connection: Box<Connection>, now: u64) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < self.max_idle {
+            connection.idle_since = now;
+            idle.push(connection);
+        }
+    }
+
+    /// The service closed a connection: the others will have been closed as well.
+    pub(crate) fn forget_idle(&self) {
+        self.idle.borrow_mut().clear();
+    }
+
+    /// Drops connections that were idle for too long, or that the service closed.
+    pub(crate) fn sweep(&self, now: u64) {
+        self.idle.borrow_mut().retain_mut(|connection| {
+            connection.rest();
+            connection.is_reusable() && connection.idle_since + self.idle_timeout_ms >= now
+        });
+    }
+
+    /// Whether it refused a connection a moment ago.
+    pub(crate) fn is_passed_over(&self, now: u64) -> bool {
+        now < self.passed_over_until.get()
+    }
+
+    pub(crate) async fn connect(&self, limit: Duration, now: u64) -> Result<Box<Connection>, ConnectError> {
+        let connecting = async {
+            let stream = self.open(now).await?;
+            // Without it a small request waits for the acknowledgement of the one before.
+            stream.set_nodelay(true).map_err(ConnectError::Connect)?;
+            Connection::open(stream).await.map_err(ConnectError::Handshake)
+        };
+        let result = timeout(limit, connecting).await.unwrap_or(Err(ConnectError::Timeout));
+        match &result {
+            Ok(_) => {
+                if self.refusals.replace(0) > 0 {
+                    tracing::info!(address = ?self.address.authority, "the service answers again");
+                }
+            }
+            Err(error) => self.refused(now, error),
+        }
+        result
+    }
+
+    fn refused(&self, now: u64, error: &ConnectError) {
+        let refusals = self.refusals.get();
+        let pause = self
+            .retry_after_ms
+            .saturating_mul(1 << refusals.min(16))
+            .min(self.retry_after_max_ms.max(self.retry_after_ms));
+        self.refusals.set(refusals.saturating_add(1));
+        self.passed_over_until.set(now + pause);
+        *self.resolved.borrow_mut() = None;
+        if refusals == 0 {
+            let source = std::error::Error::source(error).map(ToString::to_string);
+            tracing::warn!(address = ?self.address.authority, %error, source, "the service does not answer");
+        }
+    }
+
+    async fn open(&self, now: u64) -> Result<TcpStream, ConnectError> {
+        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in self.resolve(now).await? {
+            match TcpStream::connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(ConnectError::Connect(last))
+    }
+
+    async fn resolve(&self, now: u64) -> Result<Vec<SocketAddr>, ConnectError> {
+        if let Ok(address) = self.address.host.parse() {
+            return Ok(vec![SocketAddr::new(address, self.address.port)]);
+        }
+        if let Some((at, addresses)) = &*self.resolved.borrow()
+            && at + RESOLVED_MS > now
+        {
+            return Ok(addresses.clone());
+        }
+        let addresses: Vec<_> = lookup_host((self.address.host.as_str(), self.address.port))
+            .await
+            .map_err(ConnectError::Resolve)?
+            .collect();
+        *self.resolved.borrow_mut() = Some((now, addresses.clone()));
+        Ok(addresses)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let address = Address::parse("uri", "http://payment:8080").unwrap();
+        assert_eq!((address.host.as_str(), address.port), ("payment", 8080));
+        assert_eq!(address.authority, "payment:8080");
+        let address = Address::parse("uri", "http://[::1]/").unwrap();
+        assert_eq!((address.host.as_str(), address.port), ("::1", 80));
+        assert_eq!(address.authority, "[::1]");
+        for wrong in [
+            "",
+            "payment",
+            "payment:8080",
+            "https://payment",
+            "http://payment/x",
+            "http://u:p@payment",
+            "http://payment?x",
+        ] {
+            assert!(Address::parse("uri", wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! One connection to a service, polled by the task whose request it carries.
+//!
+//! hyper expects a connection to be driven by a task of its own. Driven from the client's task instead, nothing hops
+//! between tasks, and when the client goes away the call goes with it.
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::{
+    body::{Body as _, Frame, Incoming},
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::nudge::Nudge;
+use crate::{deadlines::Deadline, proxy::RequestBody};
+
+/// Rounds in one poll, so that one fast answer does not hold up the worker.
+const ROUNDS: usize = 32;
+
+pub(crate) struct Connection {
+    sender: SendRequest<RequestBody>,
+    http: http1::Connection<TokioIo<TcpStream>, RequestBody>,
+    closed: bool,
+    nudge: Arc<Nudge>,
+    waker: Waker,
+    /// On the worker's clock.
+    pub(super) idle_since: u64,
+}
+
+/// Why there is no answer.
+pub(crate) enum SendError {
+    /// Not a byte was written.
+    NotSent(Box<Request<RequestBody>>, hyper::Error),
+    /// Perhaps the service has the request.
+    Broken(hyper::Error),
+    /// The time was over; perhaps the service has the request.
+    Deadline,
+}
+
+impl Connection {
+    pub(super) async fn open(stream: TcpStream) -> hyper::Result<Box<Self>> {
+        let (sender, http) = http1::handshake(TokioIo::new(stream)).await?;
+        let nudge = Arc::new(Nudge::default());
+        Ok(Box::new(Self {
+            sender,
+            http,
+            closed: false,
+            waker: Waker::from(nudge.clone()),
+            nudge,
+            idle_since: 0,
+        }))
+    }
+
+    /// Sends the request and waits for the head of the answer.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+        deadline: &Deadline,
+    ) -> Result<Response<Incoming>, SendError> {
+        let Self { sender, http, closed, nudge, waker, .. } = self;
+        let mut answer = pin!(sender.try_send_request(request));
+        poll_fn(|cx| {
+            nudge.enter(cx.waker());
+            let mut inner = Context::from_waker(waker);
+            let mut result = Poll::Pending;
+            for _ in 0..ROUNDS {
+                drive(http, closed, &mut inner);
+                result = answer.as_mut().poll(&mut inner);
+                if result.is_ready() || !nudge.again() {
+                    break;
+                }
+            }
+            nudge.leave(cx.waker());
+            match result {
+                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+                Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
+                    Some(request) => SendError::NotSent(Box::new(request), error.into_error()),
+                    None => SendError::Broken(error.into_error()),
+                })),
+                Poll::Pending if deadline.expired() => Poll::Ready(Err(SendError::Deadline)),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// The next piece of the answer's body.
+    pub(crate) fn poll_frame(
+        &mut self,
+        body: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        self.nudge.enter(cx.waker());
+        let mut inner = Context::from_waker(&self.waker);
+        let mut result = Poll::Pending;
+        for _ in 0..ROUNDS {
+            result = Pin::new(&mut *body).poll_frame(&mut inner);
+            if result.is_ready() {
+                break;
+            }
+            self.nudge.again();
+            drive(&mut self.http, &mut self.closed, &mut inner);
+            if !self.nudge.again() {
+                break;
+            }
+        }
+        self.nudge.leave(cx.waker());
+        result
+    }
+
+    /// Whether the answer is complete and another request may follow it.
+    pub(crate) fn is_reusable(&mut self) -> bool {
+        if !self.closed && !self.sender.is_ready() {
+            self.rest();
+        }
+        !self.closed && self.sender.is_ready()
+    }
+
+    /// Looks whether the service has closed the connection meanwhile. Nobody is woken by it from here on.
+    pub(super) fn rest(&mut self) {
+        drive(&mut self.http, &mut self.closed, &mut Context::from_waker(Waker::noop()));
+    }
+}
+
+fn drive(
+    http: &mut http1::Connection<TokioIo<TcpStream>, RequestBody>,
+    closed: &mut bool,
+    cx: &mut Context<'_>,
+) {
+    // An error reaches whoever waits for the answer or the body.
+    if !*closed && Pin::new(http).poll(cx).is_ready() {
+        *closed = true;
+    }
+}

@@ -1,0 +1,253 @@
+//! A thread of its own for a share of the connections, with everything that serving them takes: nothing is shared but the
+//! route table, so no request waits for a lock or moves between cores.
+
+use std::{
+    cell::Cell,
+    io::{self, ErrorKind},
+    net::{self, SocketAddr},
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use hyper::server::conn::http1;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, LocalOptions},
+    sync::{Notify, watch},
+    task::spawn_local,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    deadlines::{Deadlines, TICK},
+    gateway::Gateway,
+    inbound,
+    metrics::{MethodLabel, Metrics, Resource, Side},
+    routing::Route,
+    upstream::{Connection, Upstream},
+};
+
+/// Ticks between two looks at idle connections to services.
+const SWEEP_EVERY: u32 = 20;
+/// When no file is left for another connection, in the hope that some are closed meanwhile.
+const NO_FILES_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the application tells its workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Orders {
+    Serve,
+    /// Go on, but let every answer be the last on its connection.
+    Drain,
+    /// Accept nothing more, finish what is in flight, and end within this time.
+    Close(Duration),
+}
+
+pub(crate) struct Worker {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) upstreams: Vec<Upstream>,
+    pub(crate) deadlines: Rc<Deadlines>,
+    pub(crate) metrics: Metrics,
+    pub(crate) http: http1::Builder,
+    /// For each route, whose turn it is.
+    turns: Vec<Cell<usize>>,
+    draining: Cell<bool>,
+    closing: Cell<bool>,
+    open: Cell<usize>,
+    empty: Notify,
+}
+
+/// Serves until told to end.
+///
+/// # Errors
+/// The thread's runtime could not be set up.
+pub(crate) fn run(
+    gateway: Arc<Gateway>,
+    listener: net::TcpListener,
+    orders: watch::Receiver<Orders>,
+) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    runtime.block_on(async move {
+        let listener = TcpListener::from_std(listener)?;
+        let worker = Rc::new(Worker::new(gateway));
+        let clock = spawn_local(worker.clone().keep_time());
+        worker.serve(listener, orders).await;
+        clock.abort();
+        Ok(())
+    })
+}
+
+impl Worker {
+    fn new(gateway: Arc<Gateway>) -> Self {
+        let upstreams = gateway
+            .addresses
+            .iter()
+            .map(|address| Upstream::new(address.clone(), &gateway.upstream))
+            .collect();
+        let mut http = http1::Builder::new();
+        // The gate keeps time and counts bytes.
+        http.header_read_timeout(None);
+        Self {
+            upstreams,
+            deadlines: Deadlines::new(),
+            metrics: Metrics::new(gateway.clone()),
+            http,
+            turns: gateway.routes.iter().map(|_| Cell::new(0)).collect(),
+            draining: Cell::new(false),
+            closing: Cell::new(false),
+            open: Cell::new(0),
+            empty: Notify::new(),
+            gateway,
+        }
+    }
+
+    async fn serve(self: &Rc<Self>, listener: TcpListener, mut orders: watch::Receiver<Orders>) {
+        let patience = loop {
+            let current = *orders.borrow_and_update();
+            match current {
+                Orders::Serve => {}
+                Orders::Drain => self.draining.set(true),
+                Orders::Close(patience) => break patience,
+            }
+            tokio::select! {
+                () = self.accept(&listener) => {}
+                changed = orders.changed() => if changed.is_err() {
+                    // The application was dropped: nobody is left to serve for.
+                    return;
+                }
+            }
+        };
+        self.close(listener, patience).await;
+    }
+
+    async fn accept(self: &Rc<Self>, listener: &TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.welcome(stream, peer),
+                Err(error) if is_about_one(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections");
+                    sleep(NO_FILES_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn welcome(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        if self.gateway.open.load(Ordering::Relaxed) >= self.gateway.limits.connections {
+            self.refused(503);
+            return inbound::turn_away(&stream);
+        }
+        // Best effort: without it, pieces of an answer may wait for acknowledgements.
+        let _ = stream.set_nodelay(true);
+        spawn_local(inbound::serve(self.clone(), stream, peer));
+    }
+
+    async fn close(self: &Rc<Self>, listener: TcpListener, patience: Duration) {
+        self.draining.set(true);
+        // The kernel would reset what it has accepted for us.
+        if let Ok(listener) = listener.into_std() {
+            while let Ok((stream, peer)) = listener.accept() {
+                if stream.set_nonblocking(true).is_ok()
+                    && let Ok(stream) = TcpStream::from_std(stream)
+                {
+                    self.welcome(stream, peer);
+                }
+            }
+        }
+        // Let those begin, so that they are counted.
+        tokio::task::yield_now().await;
+        self.closing.set(true);
+        self.deadlines.wake_all();
+        let finished = async {
+            while self.open.get() > 0 {
+                self.empty.notified().await;
+            }
+        };
+        if timeout(patience, finished).await.is_err() {
+            tracing::warn!(
+                connections = self.open.get(),
+                "connections are cut off: they took too long to finish"
+            );
+        }
+    }
+
+    async fn keep_time(self: Rc<Self>) {
+        let mut ticks = 0_u32;
+        loop {
+            sleep(TICK).await;
+            self.deadlines.tick();
+            ticks = ticks.wrapping_add(1);
+            if ticks.is_multiple_of(SWEEP_EVERY) {
+                for upstream in &self.upstreams {
+                    upstream.sweep(self.deadlines.now());
+                }
+            }
+        }
+    }
+
+    /// The addresses of a route in the order in which a request tries them: in turn, those that refused lately at the end.
+    pub(crate) fn turn(&self, index: usize, route: &Route) -> impl ExactSizeIterator<Item = usize> {
+        let count = route.addresses.len();
+        let turn = &self.turns[index];
+        let start = turn.get();
+        turn.set((start + 1) % count.max(1));
+        let now = self.deadlines.now();
+        let mut order = [0_u8; 64];
+        let mut length = 0;
+        for passed_over in [false, true] {
+            for step in 0..count {
+                let at = (start + step) % count;
+                if self.upstreams[route.addresses[at]].is_passed_over(now) == passed_over {
+                    order[length] = at as u8;
+                    length += 1;
+                }
+            }
+        }
+        let addresses = route.addresses.clone();
+        (0..length).map(move |step| addresses[usize::from(order[step])])
+    }
+
+    pub(crate) fn give_back(&self, upstream: usize, mut connection: Box<Connection>) {
+        if connection.is_reusable() {
+            self.upstreams[upstream].give_back(connection, self.deadlines.now());
+        }
+    }
+
+    /// Counts a request that was never one.
+    pub(crate) fn refused(&self, status: u16) {
+        self.metrics.record(Side::Server, Resource::Unknown, MethodLabel::UNKNOWN, status, 0.0);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.get()
+    }
+
+    pub(crate) fn connection_opened(&self) {
+        self.open.set(self.open.get() + 1);
+        self.gateway.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        self.open.set(self.open.get() - 1);
+        self.gateway.open.fetch_sub(1, Ordering::Relaxed);
+        if self.open.get() == 0 {
+            self.empty.notify_one();
+        }
+    }
+}
+
+/// The connection was gone before it was accepted; others will be fine.
+fn is_about_one(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::Interrupted
+    )
+}
