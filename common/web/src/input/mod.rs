@@ -3,10 +3,12 @@
 mod body;
 mod fields;
 mod lenient;
+mod scalar;
 
 pub use body::{Body, BodyLimits};
-pub use fields::{Fields, Scalar};
+pub use fields::Fields;
 pub use lenient::{lenient_i64, lenient_option_i64};
+pub use scalar::Scalar;
 
 use std::future::{Ready, ready};
 

@@ -1,5 +1,7 @@
 //! Problem documents (RFC 9457): what every error looks like, whichever server rendered it.
 
+mod texts;
+
 use std::{
     borrow::Cow,
     fmt,
@@ -105,12 +107,12 @@ impl ToSchema for Problem {
 impl Problem {
     #[must_use]
     pub fn new(status: u16) -> Self {
-        let title = reason(status);
+        let title = texts::title(status);
         Self(Box::new(Members {
             status,
             kind: Cow::Borrowed("about:blank"),
             title: Cow::Borrowed(title),
-            detail: Cow::Borrowed(default_detail(status)),
+            detail: Cow::Borrowed(texts::detail(status)),
             instance: String::new(),
             errors: Vec::new(),
             // A client that is told nothing retries at once, in step with all the others.
@@ -281,42 +283,6 @@ impl ResponseError for Problem {
             headers.insert(header::ALLOW, allow);
         }
         response.set_body(BoxBody::new(self.to_json()))
-    }
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        402 => "Payment Required",
-        413 => "Content Too Large",
-        422 => "Unprocessable Content",
-        _ => {
-            StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")
-        }
-    }
-}
-
-fn default_detail(status: u16) -> &'static str {
-    match status {
-        400 => "The request could not be understood.",
-        402 => "The payment was declined.",
-        403 => "The request is not allowed.",
-        404 => "There is nothing here.",
-        405 => "This resource does not support the method.",
-        406 => "This resource is rendered as application/hal+json or application/json.",
-        408 => "The request did not arrive in time.",
-        409 => "The request conflicts with the state of the resource.",
-        413 => "The request body is larger than the server accepts.",
-        414 => "The request target is longer than the server accepts.",
-        415 => "The request body has to be application/json or application/hal+json.",
-        422 => "The request was understood and cannot be done.",
-        429 => "Too many requests.",
-        431 => "The request header is larger than the server accepts.",
-        500 => "Something went wrong on our side.",
-        501 => "The server does not know the method.",
-        502 => "An upstream server did not answer properly.",
-        503 => "The service cannot answer at the moment.",
-        504 => "An upstream server did not answer in time.",
-        _ => "The request failed.",
     }
 }
 
