@@ -1,0 +1,198 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use messaging::{EventLog, EventLogError, Polled, PublishError, Record, Subscription};
+
+/// What happens to a call of `publish`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Passes,
+    /// Nothing is written, everything fails.
+    Fails,
+    /// Everything is written, and reported as failed.
+    LosesAcknowledgement,
+}
+
+type Refusal = Box<dyn Fn(&Record) -> bool + Send>;
+
+#[derive(Default)]
+struct Faults {
+    away: bool,
+    /// Of the next calls.
+    fates: VecDeque<Fate>,
+    refuses: Option<Refusal>,
+    calls: usize,
+}
+
+/// A log that fails when it is told to, around one that works.
+pub struct FaultyLog {
+    inner: Arc<dyn EventLog>,
+    faults: Arc<Mutex<Faults>>,
+}
+
+impl FaultyLog {
+    pub fn new(inner: Arc<dyn EventLog>) -> Self {
+        Self { inner, faults: Arc::default() }
+    }
+
+    /// From now on nothing is published or delivered.
+    pub fn go_away(&self) {
+        self.faults().away = true;
+    }
+
+    pub fn come_back(&self) {
+        self.faults().away = false;
+    }
+
+    /// The `nth` call of `publish` from now on (1: the next) fails and writes nothing.
+    pub fn fail_publish(&self, nth: usize) {
+        self.fate(nth, Fate::Fails);
+    }
+
+    /// The `nth` call of `publish` from now on (1: the next) writes everything and reports a failure.
+    pub fn lose_acknowledgement(&self, nth: usize) {
+        self.fate(nth, Fate::LosesAcknowledgement);
+    }
+
+    /// Refuses these records for ever, and with each the later ones of its key in the same call.
+    pub fn refuse(&self, which: impl Fn(&Record) -> bool + Send + 'static) {
+        self.faults().refuses = Some(Box::new(which));
+    }
+
+    pub fn refuse_nothing(&self) {
+        self.faults().refuses = None;
+    }
+
+    /// How often `publish` was called.
+    pub fn publish_calls(&self) -> usize {
+        self.faults().calls
+    }
+
+    fn fate(&self, nth: usize, fate: Fate) {
+        let mut faults = self.faults();
+        let nth = nth.max(1);
+        if faults.fates.len() < nth {
+            faults.fates.resize(nth, Fate::Passes);
+        }
+        faults.fates[nth - 1] = fate;
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether each record is taken, and what happens to those that are.
+    fn judge(&self, records: &[Record]) -> (Fate, Vec<Result<(), PublishError>>) {
+        let mut faults = self.faults();
+        faults.calls += 1;
+        let fate = faults.fates.pop_front().unwrap_or(Fate::Passes);
+        let fate = if faults.away { Fate::Fails } else { fate };
+        let mut refused = Vec::new();
+        let mut verdicts = Vec::with_capacity(records.len());
+        for record in records {
+            let place = (&record.topic, &record.key);
+            verdicts.push(if record.key.is_some() && refused.contains(&place) {
+                Err(PublishError::Predecessor)
+            } else if faults.refuses.as_ref().is_some_and(|refuses| refuses(record)) {
+                refused.push(place);
+                Err(PublishError::Rejected { reason: "the test refuses it".to_owned() })
+            } else {
+                Ok(())
+            });
+        }
+        (fate, verdicts)
+    }
+}
+
+fn unacknowledged() -> PublishError {
+    PublishError::Unacknowledged("the test's fault".into())
+}
+
+fn away(doing: &'static str) -> EventLogError {
+    EventLogError::Unavailable { doing, source: "the test's fault".into() }
+}
+
+#[async_trait]
+impl EventLog for FaultyLog {
+    async fn publish(&self, records: &[Record]) -> Vec<Result<(), PublishError>> {
+        let (fate, mut verdicts) = self.judge(records);
+        if fate == Fate::Fails {
+            return records.iter().map(|_| Err(unacknowledged())).collect();
+        }
+        let taken: Vec<Record> = std::iter::zip(records, &verdicts)
+            .filter(|(_, verdict)| verdict.is_ok())
+            .map(|(record, _)| record.clone())
+            .collect();
+        let mut results = self.inner.publish(&taken).await.into_iter();
+        for verdict in verdicts.iter_mut().filter(|verdict| verdict.is_ok()) {
+            *verdict = results.next().expect("one result a record");
+            if fate == Fate::LosesAcknowledgement {
+                *verdict = Err(unacknowledged());
+            }
+        }
+        verdicts
+    }
+
+    async fn subscribe(&self, topic: &str, group: &str) -> Result<Box<dyn Subscription>, EventLogError> {
+        let inner = self.inner.subscribe(topic, group).await?;
+        Ok(Box::new(FaultySubscription { inner, faults: self.faults.clone() }))
+    }
+
+    async fn ping(&self) -> Result<(), EventLogError> {
+        if self.faults().away {
+            return Err(away("answering"));
+        }
+        self.inner.ping().await
+    }
+
+    async fn ensure_topic(&self, topic: &str) -> Result<(), EventLogError> {
+        if self.faults().away {
+            return Err(away("creating a topic"));
+        }
+        self.inner.ensure_topic(topic).await
+    }
+
+    async fn flush_and_close(&self) {
+        self.inner.flush_and_close().await;
+    }
+}
+
+struct FaultySubscription {
+    inner: Box<dyn Subscription>,
+    faults: Arc<Mutex<Faults>>,
+}
+
+impl FaultySubscription {
+    fn is_away(&self) -> bool {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).away
+    }
+}
+
+#[async_trait]
+impl Subscription for FaultySubscription {
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Polled, EventLogError> {
+        if self.is_away() {
+            // As the port has it: nothing comes, and that is no error.
+            tokio::time::sleep(wait.min(Duration::from_millis(20))).await;
+            return Ok(Polled::Records(Vec::new()));
+        }
+        self.inner.poll(max, wait).await
+    }
+
+    async fn seek(&mut self, partition: i32, offset: i64) -> Result<(), EventLogError> {
+        self.inner.seek(partition, offset).await
+    }
+
+    async fn commit(&mut self, partition: i32, next_offset: i64) -> Result<(), EventLogError> {
+        self.inner.commit(partition, next_offset).await
+    }
+
+    async fn lag(&mut self) -> Result<Vec<(i32, i64)>, EventLogError> {
+        if self.is_away() {
+            return Err(away("asking for the end of the log"));
+        }
+        self.inner.lag().await
+    }
+}
