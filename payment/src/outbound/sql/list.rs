@@ -75,7 +75,13 @@ fn text(query: &ListQuery, reversed: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use sqlx::Row;
+    use storage::{Database, DatabaseSettings};
+
     use super::*;
+    use crate::outbound::sql::MIGRATIONS;
 
     fn query(offset: i64, limit: i64) -> ListQuery {
         ListQuery { user_id: None, sort: SortField::Id, descending: false, offset, limit }
@@ -92,5 +98,30 @@ mod tests {
         assert!(window(&query(1_000, 20), 1_000).is_none());
         assert!(window(&query(i64::MAX, 1_000), 5).is_none());
         assert!(window(&query(0, 20), 0).is_none());
+    }
+
+    /// Neither a sort nor a scan: whatever is offered reads along an index.
+    #[tokio::test]
+    async fn every_offered_order_has_its_index() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("payment.db").display());
+        let settings = DatabaseSettings { url, max_connections: 1, acquire_timeout_ms: 5_000, migrate: true };
+        let database = Database::open(&settings, &[MIGRATIONS]).await.unwrap();
+        let orders = [SortField::Id, SortField::UserId, SortField::Price, SortField::CreatedAt]
+            .into_iter()
+            .flat_map(|sort| [None, Some(1)].map(|user_id| ListQuery { user_id, sort, ..query(0, 20) }));
+        let lists = orders.flat_map(|order| [false, true].map(|reversed| text(&order, reversed)));
+        for text in lists.chain([TOTAL_OF_USER.to_owned()]) {
+            let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}")))
+                .bind(1_i64)
+                .bind(0_i64)
+                .bind(1_i64)
+                .fetch_all(database.reader())
+                .await
+                .unwrap();
+            let steps: Vec<String> = plan.iter().map(|step| step.get::<String, _>("detail")).collect();
+            assert!(steps.len() == 1 && steps[0].contains("INDEX payment_"), "{text}: {steps:?}");
+        }
+        database.close().await;
     }
 }

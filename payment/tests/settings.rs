@@ -1,0 +1,58 @@
+//! What may be set, and what a wrong setting says.
+#![allow(clippy::unwrap_used)]
+
+use std::ffi::OsString;
+
+use chassis::ServiceSettings;
+use payment::settings::{DEFAULTS, PROFILES, Settings};
+use settings::{Layers, SettingsError, Surroundings};
+
+fn load(profile: Option<&str>, variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    let layers = Layers {
+        defaults: DEFAULTS,
+        profiles: PROFILES,
+        profile: profile.map(str::to_owned),
+        env_prefix: None,
+    };
+    let variable = |name: &str| {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+    };
+    let surroundings = Surroundings { directories: Vec::new(), variable: &variable };
+    settings::load_in(&surroundings, &layers, Settings::check)
+}
+
+#[test]
+fn the_defaults_and_the_docker_profile() {
+    let defaults = load(None, &[]).unwrap();
+    assert_eq!((defaults.server.host.as_str(), defaults.server.port), ("127.0.0.1", 8081));
+    assert_eq!(defaults.provider.ledger_url, "sqlite://data/ledger.db");
+    let docker = load(Some("docker"), &[]).unwrap();
+    assert_eq!((docker.server.host.as_str(), docker.server.port), ("0.0.0.0", 8080));
+    assert_eq!(docker.kafka.brokers, "my-kafka:9092");
+}
+
+#[test]
+fn the_original_latency_can_be_set() {
+    let variables = [("PROVIDER_LATENCY_MIN_MS", "400"), ("PROVIDER_LATENCY_MAX_MS", "620")];
+    let settings = load(None, &variables).unwrap();
+    assert_eq!((settings.provider.latency_min_ms, settings.provider.latency_max_ms), (400, 620));
+}
+
+#[test]
+fn what_is_wrong_is_one_line_that_names_the_key() {
+    for (variable, value, key) in [
+        ("PROVIDER_LEDGER_URL", "mysql://x", "provider.ledger_url"),
+        ("PROVIDER_LEDGER_MAX_CONNECTIONS", "0", "provider.ledger_max_connections"),
+        ("PROVIDER_LATENCY_MIN_MS", "5", "provider.latency_min_ms"),
+        ("PROVIDER_ERROR_RATE", "1.5", "provider.error_rate"),
+        ("PROVIDER_ERROR_RATE", "NaN", "provider.error_rate"),
+        ("PROVIDER_CHARGE_ENABLED", "perhaps", "provider.charge_enabled"),
+        ("UNDO_ABANDONED_AFTER_MS", "50", "undo.abandoned_after_ms"),
+        ("UNDO_LONGEST_BACKOFF_MS", "0", "undo.longest_backoff_ms"),
+        ("CONSUMER_BATCH", "0", "consumer.batch"),
+        ("DATABASE_URL", "file.db", "database.url"),
+    ] {
+        let error = load(None, &[(variable, value)]).unwrap_err().to_string();
+        assert!(error.starts_with(key) && !error.contains('\n'), "{variable}: {error}");
+    }
+}

@@ -1,0 +1,181 @@
+//! A whole service, built as production builds it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use events::{Event, ReservationCancelled};
+use messaging::{EventLog, KafkaSettings, Polled, Record};
+use payment::outbound::simulated::Ledger;
+use payment::settings::{DEFAULTS, PROFILES, Settings};
+use serde_json::{Value, json};
+use settings::{Layers, Surroundings};
+use tokio_util::sync::CancellationToken;
+
+use super::backend::Backend;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct App {
+    pub settings: Settings,
+    pub address: SocketAddr,
+    pub http: reqwest::Client,
+    pub log: Arc<dyn EventLog>,
+    stop: CancellationToken,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {:?}", self.text))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl App {
+    pub async fn start(backend: &Backend) -> Self {
+        Self::start_with(backend, |_| {}).await
+    }
+
+    /// The settings as compiled in, on the databases of the test, changed by `change`.
+    pub async fn start_with(backend: &Backend, change: impl FnOnce(&mut Settings)) -> Self {
+        let layers = Layers { defaults: DEFAULTS, profiles: PROFILES, profile: None, env_prefix: None };
+        let mut settings: Settings = settings::load_in(&Surroundings::none(), &layers, |_| Ok(())).unwrap();
+        settings.server.port = 0;
+        settings.server.workers = 2;
+        settings.database.url = backend.url("payment").await;
+        settings.provider.ledger_url = backend.url("ledger").await;
+        settings.event_log.url = format!("sqlite://{}", backend.directory.path().join("events.db").display());
+        settings.undo.longest_backoff_ms = 300;
+        change(&mut settings);
+
+        let log = messaging::open(&settings.event_log, &KafkaSettings::default()).await.unwrap();
+        let stop = CancellationToken::new();
+        let (told, address) = tokio::sync::oneshot::channel();
+        let (token, own) = (stop.clone(), settings.clone());
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let application = payment::startup::build(own).await.unwrap();
+                told.send(application.addr()).unwrap();
+                application.run(token).await.unwrap();
+            });
+        });
+        let address = address.await.expect("the service starts");
+        Self { settings, address, http: reqwest::Client::new(), log, stop, thread: Some(thread) }
+    }
+
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        let thread = self.thread.take().unwrap();
+        tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            text: response.text().await.unwrap(),
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.http.get(self.url(path))).await
+    }
+
+    pub async fn post(&self, body: &Value) -> Answer {
+        self.send(self.http.post(self.url("/payments")).json(body)).await
+    }
+
+    /// Money taken and given back, as the card network's own ledger says.
+    pub async fn ledger(&self) -> (i64, i64) {
+        let ledger = Ledger::open(&self.settings.provider).await.unwrap();
+        let totals = ledger.totals().await.unwrap();
+        ledger.close().await;
+        totals
+    }
+
+    pub async fn publish(&self, key: i64, payload: Vec<u8>) {
+        let record = Record {
+            topic: self.settings.event_log.topic.clone(),
+            key: Some(key.to_string()),
+            payload,
+            headers: Vec::new(),
+            timestamp_ms: 1,
+        };
+        for result in self.log.publish(&[record]).await {
+            result.unwrap();
+        }
+    }
+
+    /// prereservation tells that a reservation is over.
+    pub async fn cancel(&self, reservation_id: i64) {
+        let event = Event::ReservationCancelled(ReservationCancelled {
+            id: reservation_id,
+            user_id: 1,
+            user_address: "seoul".into(),
+            product_id: 1,
+            product_name: "fold".into(),
+            price: 1_300_000,
+            card_no: "****-****-****-1234".into(),
+            created_at: 1,
+            modified_at: 1,
+            reason: events::reason::CANCELLED_BY_CUSTOMER.into(),
+            detail: None,
+            version: 2,
+        });
+        self.publish(reservation_id, event.to_json(1)).await;
+    }
+
+    /// The facts that payment told, once there are `count` of them.
+    pub async fn told(&self, count: usize) -> Vec<(Event, Record)> {
+        let group = format!("test-{}", rand::random::<u64>());
+        let mut subscription = self.log.subscribe(&self.settings.event_log.topic, &group).await.unwrap();
+        let mut told = Vec::new();
+        let deadline = Instant::now() + PATIENCE;
+        while told.len() < count {
+            assert!(Instant::now() < deadline, "payment told only {told:?}");
+            if let Polled::Records(records) =
+                subscription.poll(100, Duration::from_millis(100)).await.unwrap()
+            {
+                for received in records {
+                    let Ok(fact) = Event::from_json(&received.record.payload) else { continue };
+                    if matches!(fact.event, Event::PaymentCreated(_) | Event::PaymentCancelled(_)) {
+                        told.push((fact.event, received.record));
+                    }
+                }
+            }
+        }
+        told
+    }
+}
+
+/// Asks again until the answer is yes.
+pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "still not: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub fn body(reservation_id: i64) -> Value {
+    json!({
+        "preReservationId": reservation_id, "userId": 1, "productId": 1, "productName": "fold",
+        "price": 1_300_000, "cardNo": super::CARD,
+    })
+}
