@@ -16,7 +16,9 @@ use gateway::{
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
+#[allow(unused_imports)]
 pub use client::{Answer, Client, get};
+#[allow(unused_imports)]
 pub use service::{Reply, Seen, Service};
 
 /// How long anything in these tests may take.
