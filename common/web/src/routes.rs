@@ -1,12 +1,39 @@
 //! The routes of a resource, the same for every service: methods, `HEAD`, `OPTIONS`, 405, searches.
 //!
-//! ```ignore
-//! routes::resource::<Receipt>()
-//!     .list(list)
-//!     .get(get)
-//!     .search(Search { name: "findByUserId", parameters: &["userId"] }, find_by_user_id)
-//!     .register(config);
-//! routes::root(config, &[Receipt::COLLECTION], openapi_json);
+//! ```
+//! use actix_web::{HttpResponse, web::ServiceConfig};
+//! use web::{Base, Id, Paged, Problem, Resource, Search, hal, routes};
+//!
+//! #[derive(serde::Serialize)]
+//! struct Receipt {
+//!     id: i64,
+//! }
+//!
+//! impl Resource for Receipt {
+//!     const ITEM: &'static str = "receipt";
+//!     const COLLECTION: &'static str = "receipts";
+//!
+//!     fn id(&self) -> i64 {
+//!         self.id
+//!     }
+//! }
+//!
+//! async fn list(base: Base, page: Paged<Receipt>) -> HttpResponse {
+//!     hal::collection(&base, &page, &[Receipt { id: 1 }], 1)
+//! }
+//!
+//! async fn get(base: Base, id: Id) -> Result<HttpResponse, Problem> {
+//!     Ok(hal::item(&base, &Receipt { id: id.0 }))
+//! }
+//!
+//! fn configure(config: &mut ServiceConfig) {
+//!     routes::resource::<Receipt>()
+//!         .list(list)
+//!         .get(get)
+//!         .search(Search { name: "findAll", parameters: &[] }, list)
+//!         .register(config);
+//!     routes::root(config, &[Receipt::COLLECTION], r#"{"openapi":"3.1.0"}"#);
+//! }
 //! ```
 
 use std::marker::PhantomData;

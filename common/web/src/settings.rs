@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use settings::{Invalid, in_range, non_empty};
 
 /// How a server listens, what it accepts, and how it ends.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,6 +47,28 @@ impl Default for ServerSettings {
 }
 
 impl ServerSettings {
+    /// Everything that a start, or the first request, would stumble over.
+    ///
+    /// # Errors
+    /// The key, and what is wrong with its value.
+    pub fn check(&self) -> Result<(), Invalid> {
+        const DAY_MS: u64 = 86_400_000;
+        non_empty("server.host", &self.host)?;
+        in_range("server.workers", self.workers, 0..=1024)?;
+        in_range("server.max_connections", self.max_connections, 1..=10_000_000)?;
+        in_range("server.body_limit_bytes", self.body_limit_bytes, 1..=1 << 30)?;
+        for (key, ms, least) in [
+            ("server.request_timeout_ms", self.request_timeout_ms, 1),
+            ("server.header_timeout_ms", self.header_timeout_ms, 1),
+            ("server.keep_alive_ms", self.keep_alive_ms, 1),
+            ("server.shutdown_delay_ms", self.shutdown_delay_ms, 0),
+            ("server.shutdown_timeout_ms", self.shutdown_timeout_ms, 0),
+        ] {
+            in_range(key, ms, least..=DAY_MS)?;
+        }
+        Ok(())
+    }
+
     #[must_use]
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
@@ -69,5 +92,20 @@ impl ServerSettings {
     #[must_use]
     pub fn shutdown_timeout(&self) -> Duration {
         Duration::from_millis(self.shutdown_timeout_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        assert!(ServerSettings::default().check().is_ok());
+        let key_of = |settings: ServerSettings| settings.check().err().map(|invalid| invalid.key);
+        let nobody = ServerSettings { max_connections: 0, ..ServerSettings::default() };
+        assert_eq!(key_of(nobody).as_deref(), Some("server.max_connections"));
+        let never = ServerSettings { request_timeout_ms: 0, ..ServerSettings::default() };
+        assert_eq!(key_of(never).as_deref(), Some("server.request_timeout_ms"));
     }
 }

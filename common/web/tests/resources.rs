@@ -244,6 +244,18 @@ async fn a_request_id_is_carried_or_made() {
 }
 
 #[tokio::test]
+async fn a_handler_works_within_the_trace_of_its_request() {
+    let server = start().await;
+    let headers =
+        "X-Request-Id: r-1\r\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+    for path in ["/context", "/context/task"] {
+        let seen = server.send("GET", path, headers, "").await.body;
+        assert!(seen.starts_with("books r-1 00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{seen}");
+        assert!(!seen.contains("00f067aa0ba902b7"), "a span of its own: {seen}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_not_written_here_gets_along() {
     let server = start().await;
     let client = reqwest::Client::new();

@@ -22,7 +22,7 @@ use async_trait::async_trait;
 pub use breakers::{Breaker, BreakerSnapshot, BreakerUpdate};
 pub use health::{Health, HealthCheck, Status};
 
-use crate::{base::origin_of, lifecycle::Lifecycle, negotiation, problem, problem::Problem};
+use crate::{base::origin_of, lifecycle::Lifecycle, negotiation, problem, problem::Problem, route_table};
 
 /// What an endpoint answers with. Nobody asks for it often enough to write it into a buffer by hand.
 pub type Json = serde_json::Value;
@@ -281,6 +281,11 @@ async fn answered_by(
 
 /// Registers `/actuator` with actix-web. [`Server`](crate::Server) does it for every service.
 pub fn configure(config: &mut ServiceConfig, actuator: Data<Actuator>) {
+    for template in
+        ["/actuator", "/actuator/health", "/actuator/info", "/actuator/prometheus", "/actuator/**"]
+    {
+        route_table::declare(template);
+    }
     for path in ["/actuator", "/actuator/{rest:.*}"] {
         config.service(resource(path).app_data(actuator.clone()).default_service(to(respond)));
     }

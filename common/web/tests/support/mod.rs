@@ -148,10 +148,19 @@ pub fn configure(shelf: Data<Shelf>) -> impl Fn(&mut ServiceConfig) + Clone + Se
         }));
         config.service(resource("/slowly").to(routes::to_the_end(slowly)));
         config.service(resource("/stuck").to(|| async { std::future::pending::<HttpResponse>().await }));
+        config.service(resource("/context").to(context));
+        config.service(resource("/context/task").to(routes::to_the_end(context)));
         config.service(resource("/panic").to(panics));
         config.service(resource("/panic/later").to(routes::to_the_end(panics)));
         config.service(resource("/foreign").to(to_foreign_error));
     }
+}
+
+/// What a handler knows of the request that caused it.
+async fn context() -> String {
+    let scope = telemetry::Scope::current();
+    let trace = telemetry::TraceContext::current().unwrap();
+    format!("{} {} {trace}", scope.application().unwrap(), scope.request_id().unwrap())
 }
 
 async fn panics() -> HttpResponse {
