@@ -4,6 +4,7 @@
 //! a subscription), [`subscription`].
 
 mod config;
+mod reading;
 mod rebalance;
 mod subscription;
 

@@ -207,3 +207,71 @@ fn check_brokers(key: &'static str, brokers: &str) -> Result<(), InvalidSetting>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn location(url: &str, brokers: &str) -> Result<Location, InvalidSetting> {
+        let event_log = EventLogSettings { url: url.to_owned(), ..EventLogSettings::default() };
+        event_log.location(&KafkaSettings { brokers: brokers.to_owned(), ..KafkaSettings::default() })
+    }
+
+    #[test]
+    fn the_url_says_which_log() {
+        let local = |path: &str| Ok(Location::Local(PathBuf::from(path)));
+        let kafka = |brokers: &str| Ok(Location::Kafka(brokers.to_owned()));
+        assert_eq!(location("sqlite://data/events.db", ""), local("data/events.db"));
+        assert_eq!(location("sqlite:///var/events.db", ""), local("/var/events.db"));
+        assert_eq!(location("sqlite:events.db", ""), local("events.db"));
+        assert_eq!(location("kafka://a:9092,b:9093", ""), kafka("a:9092,b:9093"));
+        assert_eq!(location("sqlite://data/events.db", "my-kafka:9092"), kafka("my-kafka:9092"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (url, brokers, key) in [
+            ("", "", "event_log.url"),
+            ("postgres://localhost/events", "", "event_log.url"),
+            ("sqlite://", "", "event_log.url"),
+            ("sqlite::memory:", "", "event_log.url"),
+            ("kafka://", "", "event_log.url"),
+            ("kafka://localhost", "", "event_log.url"),
+            ("kafka://localhost:0", "", "event_log.url"),
+            ("kafka://a:1,:2", "", "event_log.url"),
+            ("sqlite://data/events.db", "localhost:99999", "kafka.brokers"),
+        ] {
+            let wrong = location(url, brokers).unwrap_err();
+            assert_eq!(wrong.key, key, "{url} {brokers}: {wrong}");
+            assert!(!wrong.to_string().contains('\n'));
+        }
+    }
+
+    #[test]
+    fn sasl_and_its_mechanism_belong_together() {
+        let check = |security_protocol, mechanism: &str| {
+            let kafka = KafkaSettings {
+                security_protocol,
+                sasl_mechanism: mechanism.to_owned(),
+                ..KafkaSettings::default()
+            };
+            kafka.check().map_err(|invalid| invalid.key)
+        };
+        use SecurityProtocol::{Plaintext, SaslPlaintext};
+        assert_eq!(check(Plaintext, ""), Ok(()));
+        assert_eq!(check(SaslPlaintext, "PLAIN"), Ok(()));
+        assert_eq!(check(SaslPlaintext, ""), Err("kafka.sasl_mechanism"));
+        assert_eq!(check(Plaintext, "PLAIN"), Err("kafka.sasl_mechanism"));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let mut kafka = KafkaSettings { sasl_password: "hunter2".to_owned(), ..KafkaSettings::default() };
+        let password = ("ssl.key.password".to_owned(), "hunter3".to_owned());
+        kafka.properties.extend([password]);
+        let shown = format!("{kafka:?}");
+        assert!(!shown.contains("hunter"), "{shown}");
+        assert!(shown.contains("ssl.key.password"), "{shown}");
+    }
+}

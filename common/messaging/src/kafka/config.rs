@@ -66,9 +66,9 @@ pub(super) fn consumer(common: &ClientConfig, group: &str) -> ClientConfig {
             ("enable.auto.offset.store", "false"),
             // Who keeps a partition in a rebalance goes on reading it.
             ("partition.assignment.strategy", "cooperative-sticky"),
-            // A subscriber that was killed is missed after this time.
-            ("session.timeout.ms", "10000"),
-            ("heartbeat.interval.ms", "2000"),
+            // A subscriber that was killed is missed after this time; one that joins or leaves, with the next heartbeat.
+            ("session.timeout.ms", "6000"),
+            ("heartbeat.interval.ms", "500"),
             // A topic that is created after the subscription is found within this time.
             ("topic.metadata.refresh.interval.ms", "5000"),
             // Enough to be busy, little enough for five services in one machine's memory; and when the queue is full,

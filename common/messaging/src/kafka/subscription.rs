@@ -11,17 +11,17 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::time::{Instant, timeout_at};
 
 use super::config;
+use super::reading::{behind, received};
 use super::rebalance::{Change, Rebalances, assign};
-use crate::log::{EventLogError, Polled, ReceivedRecord, Record, Subscription};
+use crate::log::{EventLogError, Polled, ReceivedRecord, Subscription};
 
 /// librdkafka answers these from its memory; the time is for a machine that is very busy.
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(1);
-const BROKER_TIMEOUT: Duration = Duration::from_secs(3);
 /// A seek that librdkafka could not do yet is tried again after this time.
 const SEEK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -297,46 +297,5 @@ impl Drop for KafkaSubscription {
             Ok(runtime) => drop(runtime.spawn_blocking(move || drop(consumer))),
             Err(_) => drop(consumer),
         }
-    }
-}
-
-/// How many records are behind the last committed one.
-fn behind(
-    consumer: &StreamConsumer<Rebalances>,
-    topic: &str,
-    partition: i32,
-    committed: Option<i64>,
-) -> Result<(i32, i64), KafkaError> {
-    let (low, high) = consumer.fetch_watermarks(topic, partition, BROKER_TIMEOUT)?;
-    let done = match committed {
-        Some(offset) => offset,
-        None => {
-            let mut list = TopicPartitionList::new();
-            list.add_partition(topic, partition);
-            let stored = consumer.committed_offsets(list, BROKER_TIMEOUT)?;
-            match stored.find_partition(topic, partition).map(|e| e.offset()) {
-                Some(Offset::Offset(offset)) => offset,
-                _ => low,
-            }
-        }
-    };
-    Ok((partition, (high - done.max(low)).max(0)))
-}
-
-fn received(message: &BorrowedMessage<'_>) -> ReceivedRecord {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers.iter().map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect()
-    });
-    ReceivedRecord {
-        partition: message.partition(),
-        offset: message.offset(),
-        record: Record {
-            topic: message.topic().to_owned(),
-            // Ours are text; what somebody else wrote is set aside by whoever reads it.
-            key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()),
-            payload: message.payload().unwrap_or_default().to_vec(),
-            headers,
-            timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
-        },
     }
 }
