@@ -1,6 +1,7 @@
 //! Whose fault an error is: the database's (retry, for ever) or the statement's (it will fail again).
 
-/// True where the database is away, busy or shutting down, so that the same statement may succeed later.
+/// True where the database is away, busy, shutting down, damaged or set up wrongly: nothing of the statement's making,
+/// and the same statement succeeds once somebody has put the database in order.
 ///
 /// SQLSTATE classes from PostgreSQL's appendix A, result codes from <https://sqlite.org/rescode.html>.
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
@@ -17,16 +18,44 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
     }
 }
 
+const POSTGRES_CLASSES: [&str; 14] = [
+    "08",    // connection
+    "25006", // read only: a fail-over
+    "25P03", // ended because it was idle in a transaction
+    "28",    // login refused
+    "3D",    // no such database (yet)
+    "40",    // serialisation, deadlock
+    "42501", // a right is missing
+    "53",    // memory, disk, connections
+    "55P03", // lock not available
+    "57014", // cancelled
+    "57P",   // shutting down, starting
+    "58",    // the system under it
+    "F0",    // configuration
+    "XX",    // damaged, or a defect of its own
+];
+
+const SQLITE_CODES: [i32; 12] = [
+    3,  // PERM
+    5,  // BUSY
+    6,  // LOCKED
+    7,  // NOMEM
+    8,  // READONLY
+    9,  // INTERRUPT
+    10, // IOERR
+    11, // CORRUPT
+    13, // FULL
+    14, // CANTOPEN
+    15, // PROTOCOL
+    26, // NOTADB
+];
+
 fn is_unavailable_code(code: &str) -> bool {
     if code.len() == 5 {
-        // 08 connection, 25006 read only (fail-over), 40 serialisation and deadlock, 53 resources,
-        // 55P03 lock not available, 57P0x shutting down or starting, 58 system, 28/3D while it is being set up.
-        return ["08", "25006", "40", "53", "55P03", "57P", "57014", "58"]
-            .iter()
-            .any(|class| code.starts_with(class));
+        return POSTGRES_CLASSES.iter().any(|class| code.starts_with(class));
     }
-    // BUSY, LOCKED, IOERR, FULL, CANTOPEN, PROTOCOL; extended codes keep the primary one in the low byte.
-    code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14 | 15))
+    // Extended codes keep the primary one in the low byte.
+    code.parse::<i32>().is_ok_and(|code| SQLITE_CODES.contains(&(code & 0xff)))
 }
 
 /// True where a row with the same unique key exists already.
@@ -40,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_database_that_is_away_is_nobodys_fault() {
-        for code in ["08006", "40001", "53300", "57P01", "57P03", "5", "261", "13"] {
+        for code in ["08006", "3D000", "40001", "53300", "57P01", "57P03", "5", "261", "13", "1032"] {
             assert!(is_unavailable_code(code), "{code}");
         }
     }
