@@ -69,10 +69,12 @@ impl Listing {
     ) -> Result<i64, sqlx::Error> {
         match filter {
             None => {
-                sqlx::query_scalar("SELECT CAST(SUM(n) AS BIGINT) FROM row_count WHERE name = $1")
-                    .bind(self.counter)
-                    .fetch_one(database.reader())
-                    .await
+                sqlx::query_scalar(
+                    "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) FROM row_count WHERE name = $1",
+                )
+                .bind(self.counter)
+                .fetch_one(database.reader())
+                .await
             }
             Some((column, value)) => {
                 let text =
