@@ -104,7 +104,9 @@ impl Lease {
             .await?;
             return Ok(inserted.rows_affected() == 1);
         };
-        if !holder.is_empty() && !self.fell_silent(&holder, beat) {
+        // Our own name where we hold nothing: an earlier try was interrupted before we heard that it had succeeded.
+        let free = holder.is_empty() || holder == self.holder;
+        if !free && !self.fell_silent(&holder, beat) {
             return Ok(false);
         }
         let taken = sqlx::query(
