@@ -45,18 +45,19 @@ impl std::fmt::Debug for DatabaseSettings {
     }
 }
 
-/// The URL without its password.
+/// The URL without its password, and without parameters, among which there may be another one.
 pub fn redact(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return "***".into();
     };
-    match rest.rsplit_once('@') {
+    let shown = match rest.rsplit_once('@') {
         Some((user, host)) => {
             let name = user.split(':').next().unwrap_or_default();
             format!("{scheme}://{name}:***@{host}")
         }
         None => url.to_owned(),
-    }
+    };
+    shown.split('?').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -73,6 +74,11 @@ mod tests {
         };
         assert!(!format!("{settings:?}").contains("s3cr3t"));
         assert!(format!("{settings:?}").contains("postgres://payment:***@db:5432/payment"));
+    }
+
+    #[test]
+    fn a_password_among_the_parameters_is_not_shown_either() {
+        assert_eq!(redact("postgres://db/payment?user=me&password=s3cr3t"), "postgres://db/payment");
     }
 
     #[test]
