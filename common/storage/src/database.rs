@@ -4,15 +4,21 @@ use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Any, AnyPool, Executor};
+use sqlx::{Any, AnyPool, Connection, Executor};
 
 use crate::settings::{DatabaseSettings, redact};
 
 /// A write transaction. Dropping it rolls back.
 pub type Tx = sqlx::Transaction<'static, Any>;
 
-/// Milliseconds a SQLite connection waits for another process's write lock.
-const SQLITE_BUSY_TIMEOUT_MS: u32 = 10_000;
+/// How long a SQLite connection waits for another process's write lock.
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A PostgreSQL connection that was idle for this long may have died meanwhile, and is tested before it is used.
+const IDLE_IS_DOUBTFUL: Duration = Duration::from_secs(1);
+/// A replica that stands still in the middle of a transaction (a stopped process, a lost machine) keeps its locks on
+/// PostgreSQL for this long; whoever takes its work over waits for them.
+const POSTGRES_SESSION: &str = "SET idle_in_transaction_session_timeout = '15s'";
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
@@ -85,21 +91,21 @@ impl Database {
         let mut migrator = Migrator::with_migrations(migrator.iter().cloned().collect());
         migrator.set_ignore_missing(true);
 
-        // PostgreSQL serialises replicas by an advisory lock; SQLite has none, so a second process that
-        // starts at the same moment may lose a race once and then finds the work done.
-        let mut attempts_left = if self.dialect() == Dialect::Sqlite { 10 } else { 1 };
-        loop {
-            attempts_left -= 1;
-            match migrator.run(&self.pools.writer).await {
-                Ok(()) => return Ok(()),
-                Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) if attempts_left > 0 => {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-                Err(source) => {
-                    return Err(OpenError::Migrate { url: redact(&self.pools.url), source });
-                }
-            }
-        }
+        let migrated = match self.dialect() {
+            // It has no lock for migrations: the write lock keeps processes that start together apart.
+            Dialect::Sqlite => self.migrate_in_one_transaction(&migrator).await,
+            // Replicas wait for each other's advisory lock.
+            Dialect::Postgres => migrator.run(&self.pools.writer).await,
+        };
+        migrated.map_err(|source| OpenError::Migrate { url: redact(&self.pools.url), source })
+    }
+
+    async fn migrate_in_one_transaction(&self, migrator: &Migrator) -> Result<(), MigrateError> {
+        let mut tx = self.begin().await?;
+        // `run` on a transaction gives a future that cannot be sent to another thread.
+        migrator.run_direct(None, &mut *tx, false).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Begins a write transaction. On SQLite it takes the write lock at once (`BEGIN IMMEDIATE`),
@@ -139,9 +145,16 @@ impl Database {
         self.pools.reader.execute("SELECT 1").await.map(drop)
     }
 
+    /// Waits for a bounded time until all connections are back and closed: a server that does not answer any more
+    /// cannot keep a service from stopping.
     pub async fn close(&self) {
-        self.pools.reader.close().await;
-        self.pools.writer.close().await;
+        let closed = async {
+            self.pools.reader.close().await;
+            self.pools.writer.close().await;
+        };
+        if tokio::time::timeout(CLOSE_LIMIT, closed).await.is_err() {
+            tracing::warn!(database = self.display_url(), "the database was left without a goodbye");
+        }
     }
 }
 
@@ -149,7 +162,7 @@ fn pool_options(settings: &DatabaseSettings, max_connections: u32) -> AnyPoolOpt
     AnyPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(Duration::from_millis(settings.acquire_timeout_ms))
-        // A connection is tested when it is returned; testing it again costs a round trip a query.
+        // A connection is tested when it is returned; testing it each time would cost a round trip a query.
         .test_before_acquire(false)
 }
 
@@ -189,17 +202,32 @@ async fn sqlite(settings: &DatabaseSettings, path: &str) -> Result<Pools, OpenEr
 
 fn sqlite_pragmas(read_only: bool) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!(
-        "PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}; \
+        "PRAGMA busy_timeout = {}; \
          PRAGMA journal_mode = WAL; \
          PRAGMA synchronous = FULL; \
          PRAGMA foreign_keys = ON; \
          PRAGMA query_only = {}",
+        SQLITE_BUSY_TIMEOUT.as_millis(),
         u8::from(read_only)
     ))
 }
 
 async fn postgres(settings: &DatabaseSettings) -> Result<Pools, OpenError> {
     let pool = pool_options(settings, settings.max_connections)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute(POSTGRES_SESSION).await?;
+                Ok(())
+            })
+        })
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for >= IDLE_IS_DOUBTFUL {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect(&settings.url)
         .await
         .map_err(|source| OpenError::Connect { url: redact(&settings.url), source })?;
