@@ -15,13 +15,13 @@ pub enum Backend {
 /// fresh database, on a multi-threaded runtime.
 #[macro_export]
 macro_rules! for_each_backend {
-    ($( $(#[$attribute:meta])* async fn $name:ident($database:ident : TestDatabase) $body:block )*) => {$(
+    ($( $(#[$attribute:meta])* async fn $name:ident($database:ident : $type:ty) $body:block )*) => {$(
         $(#[$attribute])*
         mod $name {
             #[allow(unused_imports)]
             use super::*;
 
-            async fn body($database: $crate::TestDatabase) $body
+            async fn body($database: $type) $body
 
             #[test]
             fn sqlite() {

@@ -1,0 +1,156 @@
+use std::time::Duration;
+
+use storage::Database;
+use testkit::{Backend, SOON, TestDatabase, until};
+
+use crate::TABLES;
+
+async fn n(database: &Database) -> i64 {
+    sqlx::query_scalar("SELECT n FROM tally WHERE id = 1").fetch_one(database.reader()).await.unwrap()
+}
+
+/// Reads, thinks, writes.
+async fn increment(database: &Database) {
+    let mut tx = database.begin().await.unwrap();
+    let n: i64 = sqlx::query_scalar("SELECT n FROM tally WHERE id = 1").fetch_one(&mut *tx).await.unwrap();
+    tokio::task::yield_now().await;
+    sqlx::query("UPDATE tally SET n = $1 WHERE id = 1").bind(n + 1).execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// A deferred transaction would read, and then find that another process has written since.
+#[test]
+fn on_sqlite_who_reads_before_writing_loses_no_update() {
+    testkit::run(Backend::Sqlite, async |db: TestDatabase| {
+        let processes = [db.open(&[TABLES]).await, db.open(&[]).await];
+        let writers: Vec<_> = (0..8)
+            .map(|writer| {
+                let database = processes[writer % 2].clone();
+                tokio::spawn(async move {
+                    for _ in 0..10 {
+                        increment(&database).await;
+                    }
+                })
+            })
+            .collect();
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        assert_eq!(n(&processes[0]).await, 80);
+    });
+}
+
+#[test]
+fn on_sqlite_a_reader_cannot_write_and_does_not_wait_for_the_writer() {
+    testkit::run(Backend::Sqlite, async |db: TestDatabase| {
+        let database = db.open(&[TABLES]).await;
+        let mut tx = database.begin().await.unwrap();
+        sqlx::query("UPDATE tally SET n = 7").execute(&mut *tx).await.unwrap();
+        let seen = tokio::time::timeout(Duration::from_secs(5), n(&database)).await;
+        assert_eq!(seen.expect("reading does not wait"), 0);
+        tx.commit().await.unwrap();
+        assert_eq!(n(&database).await, 7);
+        let written = sqlx::query("UPDATE tally SET n = 8").execute(database.reader()).await;
+        assert!(written.is_err());
+    });
+}
+
+#[test]
+fn on_sqlite_commits_wait_for_the_disk() {
+    testkit::run(Backend::Sqlite, async |db: TestDatabase| {
+        let database = db.open(&[TABLES]).await;
+        let synchronous: i64 =
+            sqlx::query_scalar("PRAGMA synchronous").fetch_one(database.writer()).await.unwrap();
+        let journal: String =
+            sqlx::query_scalar("PRAGMA journal_mode").fetch_one(database.writer()).await.unwrap();
+        assert_eq!((synchronous, journal.as_str()), (2, "wal"));
+    });
+}
+
+testkit::for_each_backend! {
+    async fn that_are_dropped_leave_nothing_and_nobody_waiting(db: TestDatabase) {
+        let database = db.open(&[TABLES]).await;
+        for _ in 0..50 {
+            let mut tx = database.begin().await.unwrap();
+            sqlx::query("UPDATE tally SET n = n + 1").execute(&mut *tx).await.unwrap();
+            drop(tx);
+        }
+        assert_eq!(n(&database).await, 0);
+        increment(&database).await;
+        assert_eq!(n(&database).await, 1);
+    }
+
+    /// `tokio::select!` and timeouts drop futures anywhere.
+    async fn that_are_interrupted_anywhere_block_nobody(db: TestDatabase) {
+        let (database, other) = (db.open(&[TABLES]).await, db.open(&[]).await);
+        for micros in (0..3000).step_by(50) {
+            let _ = tokio::time::timeout(Duration::from_micros(micros), increment(&database)).await;
+        }
+        let before = n(&database).await;
+        increment(&other).await;
+        increment(&database).await;
+        assert_eq!(n(&database).await, before + 2);
+    }
+}
+
+/// A replica that was stopped in the middle of a transaction must not hold its locks for ever.
+#[test]
+fn on_postgres_locks_of_one_who_does_nothing_end() {
+    testkit::run(Backend::Postgres, async |db: TestDatabase| {
+        let (database, other) = (db.open(&[TABLES]).await, db.open(&[]).await);
+        let limit: String = sqlx::query_scalar("SHOW idle_in_transaction_session_timeout")
+            .fetch_one(database.reader())
+            .await
+            .unwrap();
+        assert_eq!(limit, "15s");
+
+        let mut stopped = database.begin().await.unwrap();
+        sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 200")
+            .execute(&mut *stopped)
+            .await
+            .unwrap();
+        sqlx::query("UPDATE tally SET n = 1").execute(&mut *stopped).await.unwrap();
+        tokio::time::timeout(SOON, increment(&other)).await.expect("the lock ends");
+        let late = sqlx::query("UPDATE tally SET n = 1").execute(&mut *stopped).await;
+        assert!(storage::is_unavailable(&late.unwrap_err()));
+    });
+}
+
+/// The first caller after an outage is not the one who finds out that the connections are dead.
+#[test]
+fn on_postgres_connections_that_died_while_idle_fail_nobody() {
+    testkit::run(Backend::Postgres, async |db: TestDatabase| {
+        let proxy = testkit::TcpProxy::to(db.server().unwrap()).await;
+        let database = Database::open(&db.settings_through(proxy.addr()), &[TABLES]).await.unwrap();
+        let busy: Vec<_> = {
+            let mut all = Vec::new();
+            for _ in 0..4 {
+                all.push(database.begin().await.unwrap());
+            }
+            all
+        };
+        drop(busy);
+        until("all are idle", SOON, async || (database.writer().num_idle() == 4).then_some(())).await;
+        proxy.cut();
+        // As long as an outage takes, at least.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        proxy.restore();
+        for _ in 0..4 {
+            database.ping().await.unwrap();
+            increment(&database).await;
+        }
+    });
+}
+
+#[test]
+fn on_postgres_closing_does_not_wait_for_a_server_that_is_silent() {
+    testkit::run(Backend::Postgres, async |db: TestDatabase| {
+        let proxy = testkit::TcpProxy::to(db.server().unwrap()).await;
+        let database = Database::open(&db.settings_through(proxy.addr()), &[TABLES]).await.unwrap();
+        let tx = database.begin().await.unwrap();
+        proxy.stall();
+        drop(tx);
+        let closed = tokio::time::timeout(Duration::from_secs(20), database.close()).await;
+        closed.expect("closing ends");
+    });
+}
