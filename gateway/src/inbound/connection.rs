@@ -44,37 +44,37 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAdd
     let mut gate = Gate::new(stream, session.clone());
     loop {
         match wait(&mut gate, &session).await {
-            End::Quiet => {}
-            End::Refused(problem) => return refuse(gate, &session, &problem).await,
-            End::Done | End::Aborted => return,
+            None => {}
+            Some(End::Refused(problem)) => return Box::pin(refuse(gate, &session, &problem)).await,
+            Some(_) => return,
         }
-        let (returned, end) = converse(gate, &session).await;
+        // In a box, so that an idle connection's task does not reserve the room for it.
+        let (returned, end) = Box::pin(converse(gate, &session)).await;
         gate = returned;
         match end {
             End::Quiet => {
                 gate.relax();
                 session.relaxed();
             }
-            End::Refused(problem) => return refuse(gate, &session, &problem).await,
+            End::Refused(problem) => return Box::pin(refuse(gate, &session, &problem)).await,
             End::Done => return linger(gate.into_stream(), &session).await,
             End::Aborted => return,
         }
     }
 }
 
-/// Without hyper: until there is a request.
-async fn wait(gate: &mut Gate, session: &Session) -> End {
+/// Without hyper: until there is a request, or a reason to end.
+async fn wait(gate: &mut Gate, session: &Session) -> Option<End> {
     poll_fn(|cx| match gate.poll_next(cx) {
-        Poll::Ready(Next::Request) => Poll::Ready(End::Quiet),
-        Poll::Ready(Next::Closed) => Poll::Ready(End::Aborted),
-        Poll::Ready(Next::Refused) => Poll::Ready(refused(session)),
-        Poll::Pending => silent(session).map_or(Poll::Pending, |end| {
-            Poll::Ready(match end {
-                // Nothing was there to give back but the connection.
-                End::Quiet => End::Done,
-                end => end,
-            })
-        }),
+        Poll::Ready(Next::Request) => Poll::Ready(None),
+        Poll::Ready(Next::Closed) => Poll::Ready(Some(End::Aborted)),
+        Poll::Ready(Next::Refused) => Poll::Ready(Some(refused(session))),
+        Poll::Pending => match silent(session) {
+            None => Poll::Pending,
+            // There is nothing to give back any more but the connection.
+            Some(End::Quiet) => Poll::Ready(Some(End::Aborted)),
+            end => Poll::Ready(end),
+        },
     })
     .await
 }

@@ -56,6 +56,7 @@ struct Call<'a> {
 enum Failure {
     NotReached(ConnectError),
     Send(SendError),
+    Upgraded,
 }
 
 impl Call<'_> {
@@ -89,6 +90,10 @@ impl Call<'_> {
                 let status = sent.as_ref().map_or(0, |response| response.status().as_u16());
                 let seconds = began.elapsed().as_secs_f64();
                 match sent {
+                    // Nobody asked for another protocol: the field that would have is not passed on.
+                    Ok(response) if response.status().is_informational() => {
+                        return Err(Failure::Upgraded);
+                    }
                     Ok(response) => {
                         self.record(status, seconds);
                         let (mut parts, incoming) = response.into_parts();
@@ -156,12 +161,13 @@ impl Call<'_> {
                 return Problem::new(408).detail("The body of the request did not arrive in time.");
             }
             (Failure::Send(SendError::Deadline), _) => problems::response_timeout(),
-            (Failure::Send(_), _) => problems::broken_answer(),
+            (Failure::Send(_) | Failure::Upgraded, _) => problems::broken_answer(),
         };
         let cause = match &failure {
             Failure::NotReached(error) => error as &dyn std::error::Error,
             Failure::Send(SendError::Broken(error) | SendError::NotSent(_, error)) => error,
-            Failure::Send(SendError::Deadline) => &TimedOut,
+            Failure::Send(SendError::Deadline) => &NoAnswer::InTime,
+            Failure::Upgraded => &NoAnswer::InThisProtocol,
         };
         let source = cause.source().map(ToString::to_string);
         tracing::warn!(
@@ -177,8 +183,12 @@ impl Call<'_> {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the time was over")]
-struct TimedOut;
+enum NoAnswer {
+    #[error("the time was over")]
+    InTime,
+    #[error("the service switched to another protocol")]
+    InThisProtocol,
+}
 
 /// What is needed to send a request without a body once more.
 struct Copy {

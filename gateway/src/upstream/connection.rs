@@ -27,8 +27,8 @@ const ROUNDS: usize = 32;
 
 pub(crate) struct Connection {
     sender: SendRequest<RequestBody>,
-    http: http1::Connection<TokioIo<TcpStream>, RequestBody>,
-    closed: bool,
+    /// None once it has ended. Dropping it is what gives a request back that was not begun.
+    http: Option<http1::Connection<TokioIo<TcpStream>, RequestBody>>,
     nudge: Arc<Nudge>,
     waker: Waker,
     /// On the worker's clock.
@@ -51,8 +51,7 @@ impl Connection {
         let nudge = Arc::new(Nudge::default());
         Ok(Box::new(Self {
             sender,
-            http,
-            closed: false,
+            http: Some(http),
             waker: Waker::from(nudge.clone()),
             nudge,
             idle_since: 0,
@@ -65,14 +64,14 @@ impl Connection {
         request: Request<RequestBody>,
         deadline: &Deadline,
     ) -> Result<Response<Incoming>, SendError> {
-        let Self { sender, http, closed, nudge, waker, .. } = self;
+        let Self { sender, http, nudge, waker, .. } = self;
         let mut answer = pin!(sender.try_send_request(request));
         poll_fn(|cx| {
             nudge.enter(cx.waker());
             let mut inner = Context::from_waker(waker);
             let mut result = Poll::Pending;
             for _ in 0..ROUNDS {
-                drive(http, closed, &mut inner);
+                drive(http, &mut inner);
                 result = answer.as_mut().poll(&mut inner);
                 if result.is_ready() || !nudge.again() {
                     break;
@@ -107,7 +106,7 @@ impl Connection {
                 break;
             }
             self.nudge.again();
-            drive(&mut self.http, &mut self.closed, &mut inner);
+            drive(&mut self.http, &mut inner);
             if !self.nudge.again() {
                 break;
             }
@@ -118,25 +117,21 @@ impl Connection {
 
     /// Whether the answer is complete and another request may follow it.
     pub(crate) fn is_reusable(&mut self) -> bool {
-        if !self.closed && !self.sender.is_ready() {
+        if !self.sender.is_ready() {
             self.rest();
         }
-        !self.closed && self.sender.is_ready()
+        self.http.is_some() && self.sender.is_ready()
     }
 
     /// Looks whether the service has closed the connection meanwhile. Nobody is woken by it from here on.
     pub(super) fn rest(&mut self) {
-        drive(&mut self.http, &mut self.closed, &mut Context::from_waker(Waker::noop()));
+        drive(&mut self.http, &mut Context::from_waker(Waker::noop()));
     }
 }
 
-fn drive(
-    http: &mut http1::Connection<TokioIo<TcpStream>, RequestBody>,
-    closed: &mut bool,
-    cx: &mut Context<'_>,
-) {
+fn drive(http: &mut Option<http1::Connection<TokioIo<TcpStream>, RequestBody>>, cx: &mut Context<'_>) {
     // An error reaches whoever waits for the answer or the body.
-    if !*closed && Pin::new(http).poll(cx).is_ready() {
-        *closed = true;
+    if http.as_mut().is_some_and(|http| Pin::new(http).poll(cx).is_ready()) {
+        *http = None;
     }
 }

@@ -1,0 +1,286 @@
+//! How much and how long: every limit has its status, and a client that breaks one is let go.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use gateway::settings::RouteSettings;
+use support::{Client, Gateway, PATIENCE, Reply, Service, eventually, get, route, settings};
+use tokio::{net::TcpStream, sync::mpsc};
+
+#[tokio::test]
+async fn bodies_that_are_too_large() {
+    let service = Service::saying("").await;
+    let gateway = Gateway::start(settings(&[RouteSettings {
+        body_limit_bytes: Some(10),
+        ..route("x", "/x/**", service.addr)
+    }]))
+    .await;
+    let body = "a".repeat(100_000);
+    let mut client = Client::connect(gateway.addr).await;
+    let answer = client
+        .ask(&format!("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+        .await;
+    answer.is_problem(413);
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert!(client.is_closed().await);
+
+    // Chunks say their size only as they come.
+    let mut client = Client::connect(gateway.addr).await;
+    let chunk = "5\r\naaaaa\r\n";
+    let answer = client
+        .ask(&format!(
+            "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}{chunk}{chunk}0\r\n\r\n"
+        ))
+        .await;
+    answer.is_problem(413);
+    assert!(client.is_closed().await);
+    assert!(service.seen().is_empty());
+
+    let mut client = Client::connect(gateway.addr).await;
+    let answer = client
+        .ask(&format!(
+            "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n"
+        ))
+        .await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn heads_that_are_too_large() {
+    let service = Service::saying("ok").await;
+    let gateway = Gateway::before(&service).await;
+    let long = "a".repeat(20_000);
+    for (request, status) in [
+        (format!("GET /x/{long} HTTP/1.1\r\nHost: a\r\n\r\n"), 414),
+        (format!("GET /x HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), 431),
+        (format!("GET /x HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(101)), 431),
+    ] {
+        for before in ["", "GET /x HTTP/1.1\r\nHost: a\r\n\r\n"] {
+            let mut client = Client::connect(gateway.addr).await;
+            client.send(before).await;
+            if !before.is_empty() {
+                assert_eq!(client.answer().await.body, "ok");
+            }
+            client.ask(&request).await.is_problem(status);
+            assert!(client.is_closed().await);
+        }
+    }
+    // Large is not too large.
+    let large = "a".repeat(15_000);
+    let mut client = Client::connect(gateway.addr).await;
+    let answer = client.ask(&format!("GET /x HTTP/1.1\r\nHost: a\r\nX: {large}\r\n\r\n")).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(service.last().header("x"), Some(large.as_str()));
+}
+
+#[tokio::test]
+async fn heads_in_drops_arrive() {
+    let service = Service::saying("ok").await;
+    let gateway = Gateway::before(&service).await;
+    let mut client = Client::connect(gateway.addr).await;
+    for _ in 0..2 {
+        for byte in b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok" {
+            client.send([*byte]).await;
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(client.answer().await.body, "ok");
+        assert_eq!(service.last().body, b"ok");
+    }
+}
+
+#[tokio::test]
+async fn slow_clients() {
+    let service = Service::saying("ok").await;
+    let mut hasty = settings(&[route("x", "/x/**", service.addr)]);
+    hasty.server.header_timeout_ms = 100;
+    hasty.server.body_timeout_ms = 100;
+    let gateway = Gateway::start(hasty).await;
+    for before in ["", "GET /x HTTP/1.1\r\nHost: a\r\n\r\n"] {
+        for half in [
+            "GET /x HTTP/1.1\r\nHo",
+            "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab",
+            "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab",
+            "POST /actuator/loggers/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab",
+        ] {
+            let mut client = Client::connect(gateway.addr).await;
+            client.send(before).await;
+            if !before.is_empty() {
+                client.answer().await;
+            }
+            let answer = client.ask(half).await;
+            answer.is_problem(408);
+            assert_eq!(answer.header("connection"), Some("close"));
+            assert!(client.is_closed().await);
+        }
+    }
+    assert!(service.seen().iter().all(|request| request.head.starts_with("GET")));
+}
+
+#[tokio::test]
+async fn silent_clients_are_let_go() {
+    let service = Service::saying("ok").await;
+    let mut hasty = settings(&[route("x", "/x/**", service.addr)]);
+    hasty.server.keep_alive_ms = 100;
+    let gateway = Gateway::start(hasty).await;
+    let mut client = Client::connect(gateway.addr).await;
+    assert!(client.is_closed().await);
+    let mut client = Client::connect(gateway.addr).await;
+    assert_eq!(client.ask("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await.body, "ok");
+    assert!(client.is_closed().await);
+}
+
+/// After a second of silence a connection has no hyper any more, and gets another one with the next request.
+#[tokio::test]
+async fn connections_outlive_their_buffers() {
+    let service = Service::saying("ok").await;
+    let gateway = Gateway::before(&service).await;
+    let mut client = Client::connect(gateway.addr).await;
+    for _ in 0..2 {
+        assert_eq!(client.ask("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await.body, "ok");
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+    }
+    assert_eq!(client.ask("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await.body, "ok");
+}
+
+#[tokio::test]
+async fn services_that_do_not_answer() {
+    let service = Service::start(|_| Reply::Silence).await;
+    let gateway = Gateway::start(settings(&[RouteSettings {
+        response_timeout_ms: Some(100),
+        ..route("x", "/x/**", service.addr)
+    }]))
+    .await;
+    let mut client = Client::connect(gateway.addr).await;
+    for request in
+        ["GET /x HTTP/1.1\r\nHost: a\r\n\r\n", "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok"]
+    {
+        let began = Instant::now();
+        client.ask(request).await.is_problem(504);
+        assert!(began.elapsed() >= Duration::from_millis(100));
+    }
+    // Their connections are given up with them.
+    eventually("the calls end", async || service.ended() == 2).await;
+    let metrics = get(gateway.addr, "/actuator/prometheus").await.body;
+    assert!(metrics.contains(r#"status="IO_ERROR",outcome="UNKNOWN",client_name="x"} 1"#), "{metrics}");
+}
+
+#[tokio::test]
+async fn services_that_cannot_be_reached() {
+    let nobody = Service::saying("").await.kill().await;
+    let gateway = Gateway::start(settings(&[route("x", "/x/**", nobody)])).await;
+    get(gateway.addr, "/x").await.is_problem(502);
+
+    let full = full_listener().await;
+    let gateway = Gateway::start(settings(&[RouteSettings {
+        connect_timeout_ms: Some(100),
+        ..route("x", "/x/**", full.addr)
+    }]))
+    .await;
+    get(gateway.addr, "/x").await.is_problem(504);
+
+    let mut unknown = settings(&[route("x", "/x/**", nobody)]);
+    unknown.routes[0].uri = Some("http://nobody.invalid:80".to_owned());
+    let gateway = Gateway::start(unknown).await;
+    get(gateway.addr, "/x").await.is_problem(502);
+}
+
+#[tokio::test]
+async fn services_that_talk_nonsense() {
+    for nonsense in [
+        "nonsense\r\n\r\n",
+        "HTTP/1.1 999999 x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    ] {
+        let service = Service::start(|_| Reply::text(nonsense)).await;
+        let gateway = Gateway::before(&service).await;
+        get(gateway.addr, "/x").await.is_problem(502);
+    }
+}
+
+#[tokio::test]
+async fn answers_that_stall_or_break_off_are_cut_off() {
+    for stall in [true, false] {
+        let (send, pieces) = mpsc::channel(4);
+        let pieces = std::sync::Mutex::new(Some(pieces));
+        let service = Service::start(move |_| Reply::Pieces(pieces.lock().unwrap().take().unwrap())).await;
+        let mut hasty = settings(&[route("x", "/x/**", service.addr)]);
+        hasty.server.stall_timeout_ms = 100;
+        let gateway = Gateway::start(hasty).await;
+        let mut client = Client::connect(gateway.addr).await;
+        client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        send.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf".to_vec()).await.unwrap();
+        let kept = stall.then_some(send);
+        // The head, and never the whole body: a client must not take half for all.
+        assert!(client.try_answer().await.is_none());
+        drop(kept);
+    }
+}
+
+#[tokio::test]
+async fn clients_that_do_not_read_are_cut_off() {
+    let service = Service::start(|_| {
+        let body = "a".repeat(20_000_000);
+        Reply::ok(&body)
+    })
+    .await;
+    let mut hasty = settings(&[route("x", "/x/**", service.addr)]);
+    hasty.server.stall_timeout_ms = 200;
+    let gateway = Gateway::start(hasty).await;
+    let mut client = Client::connect(gateway.addr).await;
+    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    eventually("the call ends", async || service.ended() == 1).await;
+    assert!(client.try_answer().await.is_none());
+}
+
+#[tokio::test]
+async fn one_connection_too_many() {
+    let service = Service::saying("ok").await;
+    let mut small = settings(&[route("x", "/x/**", service.addr)]);
+    small.server.max_connections = 3;
+    let gateway = Gateway::start(small).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = Client::connect(gateway.addr).await;
+        assert_eq!(client.ask("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await.body, "ok");
+        clients.push(client);
+    }
+    let mut turned_away = Client::connect(gateway.addr).await;
+    let answer = turned_away.answer().await;
+    answer.is_problem(503);
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert!(turned_away.is_closed().await);
+    clients.pop();
+    eventually("there is room again", async || {
+        let mut client = Client::connect(gateway.addr).await;
+        client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        client.try_answer().await.is_some_and(|answer| answer.status == 200)
+    })
+    .await;
+}
+
+struct FullListener {
+    addr: std::net::SocketAddr,
+    _listener: tokio::net::TcpListener,
+    _waiting: Vec<TcpStream>,
+}
+
+/// Listens, and has no room for another connection.
+async fn full_listener() -> FullListener {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    let began = Instant::now();
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(addr)).await
+    {
+        waiting.push(stream);
+        assert!(began.elapsed() < PATIENCE);
+    }
+    FullListener { addr, _listener: listener, _waiting: waiting }
+}
