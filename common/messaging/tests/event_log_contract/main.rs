@@ -21,7 +21,9 @@ macro_rules! contract {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
                     if let Some(rig) = crate::rig::$backend() {
+                        let leftovers = rig.leftovers();
                         crate::$module::$case(rig).await;
+                        leftovers.delete().await;
                     }
                 }
             )+

@@ -5,9 +5,13 @@ use std::io::Write;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
+use messaging::settings::Location;
 use messaging::{
     EventLog, EventLogSettings, KafkaSettings, Polled, ReceivedRecord, Record, Subscription, open,
 };
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use tempfile::TempDir;
 
 /// For everything that has to happen; long, because the machine may be busy.
@@ -60,7 +64,29 @@ fn rig(url: impl FnOnce(&TempDir) -> String) -> Rig {
     }
 }
 
+/// What would stay on a Kafka that others use as well.
+pub(crate) struct Leftovers {
+    location: Location,
+    topic: String,
+}
+
+impl Leftovers {
+    pub(crate) async fn delete(self) {
+        let Location::Kafka(brokers) = self.location else {
+            return;
+        };
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+        let options = AdminOptions::new();
+        admin.delete_topics(&[&self.topic], &options).await.unwrap();
+    }
+}
+
 impl Rig {
+    pub(crate) fn leftovers(&self) -> Leftovers {
+        Leftovers { location: self.event_log.location(&self.kafka).unwrap(), topic: self.topic.clone() }
+    }
+
     /// A log with the topic.
     pub(crate) async fn log(&self) -> Arc<dyn EventLog> {
         let log = self.log_without_topic().await;
