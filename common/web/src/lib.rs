@@ -12,6 +12,7 @@ pub mod date;
 pub mod hal;
 pub mod input;
 pub mod lifecycle;
+mod methods;
 mod middleware;
 pub mod negotiation;
 pub mod paging;

@@ -40,11 +40,12 @@ impl RouteTable {
     }
 }
 
-fn matches(template: &str, path: &str) -> bool {
+pub(crate) fn matches(template: &str, path: &str) -> bool {
     if template == path {
         return true;
     }
-    let path = path.strip_suffix('/').unwrap_or(path);
+    // One slash at the end is forgiven, two are another path.
+    let path = path.strip_suffix('/').filter(|rest| !rest.ends_with('/')).unwrap_or(path);
     let mut wanted = template.split('/');
     let mut given = path.split('/');
     loop {
@@ -77,6 +78,8 @@ mod tests {
             ("/x/search/findByUserId", "/x/search/findByUserId"),
             ("/x/search/other", UNKNOWN),
             ("/", "/"),
+            ("//", UNKNOWN),
+            ("/x//", UNKNOWN),
             ("/y", UNKNOWN),
             ("/x/7/8", UNKNOWN),
             ("/actuator/health/liveness", "/actuator/**"),

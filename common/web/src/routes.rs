@@ -40,8 +40,7 @@ use std::marker::PhantomData;
 
 use actix_web::{
     FromRequest, Handler, HttpResponse, Responder, Route,
-    guard::{self, Guard, GuardContext},
-    http::header::{self, HeaderValue},
+    http::Method,
     web::{self, Bytes, ServiceConfig},
 };
 
@@ -49,9 +48,8 @@ pub use crate::to_the_end::to_the_end;
 use crate::{
     base::Base,
     hal::{self, Resource, Search},
+    methods::Methods,
     negotiation,
-    problem::Problem,
-    route_table,
 };
 
 /// Starts the routes of `R`.
@@ -82,7 +80,7 @@ impl<R: Resource + 'static> Routes<R> {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.on_collection.add("GET", reading().to(handler));
+        self.on_collection.add(Method::GET, web::to(handler));
         self
     }
 
@@ -95,7 +93,7 @@ impl<R: Resource + 'static> Routes<R> {
         F::Future: 'static,
         F::Output: Responder + 'static,
     {
-        self.on_collection.add("POST", web::post().to(to_the_end(handler)));
+        self.on_collection.add(Method::POST, web::to(to_the_end(handler)));
         self
     }
 
@@ -107,7 +105,7 @@ impl<R: Resource + 'static> Routes<R> {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.on_item.add("GET", reading().to(handler));
+        self.on_item.add(Method::GET, web::to(handler));
         self
     }
 
@@ -120,7 +118,7 @@ impl<R: Resource + 'static> Routes<R> {
         F::Future: 'static,
         F::Output: Responder + 'static,
     {
-        self.on_item.add("DELETE", web::delete().to(to_the_end(handler)));
+        self.on_item.add(Method::DELETE, web::to(to_the_end(handler)));
         self
     }
 
@@ -132,7 +130,7 @@ impl<R: Resource + 'static> Routes<R> {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.searches.push((search, reading().to(handler)));
+        self.searches.push((search, web::to(handler)));
         self
     }
 
@@ -142,8 +140,8 @@ impl<R: Resource + 'static> Routes<R> {
         let offered: Vec<Search> = self.searches.iter().map(|(search, _)| *search).collect();
         let mut on_searches = Methods::default();
         on_searches.add(
-            "GET",
-            reading().to(move |base: Base| {
+            Method::GET,
+            web::to(move |base: Base| {
                 let response = hal::searches(&base, collection, &offered);
                 async move { response }
             }),
@@ -151,7 +149,7 @@ impl<R: Resource + 'static> Routes<R> {
         on_searches.register(config, &format!("/{collection}/search"));
         for (search, route) in self.searches {
             let mut on_search = Methods::default();
-            on_search.add("GET", route);
+            on_search.add(Method::GET, route);
             on_search.register(config, &format!("/{collection}/search/{}", search.name));
         }
         self.on_collection.register(config, &format!("/{collection}"));
@@ -162,72 +160,17 @@ impl<R: Resource + 'static> Routes<R> {
 /// `GET /` with the links of the service, and `GET /openapi.json`.
 pub fn root(config: &mut ServiceConfig, collections: &'static [&'static str], openapi: impl Into<Bytes>) {
     let mut on_root = Methods::default();
-    on_root.add("GET", reading().to(move |base: Base| async move { hal::root(&base, collections) }));
+    on_root.add(Method::GET, web::to(move |base: Base| async move { hal::root(&base, collections) }));
     on_root.register(config, "/");
 
     let openapi: Bytes = openapi.into();
     let mut on_openapi = Methods::default();
     on_openapi.add(
-        "GET",
-        reading().to(move || {
+        Method::GET,
+        web::to(move || {
             let document = openapi.clone();
             async move { HttpResponse::Ok().content_type(negotiation::JSON).body(document) }
         }),
     );
     on_openapi.register(config, "/openapi.json");
-}
-
-/// The methods of one path.
-#[derive(Default)]
-struct Methods {
-    routes: Vec<Route>,
-    names: Vec<&'static str>,
-}
-
-impl Methods {
-    fn add(&mut self, name: &'static str, route: Route) {
-        self.routes.push(route);
-        self.names.push(name);
-        if name == "GET" {
-            self.names.push("HEAD");
-        }
-    }
-
-    /// Registers the path with and without a slash at its end, `OPTIONS`, and 405 for what is left.
-    fn register(mut self, config: &mut ServiceConfig, path: &str) {
-        if self.routes.is_empty() {
-            return;
-        }
-        self.names.push("OPTIONS");
-        let allow = self.names.join(", ");
-        route_table::declare(path);
-        let paths =
-            if path == "/" { vec![path.to_owned()] } else { vec![path.to_owned(), format!("{path}/")] };
-        let mut service = web::resource(paths);
-        for route in self.routes {
-            service = service.route(route);
-        }
-        let allowed = allow.clone();
-        service = service.route(web::method(actix_web::http::Method::OPTIONS).to(move || {
-            let mut response = HttpResponse::Ok();
-            if let Ok(value) = HeaderValue::from_str(&allowed) {
-                response.insert_header((header::ALLOW, value));
-            }
-            async move { response.finish() }
-        }));
-        let service = service.default_service(web::to(move || {
-            let problem = Problem::method_not_allowed(allow.clone());
-            async move { Err::<HttpResponse, _>(problem) }
-        }));
-        config.service(service);
-    }
-}
-
-/// `HEAD` is answered like `GET`; the server leaves the body out.
-fn reading() -> Route {
-    Route::new().guard(guard::fn_guard(get_or_head))
-}
-
-fn get_or_head(context: &GuardContext<'_>) -> bool {
-    guard::Get().check(context) || guard::Head().check(context)
 }

@@ -73,6 +73,7 @@ async fn paths_that_lead_nowhere() {
         ("/books/0", 404),
         ("/books/-1", 404),
         ("/books/99999999999999999999", 404),
+        ("/books/%31", 404),
         ("/books/abc", 400),
         ("/books/1.0", 400),
         ("/books/%00", 400),

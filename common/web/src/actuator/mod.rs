@@ -15,7 +15,7 @@ use actix_web::{
         StatusCode,
         header::{self, HeaderValue},
     },
-    web::{Bytes, Data, ServiceConfig, resource, to},
+    web::{Bytes, Data, ServiceConfig, scope, to},
 };
 use async_trait::async_trait;
 
@@ -286,9 +286,7 @@ pub fn configure(config: &mut ServiceConfig, actuator: Data<Actuator>) {
     {
         route_table::declare(template);
     }
-    for path in ["/actuator", "/actuator/{rest:.*}"] {
-        config.service(resource(path).app_data(actuator.clone()).default_service(to(respond)));
-    }
+    config.service(scope("/actuator").app_data(actuator).default_service(to(respond)));
 }
 
 async fn respond(request: HttpRequest, actuator: Data<Actuator>, body: Bytes) -> HttpResponse {

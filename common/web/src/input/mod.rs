@@ -16,7 +16,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
 use crate::problem::Problem;
 
-/// Extractor: the `{id}` of the path. 400 for what is no number; 404 for a number that no id can be.
+/// Extractor: the last segment of the path, an id. 400 for what is no number; 404 for a number that no id can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id(pub i64);
 
@@ -38,7 +38,9 @@ impl FromRequest for Id {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::parse(request.match_info().get("id").unwrap_or_default()))
+        // With escapes of what need not be escaped undone.
+        let path = request.match_info().as_str().trim_end_matches('/');
+        ready(Self::parse(path.rsplit('/').next().unwrap_or_default()))
     }
 }
 
