@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Bench, Measure};
+use crate::Error;
+use crate::cpu::resident_bytes;
+use crate::ground::Ground;
+use crate::http::Client;
+use crate::plan::Service;
+use crate::report::Figure;
+
+/// Resident memory of the gateway while many clients are connected and say nothing.
+pub(super) struct Idle;
+
+const PATH: &str = "/actuator/health/liveness";
+/// Standard streams, logs, the runtime: descriptors that are not connections.
+const SPARE: u64 = 200;
+
+#[async_trait]
+impl Measure for Idle {
+    fn name(&self) -> &'static str {
+        "idle"
+    }
+
+    fn about(&self) -> &'static str {
+        "memory of the gateway with 9,000 idle connections, before, with and after"
+    }
+
+    async fn measure(&self, bench: &Bench) -> Result<Vec<Figure>, Error> {
+        let wanted = bench.sizes.idle_connections;
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+        let n = wanted.min(limit.saturating_sub(SPARE) as usize);
+        let ground = Ground::new(&bench.stage).await?;
+        let system = bench.some(&[Service::Gateway], ground).await?;
+        let pid = system.pid(Service::Gateway, 0).unwrap_or_default();
+        let address = system.address(Service::Gateway)?;
+        let before = resident_bytes(pid);
+        let first = open(address, n).await?;
+        let with = resident_bytes(pid);
+        drop(first);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        // What was freed must serve again: a leak grows with the second wave.
+        let second = open(address, n).await?;
+        let again = resident_bytes(pid);
+        drop(second);
+        bench.end(system).await?;
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        let each = with.saturating_sub(before) as f64 / 1e3 / n as f64;
+        let note = format!(
+            "{:.1} MB before, {:.1} with {n}, {:.1} with another {n} after those had left",
+            megabytes(before),
+            megabytes(with),
+            megabytes(again)
+        );
+        Ok(vec![
+            Figure::new("idle_connection", each, "kB").note(note),
+            Figure::new("idle_second_wave", megabytes(again) / megabytes(with), "x").at_most(1.05),
+        ])
+    }
+}
+
+/// Connections that have asked once, so that all that a connection needs is there.
+async fn open(address: std::net::SocketAddr, n: usize) -> Result<Vec<Client>, Error> {
+    let mut clients = Vec::with_capacity(n);
+    for _ in 0..n {
+        let mut client = Client::new(address, Duration::from_secs(10));
+        client.get(PATH).await.map_err(Error::io("an idle connection"))?;
+        clients.push(client);
+    }
+    Ok(clients)
+}
