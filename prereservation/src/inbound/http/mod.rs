@@ -8,7 +8,6 @@ mod resource;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use telemetry::Scope;
 use web::hal::{self, Base, Resource, Search};
 use web::input::{Body, Id, Query};
 use web::paging::{PageRequest, Paged};
@@ -59,13 +58,12 @@ async fn reserve(
     use_cases: Data<UseCases>,
 ) -> Result<HttpResponse, Problem> {
     let command = command::parse(&request, &body)?;
-    // A task of its own: a client that goes away must not leave the reservation half-way.
-    let reserving = async move { use_cases.reserve.execute(command.order, command.card, command.key).await };
-    let outcome = tokio::spawn(Scope::current().run(reserving)).await.map_err(|error| {
-        tracing::error!(%error, "reserving panicked; the reservation stays pending until it is taken over");
-        Problem::internal()
-    })?;
-    outcome::answer(&base, outcome.map_err(|error| unavailable(&error))?)
+    let outcome = use_cases
+        .reserve
+        .execute(command.order, command.card, command.key)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    outcome::answer(&base, outcome)
 }
 
 #[utoipa::path(
