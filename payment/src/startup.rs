@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::web::Data;
 use async_trait::async_trait;
 use chassis::{Application, Chassis, Parts, StartError};
+use settings::Invalid;
 use tokio::sync::Notify;
 use web::{Health, HealthCheck};
 
@@ -27,9 +28,11 @@ pub async fn build(settings: Settings) -> Result<Application, StartError> {
     let sql = SqlPaymentStore::new(chassis.database().clone(), chassis.outbox().clone(), chassis.topic());
     let store: Arc<dyn PaymentStore> = Arc::new(sql.clone());
 
-    let ledger = Ledger::open(&settings.provider)
-        .await
-        .map_err(|source| StartError::Other { what: "provider.ledger_url".into(), source: source.into() })?;
+    let ledger = Ledger::open(&settings.provider).await.map_err(|error| {
+        // The same words as for payment's own database, with the key that is meant.
+        let reason = error.to_string();
+        Invalid::new("provider.ledger_url", reason.strip_prefix("database.url: ").unwrap_or(&reason))
+    })?;
     let network = Arc::new(SimulatedNetwork::new(ledger, settings.provider.clone()));
     let provider: Arc<dyn PaymentProvider> = Arc::new(Measured::new(network));
     chassis.health(Arc::new(ProviderHealth(provider.clone())));

@@ -56,3 +56,25 @@ fn what_is_wrong_is_one_line_that_names_the_key() {
         assert!(error.starts_with(key) && !error.contains('\n'), "{variable}: {error}");
     }
 }
+
+#[test]
+fn passwords_are_not_shown() {
+    let url = "postgres://payment:s3cr3t@db/payment";
+    let settings = load(None, &[("PROVIDER_LEDGER_URL", url), ("DATABASE_URL", url)]).unwrap();
+    assert!(!format!("{settings:?}").contains("s3cr3t"));
+}
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_opened_names_its_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| format!("sqlite://{}/{name}", directory.path().display());
+    let mut settings = load(None, &[]).unwrap();
+    settings.server.port = 0;
+    settings.database.url = file("payment.db");
+    settings.event_log.url = file("events.db");
+    std::fs::write(directory.path().join("taken"), "").unwrap();
+    settings.provider.ledger_url = file("taken/ledger.db");
+    let Err(error) = payment::startup::build(settings).await else { panic!("it started") };
+    let line = chassis::error_chain(&error);
+    assert!(line.starts_with("provider.ledger_url: cannot create directory"), "{line}");
+}

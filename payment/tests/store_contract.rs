@@ -251,6 +251,34 @@ async fn check_order(f: &Fixture, all: &[Payment], sort: SortField, user_id: Opt
 }
 
 #[tokio::test]
+async fn pages_deep_inside_are_the_same_pages() {
+    on_each_store(async |f| {
+        let text = "INSERT INTO payment (reservation_id, user_id, product_id, product_name, price, card_no, status, \
+                    version, created_at, modified_at) \
+                    SELECT n.i, 1, 1, 'fold', n.i % 7, 'x', 'paid', 1, n.i % 5, 1 FROM (\
+                    WITH RECURSIVE r (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 1500) SELECT i FROM r) n";
+        sqlx::query(text).execute(f.database.writer()).await.unwrap();
+        for sort in [SortField::Id, SortField::UserId, SortField::Price, SortField::CreatedAt] {
+            for user_id in [None, Some(1)] {
+                for descending in [false, true] {
+                    let list = async |offset, limit| {
+                        let query = ListQuery { user_id, sort, descending, offset, limit };
+                        f.store.list(&query).await.unwrap().payments
+                    };
+                    let whole = list(0, 1_500).await;
+                    assert_eq!(whole.len(), 1_500);
+                    for offset in [0, 190, 500, 740, 760, 1_000, 1_490] {
+                        let end = (offset + 20).min(1_500);
+                        assert_eq!(list(offset as i64, 20).await, whole[offset..end], "{sort:?} {offset}");
+                    }
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_total_follows_every_change() {
     on_each_store(async |f| {
         let total = async || {

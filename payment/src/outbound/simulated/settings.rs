@@ -1,11 +1,13 @@
+use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
 use settings::{Invalid, in_range};
 use storage::DatabaseSettings;
+use storage::settings::redact;
 
 /// `[provider]`: how the simulated card network behaves.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimulatedSettings {
     /// Where its ledger lies. Not payment's database: it is the outside world.
@@ -47,5 +49,18 @@ impl SimulatedSettings {
 
     pub(super) fn latency(&self) -> std::ops::RangeInclusive<Duration> {
         Duration::from_millis(self.latency_min_ms)..=Duration::from_millis(self.latency_max_ms)
+    }
+}
+
+impl fmt::Debug for SimulatedSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimulatedSettings")
+            .field("ledger_url", &redact(&self.ledger_url))
+            .field("ledger_max_connections", &self.ledger_max_connections)
+            .field("latency_min_ms", &self.latency_min_ms)
+            .field("latency_max_ms", &self.latency_max_ms)
+            .field("error_rate", &self.error_rate)
+            .field("charge_enabled", &self.charge_enabled)
+            .finish()
     }
 }
