@@ -1,0 +1,50 @@
+//! No process survives its test, even if that is killed: a shell of a few lines holds the other end of a pipe, and when
+//! the pipe closes it kills whatever is left and removes the directories.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+const SCRIPT: &str = r#"
+trap '' INT TERM HUP
+pids=" "; dirs=
+while read -r what value; do
+  case "$what" in
+    started) pids="$pids$value " ;;
+    ended) pids="${pids%% "$value" *} ${pids#* "$value" }" ;;
+    directory) dirs="$dirs $value" ;;
+  esac
+done
+for pid in $pids; do kill -KILL "$pid" 2> /dev/null; done
+for dir in $dirs; do rm -rf "$dir"; done
+"#;
+
+static REAPER: Mutex<Option<Child>> = Mutex::new(None);
+
+pub(crate) fn started(pid: u32) {
+    tell(&format!("started {pid}\n"));
+}
+
+pub(crate) fn ended(pid: u32) {
+    tell(&format!("ended {pid}\n"));
+}
+
+/// Paths come from `tempfile`: without spaces.
+pub(crate) fn owns(directory: &Path) {
+    tell(&format!("directory {}\n", directory.display()));
+}
+
+fn tell(line: &str) {
+    let mut reaper = REAPER.lock().unwrap_or_else(PoisonError::into_inner);
+    let child = reaper.get_or_insert_with(|| {
+        Command::new("sh")
+            .args(["-c", SCRIPT])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("a shell can be started")
+    });
+    let pipe = child.stdin.as_mut().expect("it was asked for");
+    pipe.write_all(line.as_bytes()).expect("the shell reads on");
+}
