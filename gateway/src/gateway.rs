@@ -15,8 +15,8 @@ use crate::{
     upstream::Address,
 };
 
-/// An address takes one bit of what a request remembers of its tries.
-const MAX_ADDRESSES: usize = 64;
+/// Of one route. A request has them in its head, in the order in which it tries them.
+pub(crate) const MAX_ADDRESSES: usize = 32;
 
 pub(crate) struct Gateway {
     pub(crate) routes: Vec<Route>,

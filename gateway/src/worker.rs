@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{
     deadlines::{Deadlines, TICK},
-    gateway::Gateway,
+    gateway::{Gateway, MAX_ADDRESSES},
     inbound,
     metrics::{MethodLabel, Metrics, Resource, Side},
     routing::Route,
@@ -55,6 +55,22 @@ pub(crate) struct Worker {
     closing: Cell<bool>,
     open: Cell<usize>,
     empty: Notify,
+}
+
+/// Positions in a route's list of addresses.
+pub(crate) struct Turn {
+    order: [u8; MAX_ADDRESSES],
+    length: usize,
+}
+
+impl Turn {
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn get(&self, step: usize) -> usize {
+        usize::from(self.order[step])
+    }
 }
 
 /// Serves until told to end.
@@ -187,25 +203,23 @@ impl Worker {
     }
 
     /// The addresses of a route in the order in which a request tries them: in turn, those that refused lately at the end.
-    pub(crate) fn turn(&self, index: usize, route: &Route) -> impl ExactSizeIterator<Item = usize> {
+    pub(crate) fn turn(&self, index: usize, route: &Route) -> Turn {
         let count = route.addresses.len();
-        let turn = &self.turns[index];
-        let start = turn.get();
-        turn.set((start + 1) % count.max(1));
+        let next = &self.turns[index];
+        let start = next.get();
+        next.set((start + 1) % count);
         let now = self.deadlines.now();
-        let mut order = [0_u8; 64];
-        let mut length = 0;
+        let mut turn = Turn { order: [0; MAX_ADDRESSES], length: 0 };
         for passed_over in [false, true] {
             for step in 0..count {
                 let at = (start + step) % count;
                 if self.upstreams[route.addresses[at]].is_passed_over(now) == passed_over {
-                    order[length] = at as u8;
-                    length += 1;
+                    turn.order[turn.length] = at as u8;
+                    turn.length += 1;
                 }
             }
         }
-        let addresses = route.addresses.clone();
-        (0..length).map(move |step| addresses[usize::from(order[step])])
+        turn
     }
 
     pub(crate) fn give_back(&self, upstream: usize, mut connection: Box<Connection>) {

@@ -111,6 +111,7 @@ async fn requests_are_named_and_traced() {
     let seen = service.last();
     assert_eq!(seen.header("x-request-id").unwrap().len(), 32);
     assert_eq!(seen.header("traceparent").unwrap().len(), 55);
+    assert_eq!(seen.header("tracestate"), None);
     assert_ne!(get(gateway.addr, "/nowhere").await.header("x-request-id"), None);
 }
 

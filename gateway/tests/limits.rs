@@ -149,7 +149,7 @@ async fn services_that_do_not_answer() {
     let service = Service::start(|_| Reply::Silence).await;
     let gateway = Gateway::start(settings(&[RouteSettings {
         response_timeout_ms: Some(100),
-        ..route("x", "/x/**", service.addr)
+        ..route("silent", "/x/**", service.addr)
     }]))
     .await;
     let mut client = Client::connect(gateway.addr).await;
@@ -163,7 +163,7 @@ async fn services_that_do_not_answer() {
     // Their connections are given up with them.
     eventually("the calls end", async || service.ended() == 2).await;
     let metrics = get(gateway.addr, "/actuator/prometheus").await.body;
-    assert!(metrics.contains(r#"status="IO_ERROR",outcome="UNKNOWN",client_name="x"} 1"#), "{metrics}");
+    assert!(metrics.contains(r#"status="IO_ERROR",outcome="UNKNOWN",client_name="silent"} 1"#), "{metrics}");
 }
 
 #[tokio::test]

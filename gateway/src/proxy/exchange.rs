@@ -23,7 +23,9 @@ pub(crate) struct Exchange {
     /// 499, as nginx says, until there is another: the client did not wait.
     status: u16,
     operation: Operation,
-    /// The trace that came with the request, when no span of ours stands between.
+    /// The request came with a trace.
+    continued: bool,
+    /// And no span of ours stands between that trace and the service.
     carried: bool,
     request_id: HeaderValue,
 }
@@ -33,7 +35,8 @@ impl Exchange {
         let headers = request.headers();
         let parent = headers.get(TRACEPARENT).and_then(|value| TraceContext::parse_bytes(value.as_bytes()));
         let operation = Operation::start(Kind::Server, "gateway", parent);
-        let carried = parent.is_some() && !operation.is_exported();
+        let continued = parent.is_some();
+        let carried = continued && !operation.is_exported();
         let request_id = headers
             .get(X_REQUEST_ID)
             .filter(|id| is_request_id(id))
@@ -46,6 +49,7 @@ impl Exchange {
             resource: Resource::Unknown,
             status: 499,
             operation,
+            continued,
             carried,
             request_id,
         }
@@ -63,13 +67,14 @@ impl Exchange {
     /// Tells the service which request and which trace this is.
     pub(super) fn trace(&self, headers: &mut HeaderMap) {
         headers.insert(X_REQUEST_ID, self.request_id.clone());
+        if !self.continued {
+            // Says something about a trace that is not this one.
+            headers.remove(TRACESTATE);
+        }
         if !self.carried
             && let Ok(value) = HeaderValue::from_bytes(&self.operation.context().to_traceparent())
         {
-            if headers.insert(TRACEPARENT, value).is_none() {
-                // Says something about a trace that is not there.
-                headers.remove(TRACESTATE);
-            }
+            headers.insert(TRACEPARENT, value);
         }
     }
 

@@ -3,7 +3,10 @@
 //! Whether it may go to another one afterwards depends on what is known about the first try. Certainly not sent (refused,
 //! or the kept connection was closed): always. Perhaps sent: only if the method is safe and there is no body.
 
-use std::{rc::Rc, time::Duration};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header, request::Parts};
 use hyper::body::{Body as _, Incoming};
@@ -63,10 +66,11 @@ impl Call<'_> {
     async fn make(&self, mut request: Request<RequestBody>) -> Result<Response<Content>, Failure> {
         let worker = &self.session.worker;
         let limit = Duration::from_millis(self.route.connect_timeout_ms);
-        let addresses = worker.turn(self.index, self.route);
-        let mut tries = addresses.len() + SPARE_TRIES;
+        let turn = worker.turn(self.index, self.route);
+        let mut tries = turn.len() + SPARE_TRIES;
         let mut failure = None;
-        'addresses: for upstream in addresses {
+        'addresses: for step in 0..turn.len() {
+            let upstream = self.route.addresses[turn.get(step)];
             let to = &worker.upstreams[upstream];
             request.headers_mut().insert(header::HOST, to.address.authority.clone());
             while tries > 0 {
@@ -74,18 +78,19 @@ impl Call<'_> {
                 let now = worker.deadlines.now();
                 let kept = to.take(now);
                 let fresh = kept.is_none();
+                let began = Instant::now();
                 let mut connection = match kept {
                     Some(connection) => connection,
                     None => match to.connect(limit, now).await {
                         Ok(connection) => connection,
                         Err(error) => {
+                            self.record(0, began.elapsed().as_secs_f64());
                             failure = Some(Failure::NotReached(error));
                             continue 'addresses;
                         }
                     },
                 };
                 let copy = self.repeatable.then(|| Copy::of(&request));
-                let began = std::time::Instant::now();
                 let sent = connection.send(request, &self.session.deadline).await;
                 let status = sent.as_ref().map_or(0, |response| response.status().as_u16());
                 let seconds = began.elapsed().as_secs_f64();

@@ -71,6 +71,8 @@ pub(crate) enum ConnectError {
 /// A worker's own view of an address: connections kept, and whether it answers.
 pub(crate) struct Upstream {
     pub(crate) address: Address,
+    /// The one used last at the end.
+    #[expect(clippy::vec_box, reason = "they come and go in their boxes")]
     idle: RefCell<Vec<Box<Connection>>>,
     resolved: RefCell<Option<(u64, Vec<SocketAddr>)>>,
     refusals: Cell<u32>,
@@ -183,9 +185,11 @@ impl Upstream {
         if let Ok(address) = self.address.host.parse() {
             return Ok(vec![SocketAddr::new(address, self.address.port)]);
         }
-        if let Some((at, addresses)) = &*self.resolved.borrow()
-            && at + RESOLVED_MS > now
+        if let Some((at, addresses)) = &mut *self.resolved.borrow_mut()
+            && *at + RESOLVED_MS > now
         {
+            // Where a name stands for several replicas, each is the first to be tried in turn.
+            addresses.rotate_left(1);
             return Ok(addresses.clone());
         }
         let addresses: Vec<_> = lookup_host((self.address.host.as_str(), self.address.port))

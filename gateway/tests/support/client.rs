@@ -55,7 +55,11 @@ impl Client {
     }
 
     pub async fn answer_to_head(&mut self) -> Answer {
-        self.answer_to(true).await.unwrap()
+        self.try_answer_to_head().await.unwrap()
+    }
+
+    pub async fn try_answer_to_head(&mut self) -> Option<Answer> {
+        self.answer_to(true).await
     }
 
     async fn answer_to(&mut self, head_only: bool) -> Option<Answer> {
