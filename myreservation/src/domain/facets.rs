@@ -1,0 +1,273 @@
+//! What each producer told of a reservation. A producer's facts touch its own facet and nothing else, and of two
+//! facts the newer version stands: so neither order nor repetition matters.
+
+use events::{Event, Status};
+
+/// What all three producers repeat. The reservation's own telling wins over the payment's, that over the receipt's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purchase {
+    pub user_id: i64,
+    /// Only the reservation knows it.
+    pub user_address: Option<String>,
+    pub product_id: i64,
+    pub product_name: String,
+    pub price: i64,
+    /// Masked; the receipt does not know it.
+    pub card_no: Option<String>,
+    /// Epoch milliseconds.
+    pub created_at: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cancellation {
+    /// One of [`events::reason`], or a code that is newer than this release.
+    pub reason: String,
+    pub detail: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    pub version: i64,
+    pub status: Status,
+    pub modified_at: i64,
+    pub cancellation: Option<Cancellation>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    pub version: i64,
+    pub status: Status,
+    pub id: i64,
+    pub created_at: i64,
+    pub modified_at: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub version: i64,
+    pub status: Status,
+    pub id: i64,
+    pub expected_delivery_at: i64,
+    pub created_at: i64,
+    pub modified_at: i64,
+}
+
+/// What is told of one reservation, folded: for each facet the newest telling.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub reservation: Option<(Reservation, Purchase)>,
+    pub payment: Option<(Payment, Purchase)>,
+    pub receipt: Option<(Receipt, Purchase)>,
+}
+
+/// Why a fact cannot become part of the view, whoever tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Inadmissible {
+    #[error("the reservation's id is not positive")]
+    Id,
+    #[error("the version is not positive")]
+    Version,
+    /// PostgreSQL cannot store it.
+    #[error("a text contains the character NUL")]
+    Nul,
+}
+
+impl Changes {
+    /// Adds a fact.
+    ///
+    /// # Errors
+    /// The fact makes no sense; nothing has changed.
+    pub fn tell(&mut self, event: Event) -> Result<(), Inadmissible> {
+        admit(&event)?;
+        let status = event.status();
+        match event {
+            Event::ReservationCreated(fact) => {
+                let reservation = Reservation {
+                    version: fact.version,
+                    status,
+                    modified_at: fact.modified_at,
+                    cancellation: None,
+                };
+                let purchase = Purchase {
+                    user_id: fact.user_id,
+                    user_address: Some(fact.user_address),
+                    product_id: fact.product_id,
+                    product_name: fact.product_name,
+                    price: fact.price,
+                    card_no: Some(masked(fact.card_no)),
+                    created_at: fact.created_at,
+                };
+                newest(&mut self.reservation, (reservation, purchase), |told| told.0.version);
+            }
+            Event::ReservationCancelled(fact) => {
+                let reservation = Reservation {
+                    version: fact.version,
+                    status,
+                    modified_at: fact.modified_at,
+                    cancellation: Some(Cancellation { reason: fact.reason, detail: fact.detail }),
+                };
+                let purchase = Purchase {
+                    user_id: fact.user_id,
+                    user_address: Some(fact.user_address),
+                    product_id: fact.product_id,
+                    product_name: fact.product_name,
+                    price: fact.price,
+                    card_no: Some(masked(fact.card_no)),
+                    created_at: fact.created_at,
+                };
+                newest(&mut self.reservation, (reservation, purchase), |told| told.0.version);
+            }
+            Event::PaymentCreated(fact) => self.tell_payment(Told {
+                status,
+                version: fact.version,
+                id: fact.id,
+                modified_at: fact.modified_at,
+                purchase: Purchase {
+                    user_id: fact.user_id,
+                    user_address: None,
+                    product_id: fact.product_id,
+                    product_name: fact.product_name,
+                    price: fact.price,
+                    card_no: Some(masked(fact.card_no)),
+                    created_at: fact.created_at,
+                },
+            }),
+            Event::PaymentCancelled(fact) => self.tell_payment(Told {
+                status,
+                version: fact.version,
+                id: fact.id,
+                modified_at: fact.modified_at,
+                purchase: Purchase {
+                    user_id: fact.user_id,
+                    user_address: None,
+                    product_id: fact.product_id,
+                    product_name: fact.product_name,
+                    price: fact.price,
+                    card_no: Some(masked(fact.card_no)),
+                    created_at: fact.created_at,
+                },
+            }),
+            Event::ReceiptCreated(fact) => {
+                let expected_delivery_at = fact.expected_delivery_at;
+                let purchase = Purchase {
+                    user_id: fact.user_id,
+                    user_address: None,
+                    product_id: fact.product_id,
+                    product_name: fact.product_name,
+                    price: fact.price,
+                    card_no: None,
+                    created_at: fact.created_at,
+                };
+                let told = Told {
+                    status,
+                    version: fact.version,
+                    id: fact.id,
+                    modified_at: fact.modified_at,
+                    purchase,
+                };
+                self.tell_receipt(told, expected_delivery_at);
+            }
+            Event::ReceiptCancelled(fact) => {
+                let expected_delivery_at = fact.expected_delivery_at;
+                let purchase = Purchase {
+                    user_id: fact.user_id,
+                    user_address: None,
+                    product_id: fact.product_id,
+                    product_name: fact.product_name,
+                    price: fact.price,
+                    card_no: None,
+                    created_at: fact.created_at,
+                };
+                let told = Told {
+                    status,
+                    version: fact.version,
+                    id: fact.id,
+                    modified_at: fact.modified_at,
+                    purchase,
+                };
+                self.tell_receipt(told, expected_delivery_at);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_payment(&mut self, told: Told) {
+        let Told { status, version, id, modified_at, purchase } = told;
+        let payment = Payment { version, status, id, created_at: purchase.created_at, modified_at };
+        newest(&mut self.payment, (payment, purchase), |told| told.0.version);
+    }
+
+    fn tell_receipt(&mut self, told: Told, expected_delivery_at: i64) {
+        let Told { status, version, id, modified_at, purchase } = told;
+        let created_at = purchase.created_at;
+        let receipt = Receipt { version, status, id, expected_delivery_at, created_at, modified_at };
+        newest(&mut self.receipt, (receipt, purchase), |told| told.0.version);
+    }
+}
+
+/// What created and cancelled facts of payment and receipt have in common.
+struct Told {
+    status: Status,
+    version: i64,
+    id: i64,
+    modified_at: i64,
+    purchase: Purchase,
+}
+
+fn newest<T>(known: &mut Option<T>, told: T, version: impl Fn(&T) -> i64) {
+    if known.as_ref().is_none_or(|known| version(&told) > version(known)) {
+        *known = Some(told);
+    }
+}
+
+fn admit(event: &Event) -> Result<(), Inadmissible> {
+    if event.reservation_id() < 1 {
+        return Err(Inadmissible::Id);
+    }
+    // 0 is how the row says that a facet is unknown.
+    if event.version() < 1 {
+        return Err(Inadmissible::Version);
+    }
+    let texts: [&str; 5] = match event {
+        Event::ReservationCreated(fact) => [&fact.user_address, &fact.product_name, &fact.card_no, "", ""],
+        Event::ReservationCancelled(fact) => [
+            &fact.user_address,
+            &fact.product_name,
+            &fact.card_no,
+            &fact.reason,
+            fact.detail.as_deref().unwrap_or_default(),
+        ],
+        Event::PaymentCreated(fact) => [&fact.product_name, &fact.card_no, "", "", ""],
+        Event::PaymentCancelled(fact) => [&fact.product_name, &fact.card_no, "", "", ""],
+        Event::ReceiptCreated(fact) => [&fact.product_name, "", "", "", ""],
+        Event::ReceiptCancelled(fact) => [&fact.product_name, "", "", "", ""],
+    };
+    match texts.iter().any(|text| text.contains('\0')) {
+        true => Err(Inadmissible::Nul),
+        false => Ok(()),
+    }
+}
+
+/// Producers tell masked numbers. A foreign one that does not is masked here: a full number is in no table.
+fn masked(card_no: String) -> String {
+    let digits: Vec<char> = card_no.chars().filter(char::is_ascii_digit).collect();
+    if digits.len() <= 4 {
+        return card_no;
+    }
+    let last: String = digits[digits.len() - 4..].iter().collect();
+    format!("****-****-****-{last}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_card_number_is_masked() {
+        for told in ["1234-1234-1234-1234", "12341234 12341234", "card 41111111111234"] {
+            assert_eq!(masked(told.to_owned()), "****-****-****-1234");
+        }
+        assert_eq!(masked("****-****-****-9876".to_owned()), "****-****-****-9876");
+        assert_eq!(masked(String::new()), "");
+    }
+}

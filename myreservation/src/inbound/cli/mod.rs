@@ -1,0 +1,112 @@
+//! `myreservation rebuild`: the view anew from the topic, while the service goes on.
+
+mod progress;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use chassis::{ServiceSettings, error_chain};
+use clap::Parser;
+use settings::Layers;
+use storage::Database;
+
+use crate::inbound::events;
+use crate::outbound::sql::{MIGRATIONS, SqlShadow};
+use crate::settings::{DEFAULTS, PROFILES, Settings};
+use crate::use_cases::rebuild::{Rebuild, Report};
+use progress::Progress;
+
+/// Builds the view anew from the topic, beside the live one. Reads go on; one transaction swaps the two.
+#[derive(Parser)]
+#[command(name = "myreservation rebuild", version)]
+struct Arguments {
+    /// Compare the new view with the old one, byte for byte, and print what differs.
+    #[arg(long)]
+    verify: bool,
+    /// Profile of the settings; else PROFILE.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+}
+
+/// The subcommand, with its arguments behind the word `rebuild`.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse_from(std::env::args().skip(1));
+    match execute(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("myreservation: {}", error_chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let profile = arguments.profile.clone().or_else(|| settings::active_profile(std::env::args().skip(1)));
+    let layers = Layers { defaults: DEFAULTS, profiles: PROFILES, profile, env_prefix: None };
+    let settings: Settings = settings::load_checked(&layers, Settings::check)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let _telemetry = telemetry::init("myreservation", &settings.log, &settings.tracing)?;
+        let progress = Progress::new();
+        let report = rebuild(&settings, arguments.verify, &|done, total| progress.show(done, total)).await?;
+        progress.finish();
+        print(&report);
+        Ok(())
+    })
+}
+
+/// Rebuilds the view of these settings' database from their log.
+///
+/// # Errors
+/// The database or the log failed; the live view is as it was.
+pub async fn rebuild(
+    settings: &Settings,
+    verify: bool,
+    progress: &(dyn Fn(i64, i64) + Sync),
+) -> Result<Report, Box<dyn Error + Send + Sync>> {
+    let database = Database::open(&settings.database, &[messaging::MIGRATIONS, MIGRATIONS]).await?;
+    let log = messaging::open(&settings.event_log, &settings.kafka).await?;
+    let shadow = SqlShadow::new(database.clone(), settings.event_log.topic.clone());
+    let rebuild = Rebuild {
+        shadow: &shadow,
+        log: log.as_ref(),
+        topic: &settings.event_log.topic,
+        read: events::read,
+        verify,
+        progress,
+    };
+    let report = rebuild.run().await;
+    log.flush_and_close().await;
+    database.close().await;
+    Ok(report?)
+}
+
+fn print(report: &Report) {
+    let seconds = report.took.as_secs_f64();
+    println!(
+        "The view was rebuilt from {} records in {seconds:.1} s ({:.0} a second) and has taken the place of the old one.",
+        report.records,
+        report.records as f64 / seconds.max(0.001)
+    );
+    if report.unreadable > 0 {
+        println!("{} records could not be read; they are among the dead letters.", report.unreadable);
+    }
+    match &report.differences {
+        None => {}
+        Some((_, 0)) => println!("It was the same as the old one, byte for byte."),
+        Some((shown, count)) => {
+            println!("It differs from the old one in {count} places:");
+            for difference in shown {
+                let how = match (difference.in_old, difference.in_new) {
+                    (true, false) => "was there and is gone",
+                    (false, true) => "is new",
+                    _ => "has changed",
+                };
+                println!("  {} of reservation {} {how}", difference.table, difference.reservation_id);
+            }
+            if *count > shown.len() as i64 {
+                println!("  ... and {} more", count - shown.len() as i64);
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The header `X-Min-Version`: the token that a write answered with.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use utoipa::IntoParams;
+use web::problem::Problem;
+
+use crate::use_cases::read_your_writes::{MinVersion, NotYet, ReadYourWrites};
+
+const HEADER: &str = "x-min-version";
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only describes the header in the OpenAPI document")]
+pub(super) struct MinVersionHeader {
+    /// The token that a write answered with, `<reservationId>.<version>`: the answer waits until it shows that write.
+    #[param(rename = "X-Min-Version", required = false, example = "7.1")]
+    min_version: Option<String>,
+}
+
+/// Extractor: what the reader wants to see at least. 400 for what is no token.
+pub(super) struct Wanted(Option<MinVersion>);
+
+impl Wanted {
+    /// 503 when the view is not there in time. Not an older state with a remark: who shows the token has asked for
+    /// this one promise, and who can live with less leaves the token out.
+    pub(super) async fn wait(&self, readers: &ReadYourWrites) -> Result<(), Problem> {
+        let Some(wanted) = self.0 else { return Ok(()) };
+        readers.wait(wanted).await.map_err(|error| match error {
+            NotYet::Behind => Problem::unavailable(
+                "The view does not show the write that X-Min-Version names yet. Try again, or leave the header out.",
+                1,
+            ),
+            NotYet::Crowded => Problem::unavailable(
+                "Too many readers wait for their writes. Try again, or leave X-Min-Version out.",
+                1,
+            ),
+            NotYet::Database(error) => super::problem(&error),
+        })
+    }
+}
+
+impl FromRequest for Wanted {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let mut values = request.headers().get_all(HEADER);
+        let wanted = match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => value.to_str().ok().and_then(MinVersion::parse).map(Some).ok_or(()),
+            (Some(_), Some(_)) => Err(()),
+        };
+        ready(wanted.map(Self).map_err(|()| {
+            Problem::bad_request(
+                "X-Min-Version has to be one token, <reservationId>.<version>, as a write answered with.",
+            )
+        }))
+    }
+}

@@ -1,0 +1,5 @@
+//! How the outside world reaches the use cases.
+
+pub mod cli;
+pub mod events;
+pub mod http;

@@ -1,0 +1,3 @@
+//! What the use cases need from outside, for real.
+
+pub mod sql;

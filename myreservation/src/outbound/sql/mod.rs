@@ -1,0 +1,40 @@
+//! The SQL adapter of the view: one text for SQLite and PostgreSQL.
+//!
+//! Reading order: [`rows`] (columns and rows), [`upsert`] (the one statement that writes rows), [`write`] (a batch),
+//! [`read`] (what clients see), [`shadow`] (a second view beside the live one, for a rebuild), [`catalog`].
+
+mod catalog;
+mod read;
+mod rows;
+mod shadow;
+mod upsert;
+mod write;
+
+use storage::Database;
+
+pub use read::SqlView;
+pub use shadow::SqlShadow;
+pub use write::SqlProjection;
+
+/// Schema of this service's own tables.
+pub static MIGRATIONS: storage::Migrations = storage::Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
+static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+
+/// The counter of all rows; `{TOTAL}/{outcome}` are those by outcome.
+const TOTAL: &str = "my_reservation";
+
+/// The tables of a view: the live one's, or those being built beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tables {
+    rows: &'static str,
+    steps: &'static str,
+}
+
+const LIVE: Tables = Tables { rows: "my_reservation", steps: "my_reservation_step" };
+const SHADOW: Tables = Tables { rows: "my_reservation_shadow", steps: "my_reservation_step_shadow" };
+
+/// Reading and writing of one database.
+pub fn adapters(database: &Database) -> (SqlView, SqlProjection) {
+    (SqlView::new(database.clone()), SqlProjection)
+}

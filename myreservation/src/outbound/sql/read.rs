@@ -1,0 +1,96 @@
+//! What clients and operators see.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use sqlx::Row;
+use storage::{Database, Listing, Window};
+
+use super::{LIVE, TOTAL, rows};
+use crate::domain::{MyReservation, Outcome, Step};
+use crate::use_cases::ports::{ListQuery, SagaCounts, Unfinished, View};
+
+const LISTING: Listing =
+    Listing { table: LIVE.rows, columns: rows::COLUMNS, predicate: "TRUE", counter: TOTAL };
+
+const FIND: &str = "SELECT id, user_id, user_address, product_id, product_name, price, card_no, created_at, \
+     reservation_version, reservation_status, reservation_modified_at, cancel_reason, cancel_detail, \
+     payment_version, payment_status, payment_id, payment_created_at, payment_modified_at, \
+     receipt_version, receipt_status, receipt_id, expected_delivery_at, receipt_created_at, receipt_modified_at \
+     FROM my_reservation WHERE id = $1";
+
+const STEPS: &str = "SELECT reservation_id, facet, version, status, at_ms, trace_id, attempts \
+     FROM my_reservation_step WHERE reservation_id = $1 ORDER BY facet, version";
+
+/// Open since it was asked for, compensating since its cancellation.
+const UNFINISHED: &str = "SELECT outcome, COUNT(*), MIN(since), COUNT(CASE WHEN since < $1 THEN 1 END) FROM (\
+     SELECT outcome, CASE WHEN reservation_status = 'reservation_cancelled' THEN reservation_modified_at \
+     ELSE created_at END AS since FROM my_reservation WHERE outcome IN ('open', 'compensating')) AS unfinished \
+     GROUP BY outcome";
+
+#[derive(Clone)]
+pub struct SqlView {
+    database: Database,
+}
+
+impl SqlView {
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl View for SqlView {
+    async fn find(&self, id: i64) -> Result<Option<MyReservation>, sqlx::Error> {
+        let row = sqlx::query(FIND).bind(id).fetch_optional(self.database.reader()).await?;
+        row.as_ref().map(rows::my_reservation).transpose()
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<(Vec<MyReservation>, i64), sqlx::Error> {
+        let window = Window { offset: query.offset, limit: query.limit, order: &query.order };
+        let filter = query.user_id.map(|user_id| ("user_id", user_id));
+        let (rows, total) = LISTING.page(&self.database, filter, &window).await?;
+        let items = rows.iter().map(rows::my_reservation).collect::<Result<_, _>>()?;
+        Ok((items, total))
+    }
+
+    async fn steps(&self, id: i64) -> Result<Vec<Step>, sqlx::Error> {
+        let found = sqlx::query(STEPS).bind(id).fetch_all(self.database.reader()).await?;
+        found.iter().map(rows::step).collect()
+    }
+
+    async fn reservation_version(&self, id: i64) -> Result<i64, sqlx::Error> {
+        let version: Option<i64> =
+            sqlx::query_scalar("SELECT reservation_version FROM my_reservation WHERE id = $1")
+                .bind(id)
+                .fetch_optional(self.database.reader())
+                .await?;
+        Ok(version.unwrap_or(0))
+    }
+
+    async fn sagas(&self, stuck_before_ms: i64) -> Result<SagaCounts, sqlx::Error> {
+        let counted: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT name, CAST(SUM(n) AS BIGINT) FROM row_count WHERE name LIKE 'my_reservation/%' GROUP BY name",
+        )
+        .fetch_all(self.database.reader())
+        .await?;
+        let by_outcome: BTreeMap<Outcome, i64> = counted
+            .into_iter()
+            .filter_map(|(name, n)| Some((Outcome::parse(name.rsplit('/').next()?)?, n)))
+            .collect();
+        let rows = sqlx::query(UNFINISHED).bind(stuck_before_ms).fetch_all(self.database.reader()).await?;
+        let mut unfinished = Unfinished::default();
+        for row in rows {
+            let since: Option<i64> = row.try_get(2)?;
+            unfinished.oldest_since_ms = [unfinished.oldest_since_ms, since].into_iter().flatten().min();
+            unfinished.stuck += row.try_get::<i64, _>(3)?;
+        }
+        Ok(SagaCounts { by_outcome, unfinished })
+    }
+
+    async fn rebuild_progress(&self) -> Result<Option<(i64, i64)>, sqlx::Error> {
+        sqlx::query_as("SELECT done, total FROM my_reservation_rebuild WHERE id = 1")
+            .fetch_optional(self.database.reader())
+            .await
+    }
+}

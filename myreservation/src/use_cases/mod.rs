@@ -1,0 +1,6 @@
+//! What can be done, one file a use case; [`ports`] holds what they need.
+
+pub mod ports;
+pub mod read_your_writes;
+pub mod rebuild;
+pub mod watch_sagas;

@@ -1,0 +1,167 @@
+//! What the use cases need from outside.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use storage::Tx;
+
+use crate::domain::{Batch, MyReservation, Outcome, Step};
+
+/// Which rows, in which order.
+#[derive(Clone, Debug, Default)]
+pub struct ListQuery {
+    pub user_id: Option<i64>,
+    pub offset: i64,
+    pub limit: i64,
+    /// Columns of the store, each with "descending".
+    pub order: Vec<(&'static str, bool)>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SagaCounts {
+    pub by_outcome: BTreeMap<Outcome, i64>,
+    pub unfinished: Unfinished,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Since when the oldest has been open or compensating, epoch milliseconds.
+    pub oldest_since_ms: Option<i64>,
+    /// How many have been for too long.
+    pub stuck: i64,
+}
+
+/// The writing side of the view.
+#[async_trait]
+pub trait Projection: Send + Sync {
+    /// Makes the facts part of the view, inside `tx`. In any order and however often: of each facet the newest
+    /// version stands, and each step stands once. Totals follow.
+    ///
+    /// `slot` separates writers that run at the same time; the partition of the log does.
+    ///
+    /// # Errors
+    /// The database's; `tx` is then of no use any more.
+    async fn apply(&self, tx: &mut Tx, batch: Batch, slot: i32) -> Result<(), sqlx::Error>;
+}
+
+/// The reading side. Sees what is committed, also while a rebuild is running.
+#[async_trait]
+pub trait View: Send + Sync {
+    /// # Errors
+    /// The database's, as for all of these.
+    async fn find(&self, id: i64) -> Result<Option<MyReservation>, sqlx::Error>;
+
+    /// A page, and how many rows there are in all. Neither scans the table.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn list(&self, query: &ListQuery) -> Result<(Vec<MyReservation>, i64), sqlx::Error>;
+
+    /// The steps of a reservation, none where it is unknown.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn steps(&self, id: i64) -> Result<Vec<Step>, sqlx::Error>;
+
+    /// The version of the reservation's own facet; 0 where it is unknown.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn reservation_version(&self, id: i64) -> Result<i64, sqlx::Error>;
+
+    /// How the sagas stand. Stuck is what has been unfinished since before `stuck_before_ms`.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn sagas(&self, stuck_before_ms: i64) -> Result<SagaCounts, sqlx::Error>;
+
+    /// Records done and records in all, while a rebuild is running.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn rebuild_progress(&self) -> Result<Option<(i64, i64)>, sqlx::Error>;
+}
+
+/// Partition -> next offset.
+pub type Positions = BTreeMap<i32, i64>;
+
+/// A row or step that stands otherwise in the new view than in the old one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    pub table: &'static str,
+    pub reservation_id: i64,
+    pub in_old: bool,
+    pub in_new: bool,
+}
+
+/// A second view, built beside the live one.
+#[async_trait]
+pub trait Shadow: Send + Sync {
+    /// An empty view. What an earlier rebuild left behind is gone.
+    ///
+    /// # Errors
+    /// The database's, as for all of these.
+    async fn create(&self) -> Result<(), sqlx::Error>;
+
+    /// # Errors
+    /// The database's.
+    async fn begin(&self) -> Result<Tx, sqlx::Error>;
+
+    /// As [`Projection::apply`], into the shadow.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn apply(&self, tx: &mut Tx, batch: Batch) -> Result<(), sqlx::Error>;
+
+    /// What sorting and searching need; cheaper once the rows are there.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn build_indexes(&self) -> Result<(), sqlx::Error>;
+
+    /// How far the live view is.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn live_positions(&self) -> Result<Positions, sqlx::Error>;
+
+    /// The same, and until `tx` ends the live view gets no further.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn hold_live(&self, tx: &mut Tx) -> Result<Positions, sqlx::Error>;
+
+    /// Some of what differs, and how much does in all. Only under [`Shadow::hold_live`] does it compare like with like.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn differences(&self, tx: &mut Tx) -> Result<(Vec<Difference>, i64), sqlx::Error>;
+
+    /// Puts the shadow in the place of the live view once `tx` commits, if the answer is [`Swap::Done`]; else `tx`
+    /// must not commit.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn swap(&self, tx: &mut Tx, held: &Positions) -> Result<Swap, sqlx::Error>;
+
+    /// For whoever watches. False: another rebuild has taken over.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn report(&self, done: i64, total: i64) -> Result<bool, sqlx::Error>;
+
+    /// Removes what an unfinished rebuild leaves, unless another one has taken over.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn discard(&self) -> Result<(), sqlx::Error>;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swap {
+    Done,
+    /// A partition that was unknown to [`Shadow::hold_live`] moved meanwhile.
+    Moved,
+    /// Another rebuild owns the shadow.
+    TakenOver,
+}

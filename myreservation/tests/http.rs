@@ -1,0 +1,192 @@
+//! The service as clients see it.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use events::reason;
+use support::app::{App, settings};
+use support::facts::*;
+use testkit::{SOON, TestDatabase, TestLog, eventually};
+
+async fn tell(log: &TestLog, events: &[events::Event]) {
+    log.publish(&events.iter().map(record).collect::<Vec<_>>()).await;
+}
+
+testkit::for_each_backend! {
+    async fn the_story_of_a_reservation(db: TestDatabase) {
+        let log = TestLog::new().await;
+        let app = App::start(settings(&db, &log)).await;
+        let empty = app.get("/myReservations").await.json();
+        assert_eq!(empty["_embedded"]["myReservations"], serde_json::json!([]));
+        assert_eq!(app.get("/myReservations/7").await.status, 404);
+
+        tell(&log, &[paid(7), reserved(7), issued(7)]).await;
+        app.shows(1).await;
+        let item = app.get_with_token("/myReservations/7", "7.1").await;
+        assert_eq!(item.header("content-type"), "application/hal+json");
+        let item = item.json();
+        for (field, value) in [
+            ("id", serde_json::json!(7)), ("status", "receipt_issued".into()),
+            ("reservationStatus", "reservated".into()), ("paymentStatus", "paid".into()),
+            ("receiptStatus", "receipt_issued".into()), ("paymentId", 1007.into()), ("receiptId", 2007.into()),
+            ("userAddress", "seoul".into()), ("cardNo", "****-****-****-1234".into()),
+            ("cancelReason", serde_json::Value::Null),
+            ("createdAt", "2022-09-11T07:56:49.007+00:00".into()),
+            ("expectedDeliveryAt", "2022-10-02T07:56:49.407+00:00".into()),
+        ] {
+            assert_eq!(item[field], value, "{field}");
+        }
+        let link = item["_links"]["myReservation"]["href"].as_str().unwrap();
+        assert_eq!(link, app.url("/myReservations/7"));
+
+        // Cancelled reservations stay, with their reason.
+        tell(&log, &[cancelled(7, 2, reason::CANCELLED_BY_CUSTOMER), refunded(7), withdrawn(7)]).await;
+        let item = app.get_with_token("/myReservations/7", "7.2").await.json();
+        assert_eq!(item["status"], "reservation_cancelled");
+        assert_eq!(item["cancelReason"], "cancelled_by_customer");
+        eventually("all three are cancelled", SOON, async || {
+            let item = app.get("/myReservations/7").await.json();
+            item["paymentStatus"] == "payment_cancelled" && item["receiptStatus"] == "receipt_cancelled"
+        })
+        .await;
+        let found = app.get(&format!("/myReservations/search/findByUserId?userId={}", user_of(7))).await.json();
+        assert_eq!(found["page"]["totalElements"], 1);
+        let metrics = app.get("/actuator/prometheus").await.text;
+        assert!(metrics.contains("sagas{"), "{metrics}");
+        app.stop().await;
+    }
+
+    async fn the_timeline(db: TestDatabase) {
+        let log = TestLog::new().await;
+        let app = App::start(settings(&db, &log)).await;
+        assert_eq!(app.get("/myReservations/3/timeline").await.status, 404);
+        tell(&log, &[paid(3), reserved(3)]).await;
+        let open = app.get_with_token("/myReservations/3/timeline", "3.1").await.json();
+        assert_eq!(open["outcome"], "open");
+        assert_eq!(open["waitingFor"], serde_json::json!(["ReceiptCreated"]));
+        assert_eq!(open["endedAt"], serde_json::Value::Null);
+
+        tell(&log, &whole_story(3)[2..]).await;
+        let mut timeline = serde_json::Value::Null;
+        eventually("all steps are there", SOON, async || {
+            timeline = app.get("/myReservations/3/timeline").await.json();
+            timeline["steps"].as_array().unwrap().len() == 6
+        })
+        .await;
+        assert_eq!(timeline["outcome"], "cancelled");
+        assert_eq!(timeline["durationMs"], 5_200);
+        assert_eq!(timeline["cancelReason"], "cancelled_by_customer");
+        let steps = timeline["steps"].as_array().unwrap();
+        let named: Vec<_> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
+        assert_eq!(named, [
+            "PaymentCreated", "ReservationCreated", "ReceiptCreated", "ReservationCancelled", "PaymentCancelled",
+            "ReceiptCancelled",
+        ]);
+        assert_eq!(steps[1]["traceId"], TRACE_ID);
+        assert_eq!((steps[1]["afterMs"].as_i64(), steps[1]["durationMs"].as_i64()), (Some(500), Some(100)));
+        let allowed = app.send(app.http.post(app.url("/myReservations/3/timeline"))).await;
+        assert_eq!((allowed.status, allowed.header("allow")), (405, "GET, HEAD, OPTIONS"));
+        app.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_can_be_written() {
+    let (db, log) = (TestDatabase::sqlite(), TestLog::new().await);
+    let app = App::start(settings(&db, &log)).await;
+    for path in [
+        "/myReservations",
+        "/myReservations/1",
+        "/myReservations/search",
+        "/myReservations/search/findByUserId",
+    ] {
+        for method in ["POST", "PUT", "PATCH", "DELETE"] {
+            let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+            let request = app.http.request(method, app.url(path)).header("content-type", "application/json");
+            let answer = app.send(request.body("{}")).await;
+            assert_eq!((answer.status, answer.header("allow")), (405, "GET, HEAD, OPTIONS"), "{path}");
+            assert_eq!(answer.header("content-type"), "application/problem+json");
+        }
+    }
+    let answer = app.send(app.http.head(app.url("/myReservations"))).await;
+    assert_eq!((answer.status, answer.text.as_str()), (200, ""));
+    let document = app.get("/openapi.json").await.json();
+    assert!(document["paths"]["/myReservations/{id}/timeline"].is_object());
+    assert_eq!(app.get("/").await.status, 200);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_waits_for_the_write_and_no_longer_than_allowed() {
+    let (db, log) = (TestDatabase::sqlite(), TestLog::new().await);
+    let mut settings = settings(&db, &log);
+    settings.read_your_writes.wait_ms = 10_000;
+    let app = App::start(settings.clone()).await;
+    // The token is shown before the fact is told.
+    for path in ["/myReservations/5", "/myReservations", "/myReservations/search/findByUserId?userId=6"] {
+        let waiting = app.get_with_token(path, "5.1");
+        let telling = async {
+            tokio::task::yield_now().await;
+            tell(&log, &[reserved(5)]).await;
+        };
+        let (answer, ()) = tokio::join!(waiting, telling);
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.text.contains("\"seoul\""), "{path}: {}", answer.text);
+    }
+    app.stop().await;
+
+    settings.read_your_writes.wait_ms = 200;
+    settings.read_your_writes.max_waiting = 1;
+    let app = App::start(settings).await;
+    let asked = Instant::now();
+    let answer = app.get_with_token("/myReservations/5", "5.2").await;
+    assert!(asked.elapsed() >= Duration::from_millis(200));
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(app.get("/myReservations/5").await.status, 200);
+    for wrong in ["5", "5.0", "x.1", "-5.1", "5.1, 6.1", "", "5.1.1"] {
+        let answer = app.get_with_token("/myReservations/5", wrong).await;
+        assert_eq!(answer.status, 400, "{wrong}");
+    }
+    // One waits; the second is told at once that there is no room.
+    let (one, other) = tokio::join!(
+        app.get_with_token("/myReservations", "5.9"),
+        app.get_with_token("/myReservations", "6.9")
+    );
+    assert_eq!((one.status, other.status), (503, 503));
+    assert!(one.text.contains("Too many") != other.text.contains("Too many"), "{} {}", one.text, other.text);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_ours_is_set_aside_and_the_rest_goes_on() {
+    let (db, log) = (TestDatabase::sqlite(), TestLog::new().await);
+    let app = App::start(settings(&db, &log)).await;
+    let text = |key: i64, text: &str| testkit::record(TOPIC, key, text);
+    let zero = String::from_utf8(reserved(12).to_json(1)).unwrap().replace("\"version\":1", "\"version\":0");
+    let nul = String::from_utf8(reserved(13).to_json(1)).unwrap().replace("seoul", "se\\u0000ul");
+    let open = String::from_utf8(reserved(14).to_json(1))
+        .unwrap()
+        .replace("****-****-****-1234", "4111111111111234");
+    log.publish(&[
+        text(10, "no json"),
+        text(11, "{\"eventType\":\"ReservationCreated\"}"),
+        text(12, &zero),
+        text(13, &nul),
+        text(14, &open),
+        text(15, "{\"eventType\":\"CourierSent\",\"timestamp\":1}"),
+        record(&reserved(16)),
+    ])
+    .await;
+    app.shows(2).await;
+    eventually("the four are dead letters", SOON, async || {
+        let letters = app.get("/actuator/deadletters").await.json();
+        letters["deadLetters"].as_array().is_some_and(|letters| letters.len() == 4)
+    })
+    .await;
+    let item = app.get("/myReservations/14").await.json();
+    assert_eq!(item["cardNo"], "****-****-****-1234");
+    app.stop().await;
+}

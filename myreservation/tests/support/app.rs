@@ -1,0 +1,98 @@
+//! The whole service, built as production builds it.
+
+use std::net::SocketAddr;
+
+use myreservation::settings::{DEFAULTS, PROFILES, Settings};
+use serde_json::Value;
+use settings::{Layers, Surroundings};
+use testkit::{SOON, TestDatabase, TestLog, eventually};
+use tokio_util::sync::CancellationToken;
+
+use super::facts::TOPIC;
+
+pub struct App {
+    pub address: SocketAddr,
+    pub http: reqwest::Client,
+    stop: CancellationToken,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {:?}", self.text))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+pub fn settings(database: &TestDatabase, log: &TestLog) -> Settings {
+    let layers = Layers { defaults: DEFAULTS, profiles: PROFILES, profile: None, env_prefix: None };
+    let mut settings: Settings = settings::load_in(&Surroundings::none(), &layers, |_| Ok(())).unwrap();
+    settings.server.port = 0;
+    settings.server.workers = 2;
+    settings.database = database.settings();
+    settings.event_log = log.settings(TOPIC);
+    settings.sagas.measure_every_ms = 100;
+    settings
+}
+
+impl App {
+    pub async fn start(settings: Settings) -> Self {
+        let stop = CancellationToken::new();
+        let (told, address) = tokio::sync::oneshot::channel();
+        let token = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let application = myreservation::startup::build(settings).await.unwrap();
+                told.send(application.addr()).unwrap();
+                application.run(token).await.unwrap();
+            });
+        });
+        let address = address.await.expect("the service starts");
+        Self { address, http: reqwest::Client::new(), stop, thread: Some(thread) }
+    }
+
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        let thread = self.thread.take().unwrap();
+        tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            text: response.text().await.unwrap(),
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.http.get(self.url(path))).await
+    }
+
+    pub async fn get_with_token(&self, path: &str, token: &str) -> Answer {
+        self.send(self.http.get(self.url(path)).header("X-Min-Version", token)).await
+    }
+
+    /// Waits until the view shows this many reservations.
+    pub async fn shows(&self, total: u64) {
+        eventually("the view shows all reservations", SOON, async || {
+            self.get("/myReservations?size=1").await.json()["page"]["totalElements"] == total
+        })
+        .await;
+    }
+}
