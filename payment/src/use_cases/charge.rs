@@ -52,7 +52,7 @@ impl Charge {
 
     async fn charge_once(&self, order: Order, card: &CardNumber) -> Result<Outcome, ChargeError> {
         // The intent is on disk before any money moves.
-        let payment = match self.store.intend(order.clone(), now_ms()).await? {
+        let mut payment = match self.store.intend(order.clone(), now_ms()).await? {
             Intent::Stored(payment) => payment,
             Intent::Existing(payment) => match settled(&payment, &order) {
                 Some(outcome) => return Ok(outcome),
@@ -63,15 +63,19 @@ impl Charge {
         let key = payment.order.idempotency_key();
         let answer = self.provider.charge(&key, payment.order.price, card).await?;
 
-        if let Transition::Applied(change) = payment.charge_answered(&answer, now_ms()) {
+        while let Transition::Applied(change) = payment.charge_answered(&answer, now_ms()) {
             if self.store.save(std::slice::from_ref(&change)).await? == [true] {
-                let payment = change.into_after();
-                return Ok(settled(&payment, &order).unwrap_or(Outcome::Cancelled));
+                payment = change.into_after();
+                break;
+            }
+            // Somebody else was faster: another request with the same answer, or the cancellation. What the answer
+            // means to the payment as it is now, the payment knows.
+            match self.store.find(payment.id).await? {
+                Some(current) => payment = current,
+                None => break,
             }
         }
-        // Somebody else was faster: another request with the same answer, or the cancellation.
-        let current = self.store.find(payment.id).await?;
-        Ok(current.and_then(|payment| settled(&payment, &order)).unwrap_or(Outcome::Cancelled))
+        Ok(settled(&payment, &order).unwrap_or(Outcome::Cancelled))
     }
 }
 
