@@ -1,1 +1,44 @@
-fn main() {}
+//! All five services in one process: `cargo run --release`.
+//!
+//! [`commands`] is what can be asked on the command line, [`system`] puts the services together; each is built by the
+//! same `startup::build` as its own binary, listens on its own address and keeps its own database. They speak to each
+//! other over HTTP and the event log, here too.
+
+mod commands;
+mod dead_letters;
+mod event_log;
+mod run;
+mod system;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use commands::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("preorder: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        match arguments.command {
+            None | Some(Command::Run) => run::run(arguments.profile, arguments.data).await,
+            Some(Command::Events(events)) => {
+                event_log::print(&events, arguments.profile, arguments.data).await
+            }
+            Some(Command::DeadLetters(letters)) => dead_letters::execute(letters).await,
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("preorder: {}", chassis::error_chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The five services with their settings, each found by the others at the address it really listens on.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use chassis::{Application, ServiceSettings};
+use serde::Deserialize;
+use settings::{Layers, SettingsError};
+use telemetry::{LogSettings, TracingSettings};
+
+const DEFAULTS: &str = include_str!("../config/default.toml");
+const PROFILES: &[(&str, &str)] = &[];
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProcessSettings {
+    pub(crate) data: DataSettings,
+    pub(crate) log: LogSettings,
+    pub(crate) tracing: TracingSettings,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DataSettings {
+    pub(crate) dir: PathBuf,
+}
+
+pub(crate) struct Settings {
+    pub(crate) process: ProcessSettings,
+    prereservation: prereservation::settings::Settings,
+    payment: payment::settings::Settings,
+    receipt: receipt::settings::Settings,
+    myreservation: myreservation::settings::Settings,
+    gateway: gateway::Settings,
+}
+
+pub(crate) struct System {
+    pub(crate) services: Vec<Application>,
+    pub(crate) gateway: gateway::Application,
+    data: PathBuf,
+}
+
+/// Everything that may be wrong with the settings is found here, before anything is opened.
+///
+/// # Errors
+/// One line that names the key.
+pub(crate) fn load(profile: Option<String>, data: Option<PathBuf>) -> Result<Settings, SettingsError> {
+    let profile = profile.or_else(|| settings::active_profile(std::iter::empty()));
+    let process = process_settings(data)?;
+    let dir = process.data.dir.clone();
+    let mut prereservation: prereservation::settings::Settings = service(
+        prereservation::settings::DEFAULTS,
+        prereservation::settings::PROFILES,
+        &profile,
+        "PRERESERVATION",
+    )?;
+    let mut payment: payment::settings::Settings =
+        service(payment::settings::DEFAULTS, payment::settings::PROFILES, &profile, "PAYMENT")?;
+    let mut receipt: receipt::settings::Settings =
+        service(receipt::settings::DEFAULTS, receipt::settings::PROFILES, &profile, "RECEIPT")?;
+    let mut myreservation: myreservation::settings::Settings = service(
+        myreservation::settings::DEFAULTS,
+        myreservation::settings::PROFILES,
+        &profile,
+        "MYRESERVATION",
+    )?;
+    let gateway = gateway::Settings::load(profile, Some("GATEWAY"))?;
+
+    for url in [
+        &mut prereservation.database.url,
+        &mut prereservation.event_log.url,
+        &mut payment.database.url,
+        &mut payment.event_log.url,
+        &mut payment.provider.ledger_url,
+        &mut receipt.database.url,
+        &mut receipt.event_log.url,
+        &mut myreservation.database.url,
+        &mut myreservation.event_log.url,
+    ] {
+        *url = below(&dir, url);
+    }
+    Ok(Settings { process, prereservation, payment, receipt, myreservation, gateway })
+}
+
+fn process_settings(data: Option<PathBuf>) -> Result<ProcessSettings, SettingsError> {
+    let layers = Layers { defaults: DEFAULTS, profiles: PROFILES, profile: None, env_prefix: None };
+    let mut process: ProcessSettings = settings::load(&layers)?;
+    if let Some(dir) = data {
+        process.data.dir = dir;
+    }
+    Ok(process)
+}
+
+fn service<S: ServiceSettings>(
+    defaults: &str,
+    profiles: &[(&str, &str)],
+    profile: &Option<String>,
+    env_prefix: &str,
+) -> Result<S, SettingsError> {
+    let layers = Layers { defaults, profiles, profile: profile.clone(), env_prefix: Some(env_prefix) };
+    settings::load_checked(&layers, S::check)
+}
+
+/// What lies in `data/` by default lies in the chosen directory.
+fn below(dir: &Path, url: &str) -> String {
+    match url.strip_prefix("sqlite://data/") {
+        Some(file) => format!("sqlite://{}", dir.join(file).display()),
+        None => url.to_owned(),
+    }
+}
+
+/// Where the embedded event log lies.
+///
+/// # Errors
+/// A wrong setting, or an event log that is Kafka's.
+pub(crate) fn event_log_path(
+    profile: Option<String>,
+    data: Option<PathBuf>,
+) -> Result<PathBuf, Box<dyn Error>> {
+    let settings = load(profile, data)?.prereservation;
+    match settings.event_log.location(&settings.kafka)? {
+        messaging::settings::Location::Local(path) => Ok(path),
+        messaging::settings::Location::Kafka(brokers) => {
+            Err(format!("the event log is Kafka at {brokers}; read it with kafka-console-consumer or kcat")
+                .into())
+        }
+    }
+}
+
+impl System {
+    /// Opens databases and binds addresses; nothing is answered yet.
+    ///
+    /// # Errors
+    /// A port that is taken, a directory that cannot be written, a database that does not answer.
+    pub(crate) async fn build(mut settings: Settings) -> Result<Self, Box<dyn Error>> {
+        let payment = payment::startup::build(settings.payment).await?;
+        let urls = &mut settings.gateway.url;
+        wire(urls.get_mut("payment"), &payment, 8081);
+        wire(Some(&mut settings.prereservation.url.payment), &payment, 8081);
+        let prereservation = prereservation::startup::build(settings.prereservation).await?;
+        wire(urls.get_mut("prereservation"), &prereservation, 8082);
+        let receipt = receipt::startup::build(settings.receipt).await?;
+        wire(urls.get_mut("receipt"), &receipt, 8083);
+        let myreservation = myreservation::startup::build(settings.myreservation).await?;
+        wire(urls.get_mut("myreservation"), &myreservation, 8084);
+        let gateway = gateway::Application::build(settings.gateway).await?;
+        Ok(Self {
+            services: vec![prereservation, payment, receipt, myreservation],
+            gateway,
+            data: settings.process.data.dir,
+        })
+    }
+
+    /// What a newcomer wants to know.
+    pub(crate) fn greet(&self) {
+        let gateway = self.gateway.addr();
+        println!("preorder {} is up.\n", env!("CARGO_PKG_VERSION"));
+        println!("  {:<16} http://{gateway}", "gateway");
+        for service in &self.services {
+            println!(
+                "  {:<16} http://{:<21} {}",
+                service.name(),
+                service.addr().to_string(),
+                service.database_url()
+            );
+        }
+        let port = gateway.port();
+        println!("\nData lies in {}.", self.data.display());
+        println!(
+            "\nTry (httpie):\n  \
+             http POST :{port}/preReservations userId=1 userAddress=\"seoul\" productId=1 productName=fold \
+             price=1300000 cardNo=\"1234-1234-1234-1234\" status=\"order\"\n  \
+             http :{port}/preReservations\n  \
+             http :{port}/payments\n  \
+             http :{port}/receipts\n  \
+             http :{port}/myReservations\n  \
+             http DELETE :{port}/preReservations/1\n\
+             or with curl:\n  \
+             curl -s localhost:{port}/preReservations -H 'Content-Type: application/json' -d \
+             '{{\"userId\":1,\"userAddress\":\"seoul\",\"productId\":1,\"productName\":\"fold\",\"price\":1300000,\
+             \"cardNo\":\"1234-1234-1234-1234\"}}'\n\n\
+             preorder events --follow prints the event log. Ctrl-C stops everything in order."
+        );
+    }
+}
+
+/// Points a URL that still is the default one to where the service really listens.
+fn wire(url: Option<&mut String>, service: &Application, default_port: u16) {
+    if let Some(url) = url
+        && *url == format!("http://localhost:{default_port}")
+    {
+        *url = format!("http://{}", service.addr());
+    }
+}
