@@ -50,7 +50,7 @@ END
 $$;
 CREATE TRIGGER reservation_added AFTER INSERT ON reservation
     FOR EACH ROW WHEN (NEW.status <> 'reservation_cancelled')
-    EXECUTE FUNCTION count_reservation(1);
+    EXECUTE FUNCTION count_reservation('1');
 CREATE TRIGGER reservation_cancelled AFTER UPDATE OF status ON reservation
     FOR EACH ROW WHEN (OLD.status <> 'reservation_cancelled' AND NEW.status = 'reservation_cancelled')
-    EXECUTE FUNCTION count_reservation(-1);
+    EXECUTE FUNCTION count_reservation('-1');
