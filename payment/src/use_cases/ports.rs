@@ -1,6 +1,6 @@
 //! What the use cases need of the outside, with the obligations of whoever provides it.
 //!
-//! `tests/store_contract.rs` and `tests/provider_contract.rs` hold the adapters to them.
+//! `tests/suite/store_contract.rs` and `tests/suite/provider_contract.rs` hold the adapters to them.
 
 use std::error::Error;
 

@@ -1,16 +1,13 @@
 //! Cancellations, refunds, failures of the card network, restarts: no charge stands that should not.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::app::{App, body, until};
+use crate::support::backend::on_each;
 use events::{Event, Status};
 use futures::future::join_all;
 use serde_json::json;
-use support::app::{App, body, until};
-use support::backend::on_each;
 
 #[tokio::test]
 async fn a_cancelled_reservation_gets_its_money_back() {

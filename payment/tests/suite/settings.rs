@@ -1,5 +1,4 @@
 //! What may be set, and what a wrong setting says.
-#![allow(clippy::unwrap_used)]
 
 use std::ffi::OsString;
 

@@ -1,11 +1,11 @@
 //! The use case against a card network that does what the test says, at the worst moment.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::app::until;
+use crate::support::backend::on_each;
+use crate::support::{card, order};
 use async_trait::async_trait;
 use messaging::Outbox;
 use payment::domain::{CardNumber, ChargeAnswer, RefundAnswer, Status};
@@ -13,9 +13,6 @@ use payment::outbound::sql::SqlPaymentStore;
 use payment::use_cases::ports::{Intent, PaymentProvider, PaymentStore, ProviderError};
 use payment::use_cases::{Charge, Outcome, RefundWorker, cancel};
 use storage::Database;
-use support::app::until;
-use support::backend::on_each;
-use support::{card, order};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 

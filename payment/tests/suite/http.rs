@@ -1,12 +1,9 @@
 //! `/payments` as clients see it.
-#![allow(clippy::unwrap_used)]
 
-mod support;
-
+use crate::support::app::{App, body};
+use crate::support::backend::on_each;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use support::app::{App, body};
-use support::backend::on_each;
 
 async fn on_each_app(test: impl AsyncFn(&App)) {
     on_each(async |backend| {

@@ -9,20 +9,22 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use storage::{Database, DatabaseSettings};
 use tempfile::TempDir;
 
-pub struct Backend {
-    pub name: &'static str,
+pub(crate) struct Backend {
     /// Where SQLite's files and the local event log lie.
-    pub directory: TempDir,
+    pub(crate) directory: TempDir,
     postgres: Option<String>,
     schemas: std::sync::Mutex<Vec<String>>,
 }
 
 /// Runs the test on each database that there is.
-pub async fn on_each(test: impl AsyncFn(&Backend)) {
-    let sqlite = Backend::new("SQLite", None);
+pub(crate) async fn on_each(test: impl AsyncFn(&Backend)) {
+    // Captured: a test that fails says on which of them.
+    println!("on SQLite");
+    let sqlite = Backend::new(None);
     test(&sqlite).await;
     if let Some(url) = postgres_url() {
-        let postgres = Backend::new("PostgreSQL", Some(url));
+        println!("on PostgreSQL");
+        let postgres = Backend::new(Some(url));
         test(&postgres).await;
         postgres.drop_schemas().await;
     }
@@ -47,13 +49,13 @@ fn postgres_url() -> Option<String> {
 }
 
 impl Backend {
-    fn new(name: &'static str, postgres: Option<String>) -> Self {
+    fn new(postgres: Option<String>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        Self { name, directory, postgres, schemas: std::sync::Mutex::default() }
+        Self { directory, postgres, schemas: std::sync::Mutex::default() }
     }
 
     /// The URL of an empty database called `name`; a second call with the same name gives the same one.
-    pub async fn url(&self, name: &str) -> String {
+    pub(crate) async fn url(&self, name: &str) -> String {
         let Some(postgres) = &self.postgres else {
             return format!("sqlite://{}", self.directory.path().join(format!("{name}.db")).display());
         };
@@ -75,7 +77,7 @@ impl Backend {
     }
 
     /// payment's own database, migrated.
-    pub async fn database(&self) -> Database {
+    pub(crate) async fn database(&self) -> Database {
         let url = self.url("payment").await;
         Database::open(&settings(url), &[messaging::MIGRATIONS, payment::outbound::sql::MIGRATIONS])
             .await
@@ -97,6 +99,6 @@ impl Backend {
     }
 }
 
-pub fn settings(url: String) -> DatabaseSettings {
+pub(crate) fn settings(url: String) -> DatabaseSettings {
     DatabaseSettings { url, max_connections: 8, acquire_timeout_ms: 10_000, migrate: true }
 }

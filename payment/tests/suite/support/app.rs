@@ -16,38 +16,38 @@ use super::backend::Backend;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct App {
-    pub settings: Settings,
-    pub address: SocketAddr,
-    pub http: reqwest::Client,
-    pub log: Arc<dyn EventLog>,
+pub(crate) struct App {
+    pub(crate) settings: Settings,
+    pub(crate) address: SocketAddr,
+    pub(crate) http: reqwest::Client,
+    pub(crate) log: Arc<dyn EventLog>,
     stop: CancellationToken,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-pub struct Answer {
-    pub status: u16,
-    pub headers: reqwest::header::HeaderMap,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {:?}", self.text))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
 impl App {
-    pub async fn start(backend: &Backend) -> Self {
+    pub(crate) async fn start(backend: &Backend) -> Self {
         Self::start_with(backend, |_| {}).await
     }
 
     /// The settings as compiled in, on the databases of the test, changed by `change`.
-    pub async fn start_with(backend: &Backend, change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn start_with(backend: &Backend, change: impl FnOnce(&mut Settings)) -> Self {
         let layers = Layers { defaults: DEFAULTS, profiles: PROFILES, profile: None, env_prefix: None };
         let mut settings: Settings = settings::load_in(&Surroundings::none(), &layers, |_| Ok(())).unwrap();
         settings.server.port = 0;
@@ -74,17 +74,17 @@ impl App {
         Self { settings, address, http: reqwest::Client::new(), log, stop, thread: Some(thread) }
     }
 
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.cancel();
         let thread = self.thread.take().unwrap();
         tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         Answer {
             status: response.status().as_u16(),
@@ -93,23 +93,23 @@ impl App {
         }
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(self.http.get(self.url(path))).await
     }
 
-    pub async fn post(&self, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, body: &Value) -> Answer {
         self.send(self.http.post(self.url("/payments")).json(body)).await
     }
 
     /// Money taken and given back, as the card network's own ledger says.
-    pub async fn ledger(&self) -> (i64, i64) {
+    pub(crate) async fn ledger(&self) -> (i64, i64) {
         let ledger = Ledger::open(&self.settings.provider).await.unwrap();
         let totals = ledger.totals().await.unwrap();
         ledger.close().await;
         totals
     }
 
-    pub async fn publish(&self, key: i64, payload: Vec<u8>) {
+    pub(crate) async fn publish(&self, key: i64, payload: Vec<u8>) {
         let record = Record {
             topic: self.settings.event_log.topic.clone(),
             key: Some(key.to_string()),
@@ -123,7 +123,7 @@ impl App {
     }
 
     /// prereservation tells that a reservation is over.
-    pub async fn cancel(&self, reservation_id: i64) {
+    pub(crate) async fn cancel(&self, reservation_id: i64) {
         let event = Event::ReservationCancelled(ReservationCancelled {
             id: reservation_id,
             user_id: 1,
@@ -142,7 +142,7 @@ impl App {
     }
 
     /// The facts that payment told, once there are `count` of them.
-    pub async fn told(&self, count: usize) -> Vec<(Event, Record)> {
+    pub(crate) async fn told(&self, count: usize) -> Vec<(Event, Record)> {
         let group = format!("test-{}", rand::random::<u64>());
         let mut subscription = self.log.subscribe(&self.settings.event_log.topic, &group).await.unwrap();
         let mut told = Vec::new();
@@ -165,7 +165,7 @@ impl App {
 }
 
 /// Asks again until the answer is yes.
-pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition().await {
         assert!(Instant::now() < deadline, "still not: {what}");
@@ -173,7 +173,7 @@ pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     }
 }
 
-pub fn body(reservation_id: i64) -> Value {
+pub(crate) fn body(reservation_id: i64) -> Value {
     json!({
         "preReservationId": reservation_id, "userId": 1, "productId": 1, "productName": "fold",
         "price": 1_300_000, "cardNo": super::CARD,

@@ -3,7 +3,6 @@
 //! The world is small enough to be modelled: the payment's row, the card network's ledger (keeping the obligations
 //! of `PaymentProvider`), and what is under way between them. Every message may be repeated, overtaken, or never
 //! arrive. It has so few states that all interleavings can be walked; random ones are longer.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeSet, HashSet};
 

@@ -1,16 +1,13 @@
 //! What every `PaymentProvider` owes, asked of the simulated network with its ledger in SQLite and in PostgreSQL.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::time::{Duration, Instant};
 
+use crate::support::backend::{Backend, on_each};
+use crate::support::card;
 use futures::future::join_all;
 use payment::domain::{CardNumber, ChargeAnswer, RefundAnswer};
 use payment::outbound::simulated::{Ledger, SimulatedNetwork, SimulatedSettings};
 use payment::use_cases::ports::{PaymentProvider, ProviderError};
-use support::backend::{Backend, on_each};
-use support::card;
 
 fn settings(url: String) -> SimulatedSettings {
     SimulatedSettings {

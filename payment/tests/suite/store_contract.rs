@@ -1,10 +1,9 @@
 //! What every `PaymentStore` owes, asked of SQLite and of PostgreSQL.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::collections::HashSet;
 
+use crate::support::backend::on_each;
+use crate::support::{applied, order};
 use events::Event;
 use futures::future::join_all;
 use messaging::Outbox;
@@ -13,8 +12,6 @@ use payment::outbound::sql::SqlPaymentStore;
 use payment::use_cases::cancel;
 use payment::use_cases::ports::{Cancellations, Intent, ListQuery, PaymentStore, SortField};
 use storage::Database;
-use support::backend::on_each;
-use support::{applied, order};
 
 struct Fixture {
     database: Database,

@@ -1,14 +1,11 @@
 //! Whatever is sent: an answer that is not our fault, and nothing stored.
-#![allow(clippy::unwrap_used)]
 
-mod support;
-
+use crate::support::app::App;
+use crate::support::backend::on_each;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
-use support::app::App;
-use support::backend::on_each;
 
 const REQUESTS: usize = 300;
 
