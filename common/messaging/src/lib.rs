@@ -10,6 +10,7 @@ pub mod handler;
 mod header_text;
 mod inbox;
 pub mod kafka;
+mod key_text;
 pub mod local;
 pub mod log;
 mod open;
@@ -22,18 +23,13 @@ pub mod settings;
 pub use consumer::{Consumer, ConsumerSettings, ConsumerStatus};
 pub use dead_letters::{DeadLetter, DeadLetters, Request};
 pub use handler::{HandleError, Handler};
-pub use log::{
-    EventLog, EventLogError, Polled, PublishError, ReceivedRecord, Record, Subscription,
-};
+pub use log::{EventLog, EventLogError, Polled, PublishError, ReceivedRecord, Record, Subscription};
 pub use open::{OpenError, open};
 pub use outbox::Outbox;
 pub use relay::Relay;
 pub use settings::{EventLogSettings, KafkaSettings};
 
 /// The tables behind outbox, inbox, dead letters and leases; versions 1 to 99 are theirs.
-pub static MIGRATIONS: storage::Migrations = storage::Migrations {
-    sqlite: &SQLITE,
-    postgres: &POSTGRES,
-};
+pub static MIGRATIONS: storage::Migrations = storage::Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
 static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");

@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
+use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use storage::{Database, Tx, sql};
 use tokio::sync::Notify;
 
-use crate::header_text;
 use crate::log::Record;
+use crate::{header_text, key_text};
 
 const COLUMNS: usize = 5;
 const LARGEST_INSERT: usize = 64;
@@ -28,10 +29,7 @@ pub(crate) struct Pending {
 
 impl Outbox {
     pub fn new(database: Database) -> Self {
-        Self {
-            database,
-            committed: Arc::new(Notify::new()),
-        }
+        Self { database, committed: Arc::new(Notify::new()) }
     }
 
     /// Adds `records` to the transaction. They are published, in this order, once it commits.
@@ -47,9 +45,9 @@ impl Outbox {
             let mut query = sqlx::query(AssertSqlSafe(text));
             for record in chunk {
                 query = query
-                    .bind(record.topic.clone())
-                    .bind(record.key.clone())
-                    .bind(record.payload.clone())
+                    .bind(record.topic.as_str())
+                    .bind(record.key.as_deref().map(key_text::encode))
+                    .bind(record.payload.as_slice())
                     .bind(header_text::encode(&record.headers))
                     .bind(record.timestamp_ms);
             }
@@ -76,44 +74,50 @@ impl Outbox {
         &self.database
     }
 
-    /// The oldest records. There is no cursor: a transaction that took an early id and committed late is seen
-    /// by the next call.
-    pub(crate) async fn oldest(&self, limit: i64) -> Result<Vec<Pending>, sqlx::Error> {
+    /// The oldest records that are not held back. There is no cursor: a transaction that took an early id and
+    /// committed late is seen by the next call.
+    pub(crate) async fn oldest(&self, limit: usize) -> Result<Vec<Pending>, sqlx::Error> {
         let rows = sqlx::query(
-            "SELECT id, topic, record_key, payload, headers, timestamp_ms FROM outbox ORDER BY id LIMIT $1",
+            "SELECT id, topic, record_key, payload, headers, timestamp_ms FROM outbox WHERE held = 0 \
+             ORDER BY id LIMIT $1",
         )
-        .bind(limit)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(self.database.reader())
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(Pending {
-                    id: row.try_get(0)?,
-                    record: Record {
-                        topic: row.try_get(1)?,
-                        key: row.try_get(2)?,
-                        payload: row.try_get(3)?,
-                        headers: header_text::decode(&row.try_get::<Vec<u8>, _>(4)?),
-                        timestamp_ms: row.try_get(5)?,
-                    },
-                })
-            })
-            .collect()
+        rows.iter().map(read).collect()
     }
 
+    /// What was published goes.
     pub(crate) async fn remove(&self, ids: &[i64]) -> Result<(), sqlx::Error> {
-        for chunk in sql::chunks(ids, 256) {
-            let text = format!(
-                "DELETE FROM outbox WHERE id IN ({})",
-                sql::placeholders(chunk.len())
-            );
-            let mut query = sqlx::query(AssertSqlSafe(text));
-            for id in chunk {
-                query = query.bind(*id);
-            }
-            query.execute(self.database.writer()).await?;
+        self.for_ids("DELETE FROM outbox WHERE id IN", ids).await
+    }
+
+    /// What the log refuses stays, and is out of the way.
+    pub(crate) async fn hold(&self, ids: &[i64]) -> Result<(), sqlx::Error> {
+        self.for_ids("UPDATE outbox SET held = 1 WHERE id IN", ids).await
+    }
+
+    /// Everything held back is tried again.
+    pub(crate) async fn let_go(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE outbox SET held = 0 WHERE held = 1")
+            .execute(self.database.writer())
+            .await
+            .map(drop)
+    }
+
+    /// One statement, so one wait for the disk. Its length is the next power of two, filled up with the last id, so
+    /// that there are few texts to prepare.
+    async fn for_ids(&self, statement: &str, ids: &[i64]) -> Result<(), sqlx::Error> {
+        let Some(last) = ids.last() else {
+            return Ok(());
+        };
+        let length = ids.len().next_power_of_two();
+        let text = format!("{statement} ({})", sql::placeholders(length));
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for id in ids.iter().chain(std::iter::repeat(last)).take(length) {
+            query = query.bind(*id);
         }
-        Ok(())
+        query.execute(self.database.writer()).await.map(drop)
     }
 
     /// How many records wait, and the oldest one's timestamp (epoch milliseconds).
@@ -125,4 +129,27 @@ impl Outbox {
             .fetch_one(self.database.reader())
             .await
     }
+
+    /// How many of them the log refuses.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn held(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar("SELECT COUNT(*) FROM outbox WHERE held = 1")
+            .fetch_one(self.database.reader())
+            .await
+    }
+}
+
+fn read(row: &AnyRow) -> Result<Pending, sqlx::Error> {
+    Ok(Pending {
+        id: row.try_get(0)?,
+        record: Record {
+            topic: row.try_get(1)?,
+            key: row.try_get::<Option<String>, _>(2)?.map(key_text::decode),
+            payload: row.try_get(3)?,
+            headers: header_text::decode(&row.try_get::<Vec<u8>, _>(4)?),
+            timestamp_ms: row.try_get(5)?,
+        },
+    })
 }

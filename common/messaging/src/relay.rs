@@ -1,32 +1,62 @@
 //! Publishes what the outbox holds, in order, and removes it after the log's acknowledgement.
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use storage::Lease;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::log::EventLog;
+use crate::log::{EventLog, PublishError, Record};
 use crate::outbox::{Outbox, Pending};
 
-const BATCH: i64 = 512;
+const BATCH: usize = 512;
 /// Another process's commit wakes nobody here, so the relay looks again after this long.
 const POLL: Duration = Duration::from_millis(50);
 /// How long a relay may be silent before another replica's takes over.
 const LEASE_TTL: Duration = Duration::from_secs(3);
 const METRICS_EVERY: Duration = Duration::from_secs(5);
+/// What the log refuses is offered again after this time: the log's limits may have been changed.
+const HELD_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// How long a stopping service tries to publish what it has committed; the rest is published by the next relay.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 
 pub struct Relay {
     application: &'static str,
     outbox: Outbox,
     log: Arc<dyn EventLog>,
     lease: Lease,
+    lease_ttl: Duration,
     backoff: Backoff,
+    held: Held,
     measured_at: Option<Instant>,
+}
+
+/// Records of one key keep their order within their topic.
+type Place = (String, String);
+
+/// Behind what records wait, as far as this relay knows.
+#[derive(Default)]
+struct Held {
+    /// `None` until the relay, which has just become the one that publishes, has let go what its predecessor held.
+    since: Option<Instant>,
+    any: bool,
+    places: HashSet<Place>,
+}
+
+/// What a relay found to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// A full batch was published; there may be more.
+    More,
+    /// Everything that was there is published.
+    Done,
+    /// Another relay publishes.
+    NotOurs,
+    Failed,
 }
 
 impl Relay {
@@ -37,40 +67,66 @@ impl Relay {
             outbox,
             log,
             lease,
+            lease_ttl: LEASE_TTL,
             backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(5)),
+            held: Held::default(),
             measured_at: None,
         }
     }
 
-    /// Relays until `stop`, then publishes what is left and gives the lease back.
+    /// How long this relay may be silent before another one takes over; 3 s if nothing is said.
+    #[must_use]
+    pub fn with_lease_ttl(mut self, ttl: Duration) -> Self {
+        self.lease = Lease::new(self.outbox.database().clone(), "relay", ttl);
+        self.lease_ttl = ttl;
+        self
+    }
+
+    /// Relays until `stop`, then publishes what is left and gives the lease back. Ends within seconds, also when the
+    /// database or the log is away.
     pub async fn run(mut self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
-            let pause = match self.turn().await {
-                Turn::Published => continue,
-                Turn::Idle => POLL,
-                Turn::Failed => self.backoff.next_pause(),
-            };
+        let patience = async {
+            stop.cancelled().await;
+            sleep(FLUSH_LIMIT).await;
+        };
+        tokio::select! {
+            () = self.work(&stop) => {}
+            () = patience => tracing::warn!("stopped before the outbox was empty; the next relay continues"),
+        }
+        match timeout(RELEASE_LIMIT, self.lease.release()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "relay lease not released; it ends by itself"),
+            Err(_) => tracing::debug!("relay lease not released in time; it ends by itself"),
+        }
+    }
+
+    async fn work(&mut self, stop: &CancellationToken) {
+        loop {
+            // Asked before the turn: what was committed before the stop is published.
+            let last = stop.is_cancelled();
+            let turn = self.turn().await;
+            if turn == Turn::More {
+                continue;
+            }
+            if last {
+                if turn == Turn::Failed {
+                    tracing::warn!("stopped before the outbox was empty; the next relay continues");
+                }
+                return;
+            }
+            let pause = if turn == Turn::Failed { self.backoff.next_pause() } else { POLL };
             tokio::select! {
-                () = self.outbox.committed(), if pause == POLL => {}
-                () = tokio::time::sleep(pause) => {}
+                () = self.outbox.committed(), if turn == Turn::Done => {}
+                () = sleep(pause) => {}
                 () = stop.cancelled() => {}
             }
-        }
-        let flushed = timeout(FLUSH_LIMIT, async {
-            while matches!(self.turn().await, Turn::Published) {}
-        });
-        if flushed.await.is_err() {
-            tracing::warn!("stopped before the outbox was empty; the next relay continues");
-        }
-        if let Err(error) = self.lease.release().await {
-            tracing::debug!(%error, "relay lease not released; it ends by itself");
         }
     }
 
     async fn turn(&mut self) -> Turn {
         match self.publish_batch().await {
             Ok(turn) => {
-                if !matches!(turn, Turn::Failed) {
+                if turn != Turn::Failed {
                     self.backoff.succeeded();
                 }
                 self.measure().await;
@@ -85,66 +141,112 @@ impl Relay {
 
     async fn publish_batch(&mut self) -> Result<Turn, sqlx::Error> {
         if !self.lease.hold().await? {
-            return Ok(Turn::Idle);
+            self.held = Held::default();
+            return Ok(Turn::NotOurs);
+        }
+        if self.held.is_due() {
+            self.outbox.let_go().await?;
+            self.held = Held { since: Some(Instant::now()), ..Held::default() };
         }
         let batch = self.outbox.oldest(BATCH).await?;
         if batch.is_empty() {
-            return Ok(Turn::Idle);
+            return Ok(Turn::Done);
         }
         // Reading may have taken long: a relay that lost its lease meanwhile must not publish.
         if !self.lease.is_held() {
-            return Ok(Turn::Idle);
+            return Ok(Turn::NotOurs);
         }
-        let (ids, records): (Vec<i64>, Vec<_>) = batch
-            .into_iter()
-            .map(|Pending { id, record }| (id, record))
-            .unzip();
-        let results = self.log.publish(&records).await;
+        let found = batch.len();
+        let (behind, free): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|Pending { record, .. }| self.held.blocks(record));
+        let mut held: Vec<i64> = behind.into_iter().map(|pending| pending.id).collect();
+        let (ids, records): (Vec<i64>, Vec<Record>) =
+            free.into_iter().map(|Pending { id, record }| (id, record)).unzip();
 
+        let results = if records.is_empty() { Vec::new() } else { self.publish(&records).await };
         let mut published = Vec::with_capacity(ids.len());
         let mut first_error = None;
-        for (id, result) in ids.iter().zip(results) {
+        for ((id, record), result) in ids.iter().zip(&records).zip(results) {
             match result {
                 Ok(()) => published.push(*id),
+                Err(PublishError::Rejected { reason }) => {
+                    tracing::error!(
+                        id,
+                        topic = record.topic,
+                        key = record.key.as_deref(),
+                        reason,
+                        "the event log refuses a record; it waits, and the later ones of its key with it"
+                    );
+                    self.held.insert(record);
+                    held.push(*id);
+                }
+                Err(PublishError::Predecessor) if self.held.blocks(record) => held.push(*id),
                 Err(error) => {
                     first_error.get_or_insert(error);
                 }
             }
         }
         self.outbox.remove(&published).await?;
+        self.outbox.hold(&held).await?;
         metrics::counter!("outbox_published_total", "application" => self.application)
             .increment(published.len() as u64);
-        match first_error {
-            None => Ok(Turn::Published),
-            Some(error) => {
-                tracing::warn!(%error, waiting = records.len() - published.len(), "publishing failed; trying again");
-                Ok(Turn::Failed)
+        if let Some(error) = first_error {
+            let waiting = ids.len() - published.len();
+            tracing::warn!(%error, waiting, "publishing failed; trying again");
+            return Ok(Turn::Failed);
+        }
+        Ok(if found == BATCH { Turn::More } else { Turn::Done })
+    }
+
+    /// Publishes, and stays the one who does so however long it takes.
+    async fn publish(&mut self, records: &[Record]) -> Vec<Result<(), PublishError>> {
+        let mut publishing = self.log.publish(records);
+        loop {
+            tokio::select! {
+                results = &mut publishing => return results,
+                () = sleep(self.lease_ttl / 3) => {
+                    if let Err(error) = self.lease.hold().await {
+                        tracing::debug!(%error, "relay lease not renewed while publishing");
+                    }
+                }
             }
         }
     }
 
     async fn measure(&mut self) {
-        if self
-            .measured_at
-            .is_some_and(|at| at.elapsed() < METRICS_EVERY)
-        {
+        if self.measured_at.is_some_and(|at| at.elapsed() < METRICS_EVERY) {
             return;
         }
         self.measured_at = Some(Instant::now());
+        let application = self.application;
         if let Ok((depth, oldest)) = self.outbox.depth().await {
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
-            let age = oldest.map_or(0.0, |at| (now.as_secs_f64() - at as f64 / 1000.0).max(0.0));
-            metrics::gauge!("outbox_depth", "application" => self.application).set(depth as f64);
-            metrics::gauge!("outbox_oldest_age_seconds", "application" => self.application)
-                .set(age);
+            let age_ms = oldest.map_or(0, |at| (storage::now_ms() - at).max(0));
+            metrics::gauge!("outbox_depth", "application" => application).set(depth as f64);
+            metrics::gauge!("outbox_oldest_age_seconds", "application" => application)
+                .set(age_ms as f64 / 1000.0);
+        }
+        if let Ok(held) = self.outbox.held().await {
+            metrics::gauge!("outbox_held", "application" => application).set(held as f64);
         }
     }
 }
 
-enum Turn {
-    Published,
-    Idle,
-    Failed,
+impl Held {
+    fn is_due(&self) -> bool {
+        self.since.is_none_or(|since| self.any && since.elapsed() >= HELD_AGAIN_AFTER)
+    }
+
+    fn insert(&mut self, record: &Record) {
+        self.any = true;
+        self.places.extend(place(record));
+    }
+
+    fn blocks(&self, record: &Record) -> bool {
+        // Usually empty: no copy of the names for the question.
+        !self.places.is_empty() && place(record).is_some_and(|place| self.places.contains(&place))
+    }
+}
+
+fn place(record: &Record) -> Option<Place> {
+    Some((record.topic.clone(), record.key.clone()?))
 }
