@@ -12,11 +12,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(first: Duration, longest: Duration) -> Self {
-        Self {
-            first,
-            longest,
-            failures: 0,
-        }
+        Self { first, longest, failures: 0 }
     }
 
     pub(crate) fn succeeded(&mut self) {
@@ -25,10 +21,7 @@ impl Backoff {
 
     /// The next pause: between half of the exponential step and all of it.
     pub(crate) fn next_pause(&mut self) -> Duration {
-        let step = self
-            .first
-            .saturating_mul(1 << self.failures.min(16))
-            .min(self.longest);
+        let step = self.first.saturating_mul(1 << self.failures.min(16)).min(self.longest);
         self.failures = self.failures.saturating_add(1);
         // A UUID's last bytes are random: jitter needs no generator of its own.
         let random = uuid::Uuid::new_v4().as_bytes()[15];

@@ -2,18 +2,23 @@
 //!
 //! The record itself also goes to `<topic>.<group>.dlt`, as Spring Cloud Stream names it.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use storage::{Database, Tx};
 
-use crate::header_text;
 use crate::log::{ReceivedRecord, Record};
+use crate::{header_text, key_text};
 
 /// Set aside for a reason of its own.
 const DEAD: &str = "dead";
 /// Waits behind a dead record of the same key.
 const WAITING: &str = "waiting";
+
+const REPLAY: &str = "replay";
+const DISCARD: &str = "discard";
 
 const COLUMNS: &str = "id, topic, log_partition, log_offset, record_key, payload, headers, timestamp_ms, \
                        status, reason, attempts, requested";
@@ -45,21 +50,25 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.status == WAITING
+    }
+
+    pub(crate) fn is_to_be_discarded(&self) -> bool {
+        self.requested == DISCARD
+    }
+
     pub(crate) fn received(&self) -> ReceivedRecord {
-        ReceivedRecord {
-            partition: self.partition,
-            offset: self.offset,
-            record: self.record.clone(),
-        }
+        ReceivedRecord { partition: self.partition, offset: self.offset, record: self.record.clone() }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Request {
-    /// Process the record and what waits behind it, in order.
+    /// Process the record and what waits behind it, in order; what is set aside before it of its key comes first.
     Replay,
-    /// Forget the record and process what waits behind it.
+    /// Forget the record, and process what waits behind it if nothing dead is left before that.
     Discard,
 }
 
@@ -74,10 +83,8 @@ impl DeadLetters {
     /// The database's.
     pub async fn list(&self, limit: i64) -> Result<Vec<DeadLetter>, sqlx::Error> {
         let text = format!("SELECT {COLUMNS} FROM dead_letter ORDER BY id LIMIT $1");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(text))
-            .bind(limit)
-            .fetch_all(self.database.reader())
-            .await?;
+        let rows =
+            sqlx::query(sqlx::AssertSqlSafe(text)).bind(limit).fetch_all(self.database.reader()).await?;
         rows.iter().map(read).collect()
     }
 
@@ -85,10 +92,8 @@ impl DeadLetters {
     /// The database's.
     pub async fn show(&self, id: i64) -> Result<Option<DeadLetter>, sqlx::Error> {
         let text = format!("SELECT {COLUMNS} FROM dead_letter WHERE id = $1");
-        let row = sqlx::query(sqlx::AssertSqlSafe(text))
-            .bind(id)
-            .fetch_optional(self.database.reader())
-            .await?;
+        let row =
+            sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).fetch_optional(self.database.reader()).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -99,8 +104,8 @@ impl DeadLetters {
     /// The database's.
     pub async fn request(&self, id: i64, request: Request) -> Result<bool, sqlx::Error> {
         let requested = match request {
-            Request::Replay => "replay",
-            Request::Discard => "discard",
+            Request::Replay => REPLAY,
+            Request::Discard => DISCARD,
         };
         let marked = sqlx::query("UPDATE dead_letter SET requested = $1 WHERE id = $2")
             .bind(requested)
@@ -123,33 +128,49 @@ impl DeadLetters {
         .await
     }
 
-    pub(crate) async fn requested(&self) -> Result<Vec<DeadLetter>, sqlx::Error> {
-        let text = format!(
-            "SELECT {COLUMNS} FROM dead_letter WHERE requested <> '' ORDER BY id LIMIT 100"
-        );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(text))
-            .fetch_all(self.database.reader())
-            .await?;
-        rows.iter().map(read).collect()
+    /// The partitions of which something is asked for.
+    pub(crate) async fn requested_partitions(&self, topic: &str) -> Result<Vec<i32>, sqlx::Error> {
+        sqlx::query_scalar(
+            "SELECT DISTINCT log_partition FROM dead_letter WHERE requested <> '' AND topic = $1",
+        )
+        .bind(topic)
+        .fetch_all(self.database.reader())
+        .await
     }
+}
 
-    /// The record and everything of its key, in the order of the log.
-    pub(crate) async fn of_key(&self, letter: &DeadLetter) -> Result<Vec<DeadLetter>, sqlx::Error> {
-        if letter.key.is_none() {
-            return Ok(vec![letter.clone()]);
-        }
-        let text = format!(
-            "SELECT {COLUMNS} FROM dead_letter WHERE topic = $1 AND log_partition = $2 AND record_key = $3 \
-             ORDER BY log_offset"
-        );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(text))
-            .bind(letter.topic.clone())
-            .bind(letter.partition)
-            .bind(letter.key.clone())
-            .fetch_all(self.database.reader())
-            .await?;
-        rows.iter().map(read).collect()
-    }
+/// The oldest request of a partition.
+pub(crate) async fn requested(
+    tx: &mut Tx,
+    topic: &str,
+    partition: i32,
+) -> Result<Option<DeadLetter>, sqlx::Error> {
+    let text = format!(
+        "SELECT {COLUMNS} FROM dead_letter WHERE requested <> '' AND topic = $1 AND log_partition = $2 \
+         ORDER BY id LIMIT 1"
+    );
+    let row =
+        sqlx::query(sqlx::AssertSqlSafe(text)).bind(topic).bind(partition).fetch_optional(&mut **tx).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The first one of the letter's key, in the order of the log; the letter itself where it has no key.
+pub(crate) async fn first_of_key(
+    tx: &mut Tx,
+    letter: &DeadLetter,
+) -> Result<Option<DeadLetter>, sqlx::Error> {
+    let same = if letter.key.is_some() { "record_key = $3" } else { "id = $3" };
+    let text = format!(
+        "SELECT {COLUMNS} FROM dead_letter WHERE topic = $1 AND log_partition = $2 AND {same} \
+         ORDER BY log_offset LIMIT 1"
+    );
+    let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(letter.topic.as_str()).bind(letter.partition);
+    let query = match &letter.key {
+        Some(key) => query.bind(key_text::encode(key)),
+        None => query.bind(letter.id),
+    };
+    let row = query.fetch_optional(&mut **tx).await?;
+    row.as_ref().map(read).transpose()
 }
 
 /// The keys that have a record set aside; later records of theirs wait.
@@ -157,15 +178,16 @@ pub(crate) async fn blocked_keys(
     tx: &mut Tx,
     topic: &str,
     partition: i32,
-) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(
+) -> Result<HashSet<String>, sqlx::Error> {
+    let keys: Vec<String> = sqlx::query_scalar(
         "SELECT DISTINCT record_key FROM dead_letter \
          WHERE topic = $1 AND log_partition = $2 AND record_key IS NOT NULL",
     )
     .bind(topic)
     .bind(partition)
     .fetch_all(&mut **tx)
-    .await
+    .await?;
+    Ok(keys.into_iter().map(key_text::decode).collect())
 }
 
 pub(crate) async fn set_aside(
@@ -178,14 +200,7 @@ pub(crate) async fn set_aside(
 }
 
 pub(crate) async fn wait_behind(tx: &mut Tx, record: &ReceivedRecord) -> Result<(), sqlx::Error> {
-    insert(
-        tx,
-        record,
-        WAITING,
-        "an earlier record of this key is a dead letter",
-        0,
-    )
-    .await
+    insert(tx, record, WAITING, "an earlier record of this key is a dead letter", 0).await
 }
 
 async fn insert(
@@ -200,15 +215,15 @@ async fn insert(
         "INSERT INTO dead_letter (topic, log_partition, log_offset, record_key, payload, headers, timestamp_ms, \
          status, reason, attempts) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
     )
-    .bind(record.topic.clone())
+    .bind(record.topic.as_str())
     .bind(received.partition)
     .bind(received.offset)
-    .bind(record.key.clone())
-    .bind(record.payload.clone())
+    .bind(record.key.as_deref().map(key_text::encode))
+    .bind(record.payload.as_slice())
     .bind(header_text::encode(&record.headers))
     .bind(record.timestamp_ms)
     .bind(status)
-    .bind(reason)
+    .bind(key_text::legible(reason))
     .bind(attempts)
     .execute(&mut **tx)
     .await?;
@@ -216,42 +231,42 @@ async fn insert(
 }
 
 pub(crate) async fn remove(tx: &mut Tx, id: i64) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM dead_letter WHERE id = $1")
+    sqlx::query("DELETE FROM dead_letter WHERE id = $1").bind(id).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// The replay failed: the record is dead (again), and nothing is asked for any more.
+pub(crate) async fn failed_again(tx: &mut Tx, id: i64, reason: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE dead_letter SET status = $1, reason = $2, attempts = attempts + 1, requested = '' WHERE id = $3",
+    )
+    .bind(DEAD)
+    .bind(key_text::legible(reason))
+    .bind(id)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// What stands first of a key now is to be replayed next, unless something else was asked for it already.
+pub(crate) async fn request_replay(tx: &mut Tx, id: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE dead_letter SET requested = $1 WHERE id = $2 AND requested = ''")
+        .bind(REPLAY)
         .bind(id)
         .execute(&mut **tx)
         .await?;
     Ok(())
 }
 
-/// The replay failed: the record is dead (again), and nothing is asked for any more.
-pub(crate) async fn failed_again(
-    database: &Database,
-    id: i64,
-    reason: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "UPDATE dead_letter SET status = $1, reason = $2, attempts = attempts + 1, requested = '' WHERE id = $3",
-    )
-    .bind(DEAD)
-    .bind(reason)
-    .bind(id)
-    .execute(database.writer())
-    .await?;
-    Ok(())
-}
-
-pub(crate) async fn withdraw_request(database: &Database, id: i64) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE dead_letter SET requested = '' WHERE id = $1")
-        .bind(id)
-        .execute(database.writer())
-        .await?;
+pub(crate) async fn withdraw_request(tx: &mut Tx, id: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE dead_letter SET requested = '' WHERE id = $1").bind(id).execute(&mut **tx).await?;
     Ok(())
 }
 
 fn read(row: &AnyRow) -> Result<DeadLetter, sqlx::Error> {
     let record = Record {
         topic: row.try_get(1)?,
-        key: row.try_get(4)?,
+        key: row.try_get::<Option<String>, _>(4)?.map(key_text::decode),
         payload: row.try_get(5)?,
         headers: header_text::decode(&row.try_get::<Vec<u8>, _>(6)?),
         timestamp_ms: row.try_get(7)?,

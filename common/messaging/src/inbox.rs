@@ -13,18 +13,11 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn new(topic: &str) -> Self {
-        Self {
-            topic: topic.to_owned(),
-            owner: uuid::Uuid::new_v4().to_string(),
-        }
+        Self { topic: topic.to_owned(), owner: uuid::Uuid::new_v4().to_string() }
     }
 
     /// Makes the partition ours and says where to read on. 0 where nothing was read yet.
-    pub(crate) async fn claim(
-        &self,
-        database: &Database,
-        partition: i32,
-    ) -> Result<i64, sqlx::Error> {
+    pub(crate) async fn claim(&self, database: &Database, partition: i32) -> Result<i64, sqlx::Error> {
         sqlx::query_scalar(
             "INSERT INTO inbox_position (topic, log_partition, owner, next_offset) VALUES ($1, $2, $3, 0) \
              ON CONFLICT (topic, log_partition) DO UPDATE SET owner = excluded.owner \
@@ -34,6 +27,22 @@ impl Inbox {
         .bind(partition)
         .bind(self.owner.as_str())
         .fetch_one(database.writer())
+        .await
+    }
+
+    /// Where to read on, if the partition is still ours.
+    pub(crate) async fn position(
+        &self,
+        database: &Database,
+        partition: i32,
+    ) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::query_scalar(
+            "SELECT next_offset FROM inbox_position WHERE topic = $1 AND log_partition = $2 AND owner = $3",
+        )
+        .bind(self.topic.as_str())
+        .bind(partition)
+        .bind(self.owner.as_str())
+        .fetch_optional(database.reader())
         .await
     }
 

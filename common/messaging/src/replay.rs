@@ -1,75 +1,130 @@
 //! Replaying and discarding dead letters, inside the consumer that owns the partition, so that the order of a key
 //! holds against the records that arrive meanwhile.
+//!
+//! A request is served in steps, one record and one transaction each. The step that removes a record hands the
+//! request on to the next one of its key, so that whoever continues after a crash finds it there.
+
+use storage::Tx;
 
 use crate::consumer::{Failed, Reader};
 use crate::dead_letters::{self, DeadLetter, DeadLetters};
 
-pub(crate) async fn serve_requests(reader: &Reader) {
+/// What one step came to.
+enum Step {
+    /// Nothing is asked for any more.
+    Idle,
+    /// Done, and there may be more.
+    Done,
+    /// The record is at fault (again). The operator's request ends with it.
+    Failed(Box<Failure>),
+}
+
+struct Failure {
+    asked: DeadLetter,
+    tried: DeadLetter,
+    reason: String,
+}
+
+/// Serves what is asked for of our partitions, for as long as a batch may take. True: there is more.
+pub(crate) async fn serve_requests(reader: &mut Reader) -> bool {
     let letters = DeadLetters::new(reader.database().clone());
-    let requested = match letters.requested().await {
-        Ok(requested) => requested,
+    let partitions = match letters.requested_partitions(&reader.consumer.topic).await {
+        Ok(partitions) => partitions,
         Err(error) => {
             tracing::debug!(%error, "requests for dead letters not read; looking again");
-            return;
+            return false;
         }
     };
-    for letter in requested
-        .into_iter()
-        .filter(|letter| reader.owns(letter.partition))
-    {
-        if let Err(error) = serve(reader, &letters, &letter).await {
-            tracing::warn!(
-                id = letter.id,
-                ?error,
-                "dead letter not replayed; trying again"
-            );
-        }
-    }
-}
-
-async fn serve(
-    reader: &Reader,
-    letters: &DeadLetters,
-    requested: &DeadLetter,
-) -> Result<(), Failed> {
-    // An earlier request of this round may have taken it along with its key.
-    let Some(requested) = letters.show(requested.id).await? else {
-        return Ok(());
-    };
-    if requested.requested == "discard" {
-        tracing::info!(
-            id = requested.id,
-            key = requested.key.as_deref(),
-            "dead letter discarded"
-        );
-    }
-    for letter in letters.of_key(&requested).await? {
-        let discard = letter.id == requested.id && requested.requested == "discard";
-        match settle(reader, &letter, discard).await {
-            Ok(()) => {}
-            Err(Failed::Record { reason, .. } | Failed::Unattributed(reason)) => {
-                dead_letters::failed_again(reader.database(), letter.id, &reason).await?;
-                if letter.id != requested.id {
-                    dead_letters::withdraw_request(reader.database(), requested.id).await?;
-                }
-                tracing::warn!(id = letter.id, %reason, "replay failed; the record stays a dead letter");
-                return Ok(());
+    let mut steps_left = reader.consumer.settings.batch;
+    for partition in partitions {
+        while reader.position(partition).is_some() && !reader.is_stopping() {
+            if steps_left == 0 {
+                return true;
             }
-            Err(error) => return Err(error),
+            steps_left -= 1;
+            match step(reader, partition).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(partition, ?error, "dead letters not replayed; trying again");
+                    break;
+                }
+            }
         }
     }
-    Ok(())
+    false
 }
 
-/// One record and its row, in one transaction. The row leaves last, so the key stays blocked until the end.
-async fn settle(reader: &Reader, letter: &DeadLetter, discard: bool) -> Result<(), Failed> {
-    let mut tx = reader.database().begin().await?;
-    reader.guard(&mut tx, letter.partition, None).await?;
-    if !discard {
-        reader.handle(&mut tx, &[letter.received()]).await?;
+/// False: nothing is asked for any more.
+async fn step(reader: &mut Reader, partition: i32) -> Result<bool, Failed> {
+    // Whatever happens now, the keys that are blocked are read again.
+    if let Some(position) = reader.position(partition) {
+        position.blocked = None;
     }
-    dead_letters::remove(&mut tx, letter.id).await?;
+    match serve(reader, partition).await? {
+        Step::Idle => Ok(false),
+        Step::Done => Ok(true),
+        Step::Failed(failure) => {
+            let Failure { asked, tried, reason } = *failure;
+            tracing::warn!(id = tried.id, %reason, "replay failed; the record stays a dead letter");
+            let mut tx = reader.database().begin().await?;
+            reader.guard(&mut tx, partition, None).await?;
+            dead_letters::failed_again(&mut tx, tried.id, &reason).await?;
+            if tried.id != asked.id {
+                dead_letters::withdraw_request(&mut tx, asked.id).await?;
+            }
+            tx.commit().await?;
+            Ok(true)
+        }
+    }
+}
+
+async fn serve(reader: &mut Reader, partition: i32) -> Result<Step, Failed> {
+    let mut tx = reader.database().begin().await?;
+    reader.guard(&mut tx, partition, None).await?;
+    let Some(asked) = dead_letters::requested(&mut tx, &reader.consumer.topic, partition).await? else {
+        return Ok(Step::Idle);
+    };
+    if asked.is_to_be_discarded() {
+        dead_letters::remove(&mut tx, asked.id).await?;
+        let first = dead_letters::first_of_key(&mut tx, &asked).await?;
+        if let Some(first) = first.filter(DeadLetter::is_waiting) {
+            dead_letters::request_replay(&mut tx, first.id).await?;
+        }
+        tx.commit().await?;
+        tracing::info!(id = asked.id, key = asked.key.as_deref(), "dead letter discarded");
+        return Ok(Step::Done);
+    }
+    let Some(tried) = dead_letters::first_of_key(&mut tx, &asked).await? else {
+        return Ok(Step::Idle);
+    };
+    if tried.id != asked.id && tried.is_to_be_discarded() {
+        // Not to be replayed: its own request, which is younger, comes first.
+        dead_letters::remove(&mut tx, tried.id).await?;
+        tx.commit().await?;
+        return Ok(Step::Done);
+    }
+    match reader.handle(&mut tx, &[tried.received()]).await {
+        Ok(()) => {}
+        Err(Failed::Record { reason, .. } | Failed::Unattributed(reason)) => {
+            return Ok(Step::Failed(Box::new(Failure { asked, tried, reason })));
+        }
+        Err(error) => return Err(error),
+    }
+    hand_on(&mut tx, &asked, &tried).await?;
     reader.consumer.outbox.commit(tx).await?;
     reader.consumer.handler.committed();
+    tracing::info!(id = tried.id, key = tried.key.as_deref(), "dead letter replayed");
+    Ok(Step::Done)
+}
+
+/// The record goes; what waits behind it is next.
+async fn hand_on(tx: &mut Tx, asked: &DeadLetter, done: &DeadLetter) -> Result<(), Failed> {
+    dead_letters::remove(tx, done.id).await?;
+    if done.id == asked.id
+        && let Some(next) = dead_letters::first_of_key(tx, done).await?
+    {
+        dead_letters::request_replay(tx, next.id).await?;
+    }
     Ok(())
 }

@@ -2,8 +2,7 @@
 //!
 //! Header names as Spring Cloud Stream's Kafka binder writes them (`x-original-topic`, `x-exception-message`, ...).
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use crate::key_text::legible;
 use crate::log::{ReceivedRecord, Record};
 
 pub(crate) fn dead_letter_record(
@@ -13,18 +12,15 @@ pub(crate) fn dead_letter_record(
     attempts: i32,
 ) -> Record {
     let original = &received.record;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
     let mut headers = original.headers.clone();
     for (name, value) in [
         ("x-original-topic", original.topic.clone()),
         ("x-original-partition", received.partition.to_string()),
         ("x-original-offset", received.offset.to_string()),
         ("x-original-timestamp", original.timestamp_ms.to_string()),
-        ("x-exception-message", reason.to_owned()),
+        ("x-exception-message", legible(reason)),
         ("x-attempts", attempts.to_string()),
-        ("x-dead-letter-time", now.as_millis().to_string()),
+        ("x-dead-letter-time", storage::now_ms().to_string()),
     ] {
         headers.push((name.to_owned(), value.into_bytes()));
     }

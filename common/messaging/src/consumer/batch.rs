@@ -1,0 +1,223 @@
+//! Records become effects: a batch, a transaction, the position with it.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashSet};
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+use storage::Tx;
+
+use super::Reader;
+use crate::dead_letters;
+use crate::handler::HandleError;
+use crate::log::ReceivedRecord;
+use crate::set_aside::dead_letter_record;
+
+/// Where we stand in a partition that is ours.
+pub(crate) struct Position {
+    /// As it stands in the database.
+    pub(crate) next_offset: i64,
+    /// The keys whose later records wait. `None`: to be read; nobody else changes them while the partition is ours.
+    pub(crate) blocked: Option<HashSet<String>>,
+    /// The last transaction failed because something is away.
+    pub(super) retrying: bool,
+    /// The log, asked for `next_offset`, gave a later record.
+    pub(super) asked_again: bool,
+}
+
+impl Position {
+    pub(super) fn at(next_offset: i64) -> Self {
+        Self { next_offset, blocked: None, retrying: false, asked_again: false }
+    }
+}
+
+/// How far a batch came.
+pub(super) enum Applied {
+    /// All of it; this is the next offset.
+    Everything(i64),
+    /// The partition belongs to another replica.
+    Lost,
+    /// Something is away, and whether the last transaction was committed is not known.
+    Doubtful,
+    /// The service stops. What is not applied comes again.
+    Stopped,
+}
+
+/// Why a transaction did not commit.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// The partition belongs to another replica.
+    Lost,
+    /// Nobody's fault: database or log are away.
+    Unavailable(sqlx::Error),
+    /// The record at this offset can never be applied.
+    Record { offset: i64, reason: String },
+    /// Some record of the batch is to blame; which one shows when they are tried one by one.
+    Unattributed(String),
+}
+
+impl Failed {
+    /// Of a statement in which records had a hand.
+    fn of_records(error: sqlx::Error) -> Self {
+        if storage::is_unavailable(&error) {
+            Self::Unavailable(error)
+        } else {
+            Self::Unattributed(error.to_string())
+        }
+    }
+}
+
+/// Of our own statements: no record has a hand in them, so no record is to blame.
+impl From<sqlx::Error> for Failed {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+/// The record is set aside.
+struct Verdict {
+    reason: String,
+    attempts: u32,
+}
+
+impl Reader {
+    /// Commits the records' effects, however many transactions it takes.
+    pub(super) async fn apply(&mut self, partition: i32, records: &[ReceivedRecord]) -> Applied {
+        let mut verdicts: BTreeMap<i64, Verdict> = BTreeMap::new();
+        let mut one_by_one = false;
+        let mut failures = 0;
+        let mut rest = records;
+        while let Some(first) = rest.first() {
+            let batch = if one_by_one { &rest[..1] } else { rest };
+            match self.transact(partition, batch, &verdicts).await {
+                Ok(()) => {
+                    failures = 0;
+                    rest = &rest[batch.len()..];
+                }
+                Err(Failed::Lost) => return Applied::Lost,
+                Err(Failed::Unavailable(error)) => {
+                    self.pause(&error).await;
+                    return Applied::Doubtful;
+                }
+                Err(Failed::Record { offset, reason }) => {
+                    verdicts.insert(offset, Verdict { reason, attempts: 1 });
+                }
+                Err(Failed::Unattributed(_)) if batch.len() > 1 => one_by_one = true,
+                Err(Failed::Unattributed(reason)) => {
+                    failures += 1;
+                    if failures >= self.consumer.settings.attempts {
+                        verdicts.insert(first.offset, Verdict { reason, attempts: failures });
+                        failures = 0;
+                        continue;
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(self.backoff.next_pause()) => {}
+                        () = self.stop.cancelled() => return Applied::Stopped,
+                    }
+                }
+            }
+        }
+        self.position(partition).map_or(Applied::Lost, |position| Applied::Everything(position.next_offset))
+    }
+
+    async fn transact(
+        &mut self,
+        partition: i32,
+        batch: &[ReceivedRecord],
+        verdicts: &BTreeMap<i64, Verdict>,
+    ) -> Result<(), Failed> {
+        let next_offset = batch[batch.len() - 1].offset + 1;
+        let mut tx = self.database().begin().await?;
+        self.guard(&mut tx, partition, Some(next_offset)).await?;
+        // Taken, and put back after the commit: whatever goes wrong, they are read again.
+        let known = self.position(partition).and_then(|position| position.blocked.take());
+        let mut blocked = match known {
+            Some(blocked) => blocked,
+            None => dead_letters::blocked_keys(&mut tx, &self.consumer.topic, partition).await?,
+        };
+
+        if verdicts.is_empty() && blocked.is_empty() {
+            self.handle(&mut tx, batch).await?;
+        } else {
+            let mut live = Vec::with_capacity(batch.len());
+            let mut aside = Vec::new();
+            for record in batch {
+                let key = record.record.key.as_ref();
+                if let Some(verdict) = verdicts.get(&record.offset) {
+                    aside.push((record, Some(verdict)));
+                    blocked.extend(key.cloned());
+                } else if key.is_some_and(|key| blocked.contains(key)) {
+                    aside.push((record, None));
+                } else {
+                    live.push(record.clone());
+                }
+            }
+            // First: a batch full of bad records fails once for each, and must not write the others each time.
+            self.handle(&mut tx, &live).await?;
+            for (record, verdict) in aside {
+                match verdict {
+                    Some(verdict) => self.set_aside(&mut tx, record, verdict).await?,
+                    None => dead_letters::wait_behind(&mut tx, record).await?,
+                }
+            }
+        }
+        self.consumer.outbox.commit(tx).await.map_err(Failed::of_records)?;
+        self.backoff.succeeded();
+        self.consumer.status.going();
+        if let Some(position) = self.position(partition) {
+            *position = Position { blocked: Some(blocked), ..Position::at(next_offset) };
+        }
+        self.consumer.handler.committed();
+        metrics::counter!("consumer_records_total", "application" => self.consumer.group)
+            .increment(batch.len() as u64);
+        Ok(())
+    }
+
+    /// Locks the partition's row for `tx`; with `to`, moves the position there.
+    pub(crate) async fn guard(&mut self, tx: &mut Tx, partition: i32, to: Option<i64>) -> Result<(), Failed> {
+        let from = self.position(partition).ok_or(Failed::Lost)?.next_offset;
+        if self.inbox.advance(tx, partition, from, to.unwrap_or(from)).await? {
+            Ok(())
+        } else {
+            Err(Failed::Lost)
+        }
+    }
+
+    pub(crate) async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), Failed> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        // A handler that panics must not take the consumer with it: the record is set aside like any that fails.
+        let handled = AssertUnwindSafe(self.consumer.handler.handle(tx, records)).catch_unwind().await;
+        match handled {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(HandleError::Record { index, reason })) => Err(match records.get(index) {
+                Some(record) => Failed::Record { offset: record.offset, reason },
+                None => Failed::Unattributed(reason),
+            }),
+            Ok(Err(HandleError::Database(error))) => Err(Failed::of_records(error)),
+            Err(panic) => Err(Failed::Unattributed(format!("the handler panicked: {}", text_of(&*panic)))),
+        }
+    }
+
+    async fn set_aside(&self, tx: &mut Tx, record: &ReceivedRecord, verdict: &Verdict) -> Result<(), Failed> {
+        let attempts = i32::try_from(verdict.attempts).unwrap_or(i32::MAX);
+        tracing::warn!(
+            partition = record.partition,
+            offset = record.offset,
+            key = record.record.key.as_deref(),
+            reason = %verdict.reason,
+            attempts,
+            "record set aside as a dead letter"
+        );
+        dead_letters::set_aside(tx, record, &verdict.reason, attempts).await?;
+        let copy = dead_letter_record(record, self.consumer.group, &verdict.reason, attempts);
+        self.consumer.outbox.append(tx, &[copy]).await?;
+        Ok(())
+    }
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
+}
