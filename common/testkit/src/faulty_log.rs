@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use messaging::{EventLog, EventLogError, Polled, PublishError, Record, Subscription};
+use tokio::sync::watch;
 
 /// What happens to a call of `publish`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +31,21 @@ struct Faults {
 pub struct FaultyLog {
     inner: Arc<dyn EventLog>,
     faults: Arc<Mutex<Faults>>,
+    stuck: watch::Sender<bool>,
 }
 
 impl FaultyLog {
     pub fn new(inner: Arc<dyn EventLog>) -> Self {
-        Self { inner, faults: Arc::default() }
+        Self { inner, faults: Arc::default(), stuck: watch::Sender::new(false) }
+    }
+
+    /// From now on `publish` answers nothing, until [`FaultyLog::get_unstuck`].
+    pub fn get_stuck(&self) {
+        self.stuck.send_replace(true);
+    }
+
+    pub fn get_unstuck(&self) {
+        self.stuck.send_replace(false);
     }
 
     /// From now on nothing is published or delivered.
@@ -118,6 +129,7 @@ fn away(doing: &'static str) -> EventLogError {
 impl EventLog for FaultyLog {
     async fn publish(&self, records: &[Record]) -> Vec<Result<(), PublishError>> {
         let (fate, mut verdicts) = self.judge(records);
+        let _ = self.stuck.subscribe().wait_for(|stuck| !stuck).await;
         if fate == Fate::Fails {
             return records.iter().map(|_| Err(unacknowledged())).collect();
         }

@@ -27,7 +27,6 @@ pub fn record(topic: &str, key: impl ToString, payload: impl ToString) -> Record
 }
 
 impl TestLog {
-    #[expect(clippy::new_without_default, reason = "it is async")]
     pub async fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let path = directory.path().join("events.db");

@@ -1,0 +1,124 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use messaging::{HandleError, Handler, Outbox, ReceivedRecord};
+use storage::Tx;
+use testkit::record;
+
+pub(crate) const CAUSED: &str = "caused";
+
+/// What a record does to whoever handles it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It can never be applied.
+    Poison,
+    Panic,
+    /// A statement that it causes is wrong.
+    BadStatement,
+    /// The database goes away.
+    Away,
+}
+
+/// Writes one row and one caused record for each record, and does what it was told to with some.
+pub(crate) struct TestHandler {
+    pub(crate) outbox: Outbox,
+    faults: Mutex<HashMap<String, Fault>>,
+    /// How often each payload was tried.
+    tries: Mutex<BTreeMap<String, usize>>,
+    pub(crate) largest_batch: AtomicUsize,
+    pub(crate) committed: AtomicUsize,
+    /// Skips what was applied already, as a service does whose facts are numbered.
+    skips_repeats: bool,
+}
+
+impl TestHandler {
+    pub(crate) fn new(outbox: Outbox) -> Self {
+        Self {
+            outbox,
+            faults: Mutex::default(),
+            tries: Mutex::default(),
+            largest_batch: AtomicUsize::new(0),
+            committed: AtomicUsize::new(0),
+            skips_repeats: false,
+        }
+    }
+
+    pub(crate) fn skipping_repeats(mut self) -> Self {
+        self.skips_repeats = true;
+        self
+    }
+
+    pub(crate) fn set(&self, payload: impl ToString, fault: Fault) {
+        self.faults().insert(payload.to_string(), fault);
+    }
+
+    pub(crate) fn heal(&self, payload: impl ToString) {
+        self.faults().remove(&payload.to_string());
+    }
+
+    pub(crate) fn tries(&self, payload: impl ToString) -> usize {
+        self.tries.lock().unwrap().get(&payload.to_string()).copied().unwrap_or(0)
+    }
+
+    fn faults(&self) -> MutexGuard<'_, HashMap<String, Fault>> {
+        self.faults.lock().unwrap()
+    }
+
+    async fn apply(&self, tx: &mut Tx, received: &ReceivedRecord, payload: &str) -> Result<(), sqlx::Error> {
+        if self.skips_repeats {
+            let known: i64 =
+                sqlx::query_scalar("SELECT COUNT(*) FROM effect WHERE record_key = $1 AND payload = $2")
+                    .bind(received.record.key.clone())
+                    .bind(payload)
+                    .fetch_one(&mut **tx)
+                    .await?;
+            if known > 0 {
+                return Ok(());
+            }
+        }
+        let owner: String = sqlx::query_scalar("SELECT owner FROM inbox_position WHERE log_partition = $1")
+            .bind(received.partition)
+            .fetch_one(&mut **tx)
+            .await?;
+        sqlx::query("INSERT INTO effect (log_offset, record_key, payload, owner) VALUES ($1, $2, $3, $4)")
+            .bind(received.offset)
+            .bind(received.record.key.as_ref().map(|key| key.replace('\0', "NUL")))
+            .bind(payload)
+            .bind(owner)
+            .execute(&mut **tx)
+            .await?;
+        let key = received.record.key.clone().unwrap_or_default();
+        self.outbox.append(tx, &[record(CAUSED, key, payload)]).await
+    }
+}
+
+#[async_trait]
+impl Handler for TestHandler {
+    async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError> {
+        self.largest_batch.fetch_max(records.len(), Ordering::Relaxed);
+        for (index, received) in records.iter().enumerate() {
+            let poison = |reason: &str| HandleError::Record { index, reason: reason.to_owned() };
+            let Ok(payload) = std::str::from_utf8(&received.record.payload) else {
+                return Err(poison("not\0text"));
+            };
+            *self.tries.lock().unwrap().entry(payload.to_owned()).or_default() += 1;
+            let fault = self.faults().get(payload).copied();
+            match fault {
+                None => self.apply(tx, received, payload).await?,
+                Some(Fault::Poison) => return Err(poison("poison")),
+                Some(Fault::Panic) => panic!("the test panics at {payload}"),
+                Some(Fault::Away) => return Err(sqlx::Error::PoolTimedOut.into()),
+                Some(Fault::BadStatement) => {
+                    sqlx::query("SELECT id FROM no_such_table").execute(&mut **tx).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn committed(&self) {
+        self.committed.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,16 @@
+//! Nothing lost, nothing doubled: outbox, relay, inbox, consumer and dead letters, on every database there is (see
+//! `testkit`), with the local log behind faults on call.
+
+#![allow(clippy::unwrap_used)]
+
+mod chaos;
+mod consumer;
+mod dead_letters;
+mod handler;
+mod outages;
+mod positions;
+mod relay;
+mod replay;
+mod replicas;
+mod rig;
+mod scripted_log;
