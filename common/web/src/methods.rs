@@ -105,6 +105,8 @@ impl Service<ServiceRequest> for MethodsService {
         } else {
             HttpResponse::from_error(Problem::method_not_allowed(self.allow.clone()))
         };
-        Box::pin(std::future::ready(Ok(request.into_response(response))))
+        // `into_response` would lose the problem, and with it the chance to say which path it is about.
+        let (request, _) = request.into_parts();
+        Box::pin(std::future::ready(Ok(ServiceResponse::new(request, response))))
     }
 }

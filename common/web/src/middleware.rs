@@ -229,9 +229,9 @@ fn is_ours(content_type: &[u8]) -> bool {
 fn replaced(response: ServiceResponse<BoxBody>, problem: Problem) -> ServiceResponse<BoxBody> {
     let (request, old) = response.into_parts();
     let mut new = HttpResponse::from_error(problem);
-    // An `Allow` that actix-web knew is kept.
+    // Kept is what was added to the problem: an `Allow` that actix-web knew, a token of the service.
     for (name, value) in old.headers() {
-        if name == header::ALLOW && !new.headers().contains_key(name) {
+        if !new.headers().contains_key(name) {
             new.headers_mut().insert(name.clone(), value.clone());
         }
     }

@@ -58,6 +58,7 @@ pub fn resource<R: Resource + 'static>() -> Routes<R> {
     Routes {
         on_collection: Methods::default(),
         on_item: Methods::default(),
+        parts: Vec::new(),
         searches: Vec::new(),
         resource: PhantomData,
     }
@@ -67,6 +68,7 @@ pub fn resource<R: Resource + 'static>() -> Routes<R> {
 pub struct Routes<R> {
     on_collection: Methods,
     on_item: Methods,
+    parts: Vec<(&'static str, Route)>,
     searches: Vec<(Search, Route)>,
     resource: PhantomData<R>,
 }
@@ -122,6 +124,18 @@ impl<R: Resource + 'static> Routes<R> {
         self
     }
 
+    /// `GET` and `HEAD` of what an item has below it: `/{collection}/{id}/{name}`.
+    #[must_use]
+    pub fn part<F, Args>(mut self, name: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.parts.push((name, web::to(handler)));
+        self
+    }
+
     /// `GET` and `HEAD` of a search.
     #[must_use]
     pub fn search<F, Args>(mut self, search: Search, handler: F) -> Self
@@ -154,6 +168,11 @@ impl<R: Resource + 'static> Routes<R> {
         }
         self.on_collection.register(config, &format!("/{collection}"));
         self.on_item.register(config, &format!("/{collection}/{{id}}"));
+        for (name, route) in self.parts {
+            let mut on_part = Methods::default();
+            on_part.add(Method::GET, route);
+            on_part.register(config, &format!("/{collection}/{{id}}/{name}"));
+        }
     }
 }
 

@@ -256,6 +256,17 @@ async fn a_handler_works_within_the_trace_of_its_request() {
 }
 
 #[tokio::test]
+async fn an_item_has_parts() {
+    let server = start().await;
+    assert_eq!(server.get("/books/7/pages").await.body, "pages of 7");
+    assert_eq!(server.get("/books/%37/pages/").await.body, "pages of 7");
+    server.get("/books/x/pages").await.assert_problem(400);
+    server.get("/books/7/nothing").await.assert_problem(404);
+    assert_eq!(server.post("/books/7/pages", "{}").await.header("allow"), Some("GET, HEAD, OPTIONS"));
+    assert_eq!(server.get("/old/7/pages").await.body, "7", "routes of actix-web's own work as well");
+}
+
+#[tokio::test]
 async fn a_client_not_written_here_gets_along() {
     let server = start().await;
     let client = reqwest::Client::new();

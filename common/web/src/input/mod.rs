@@ -16,7 +16,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
 use crate::problem::Problem;
 
-/// Extractor: the last segment of the path, an id. 400 for what is no number; 404 for a number that no id can be.
+/// Extractor: the id in the path, `{id}` of an actix-web pattern or else what follows the collection (`/receipts/7`). 400 for what is no number; 404 for a number that no id can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id(pub i64);
 
@@ -38,9 +38,10 @@ impl FromRequest for Id {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        // With escapes of what need not be escaped undone.
-        let path = request.match_info().as_str().trim_end_matches('/');
-        ready(Self::parse(path.rsplit('/').next().unwrap_or_default()))
+        let found = request.match_info();
+        // The path of `match_info` is the one with the escapes undone that nobody needs.
+        let text = found.get("id").or_else(|| found.as_str().split('/').nth(2));
+        ready(Self::parse(text.unwrap_or_default()))
     }
 }
 

@@ -320,6 +320,20 @@ mod tests {
     }
 
     #[test]
+    fn describes_itself_for_openapi() {
+        assert_eq!(Problem::name(), "Problem");
+        let schema = serde_json::to_value(Problem::schema()).unwrap();
+        let mut members: Vec<&str> =
+            schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        members.sort_unstable();
+        assert_eq!(members, ["detail", "errors", "instance", "status", "title", "type"]);
+        assert_eq!(schema["required"], serde_json::json!(["type", "title", "status", "detail"]));
+        let mut others = Vec::new();
+        Problem::schemas(&mut others);
+        assert!(others.iter().any(|(name, _)| name == "FieldError"));
+    }
+
+    #[test]
     fn a_status_that_is_none_is_an_internal_error() {
         assert_eq!(Problem::new(7).error_response().status(), StatusCode::INTERNAL_SERVER_ERROR);
     }

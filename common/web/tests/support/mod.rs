@@ -139,6 +139,7 @@ pub fn configure(shelf: Data<Shelf>) -> impl Fn(&mut ServiceConfig) + Clone + Se
             .create(create)
             .get(get)
             .delete(delete)
+            .part("pages", async |id: Id| HttpResponse::Ok().body(format!("pages of {}", id.0)))
             .search(FIND_BY_USER_ID, find_by_user_id)
             .register(config);
         routes::root(config, &[Book::COLLECTION], r#"{"openapi":"3.1.0"}"#);
@@ -148,6 +149,7 @@ pub fn configure(shelf: Data<Shelf>) -> impl Fn(&mut ServiceConfig) + Clone + Se
         }));
         config.service(resource("/slowly").to(routes::to_the_end(slowly)));
         config.service(resource("/stuck").to(|| async { std::future::pending::<HttpResponse>().await }));
+        config.service(resource(["/old/{id}/pages", "/old/{id}/pages/"]).to(async |id: Id| id.0.to_string()));
         config.service(resource("/context").to(context));
         config.service(resource("/context/task").to(routes::to_the_end(context)));
         config.service(resource("/panic").to(panics));
