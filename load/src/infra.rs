@@ -58,9 +58,11 @@ impl Infra {
         };
         let missing = || Error::unexpected(format!("{} lacks something", path.display()));
         let brokers = value("KAFKA_BROKERS").ok_or_else(missing)?;
-        let url = value("TEST_POSTGRES_URL").ok_or_else(missing)?;
+        let url = value("PAYMENT_DATABASE_URL").ok_or_else(missing)?;
         let options: PgConnectOptions = url.parse().map_err(Error::sql("reading PostgreSQL's address"))?;
         let postgres_port = options.get_port();
+        // Makes databases and reads everybody's statistics.
+        let options = options.username("postgres").database("postgres");
         let admin = PgPoolOptions::new()
             .max_connections(2)
             .connect_with(options)

@@ -49,29 +49,24 @@ impl Measure for CatchUp {
         let ids = Ids::default();
         let calm = load(&system, rate, bench.sizes.run * 2, &ids).await?;
         progress(format!("without receipt: {}", calm.good.line()));
-        let receipts = missed + warm.len() + ids.len();
+        let caught_up = missed + ids.len();
+        let receipts = caught_up + warm.len();
         let started = Instant::now();
-        let during = {
-            let length = bench.sizes.run * 2;
-            let address = system.address(Service::Gateway)?;
-            let open = open_loop(address, rate, length, &ids);
-            let running = tokio::spawn(async move { open.run().await });
-            system.start_one(Service::Receipt, 0).await?;
-            await_total(&mut system, Service::Receipt, "receipts", receipts, SETTLED_WITHIN * 5).await?;
-            let elapsed = started.elapsed();
-            let open = running.await.map_err(|e| Error::unexpected(e.to_string()))??;
-            (elapsed, open.run.tally)
-        };
-        let (elapsed, busy) = during;
-        progress(format!("{receipts} receipts in {elapsed:.1?}; meanwhile: {}", busy.good.line()));
+        let open = open_loop(system.address(Service::Gateway)?, rate, bench.sizes.run * 2, &ids);
+        let reserving = tokio::spawn(async move { open.run().await });
+        system.start_one(Service::Receipt, 0).await?;
+        await_total(&mut system, Service::Receipt, "receipts", receipts, SETTLED_WITHIN * 5).await?;
+        let elapsed = started.elapsed();
+        let busy = reserving.await.map_err(|e| Error::unexpected(e.to_string()))??.run.tally;
+        progress(format!("{caught_up} receipts in {elapsed:.1?}; meanwhile: {}", busy.good.line()));
         await_settled(&mut system, &ids, SETTLED_WITHIN).await?;
         bench.end(system).await?;
         let slower = busy.good.quantile_ms(0.5) / calm.good.quantile_ms(0.5);
         Ok(vec![
-            Figure::new("catch_up_rate", receipts as f64 / elapsed.as_secs_f64(), "/s")
+            Figure::new("catch_up_rate", caught_up as f64 / elapsed.as_secs_f64(), "/s")
                 .at_least(10_000.0)
                 .note(format!(
-                    "{receipts} receipts, from receipt's start, beside {rate:.0} reservations a second"
+                    "{caught_up} receipts, from receipt's start, beside {rate:.0} reservations a second"
                 )),
             Figure::new("catch_up_slows_reservations", slower, "x").at_most(1.1).note(format!(
                 "p50 during / before; p99 {:.1} and {:.1} ms; {} failed",

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -80,7 +81,7 @@ fn figure(name: &str, n: f64, limit: Option<f64>) -> Figure {
 }
 
 /// Adds "commits.total" and so on; names that only the limits know are zero.
-fn with_totals(each: Counters, limits: &std::collections::BTreeMap<String, f64>) -> Vec<(String, f64)> {
+fn with_totals(each: Counters, limits: &BTreeMap<String, f64>) -> Vec<(String, f64)> {
     let mut all = each.0;
     let kinds: Vec<String> =
         all.keys().filter_map(|name| name.split_once('.')).map(|(kind, _)| kind.to_owned()).collect();

@@ -63,7 +63,7 @@ async fn costs(bench: &Bench, rows: u64) -> Result<Vec<(&'static str, f64)>, Err
     let (mut system, rebuild) = filled(bench, rows).await?;
     let (mut reservations, mut pages, mut searches) = (Vec::new(), Vec::new(), Vec::new());
     let n = (bench.sizes.reservations / 2).max(FEWEST_RESERVATIONS.min(bench.sizes.reservations));
-    cpu::round(&mut system, n / 2).await?;
+    cpu::warm_up(&mut system, n / 2).await?;
     for _ in 0..bench.sizes.rounds {
         reservations.push(cpu::round(&mut system, n).await?.0 * 1000.0);
         pages.push(page::cost(bench, &system, "/myReservations?size=20").await?);
