@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::json;
@@ -17,20 +17,20 @@ const BODY_LIMIT: usize = 65_536;
 /// Answers a request for a path below `/actuator`.
 pub(crate) async fn answer(
     session: &Session,
-    parts: &Parts,
+    method: &Method,
     path: &str,
     body: Incoming,
-    origin: Option<&HeaderValue>,
+    foreign: bool,
     host: &HeaderValue,
 ) -> Result<Response<Content>, Problem> {
     // A page elsewhere could make its visitor's browser change log levels.
-    if origin.is_some() && !matches!(parts.method, Method::GET | Method::HEAD) {
+    if foreign && !matches!(*method, Method::GET | Method::HEAD) {
         return Err(Problem::new(403).detail("Not across origins."));
     }
     let body = read(session, body).await?;
     let base = format!("http://{}", host.to_str().unwrap_or_default());
     let gateway = &session.worker.gateway;
-    let answer = gateway.actuator.answer_at(&base, parts.method.as_str(), path, &body).await;
+    let answer = gateway.actuator.answer_at(&base, method.as_str(), path, &body).await;
     let mut response = Response::new(Content::Full(answer.body.into()));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Of one route. A request has them in its head, in the order in which it tries them.
-pub(crate) const MAX_ADDRESSES: usize = 32;
+pub(crate) const MAX_ADDRESSES: usize = 16;
 
 pub(crate) struct Gateway {
     pub(crate) routes: Vec<Route>,

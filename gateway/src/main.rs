@@ -7,6 +7,10 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
+/// A request takes and gives back some buffers of 8 kB, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// One address in front of the services, routes by path.
 #[derive(Parser)]
 #[command(

@@ -24,7 +24,6 @@ use crate::{
     gateway::{Gateway, MAX_ADDRESSES},
     inbound,
     metrics::{MethodLabel, Metrics, Resource, Side},
-    routing::Route,
     upstream::{Connection, Upstream},
 };
 
@@ -57,9 +56,9 @@ pub(crate) struct Worker {
     empty: Notify,
 }
 
-/// Positions in a route's list of addresses.
+/// The upstreams of a route, the next one first.
 pub(crate) struct Turn {
-    order: [u8; MAX_ADDRESSES],
+    order: [usize; MAX_ADDRESSES],
     length: usize,
 }
 
@@ -69,7 +68,7 @@ impl Turn {
     }
 
     pub(crate) fn get(&self, step: usize) -> usize {
-        usize::from(self.order[step])
+        self.order[step]
     }
 }
 
@@ -203,7 +202,8 @@ impl Worker {
     }
 
     /// The addresses of a route in the order in which a request tries them: in turn, those that refused lately at the end.
-    pub(crate) fn turn(&self, index: usize, route: &Route) -> Turn {
+    pub(crate) fn turn(&self, index: usize) -> Turn {
+        let route = &self.gateway.routes[index];
         let count = route.addresses.len();
         let next = &self.turns[index];
         let start = next.get();
@@ -213,8 +213,9 @@ impl Worker {
         for passed_over in [false, true] {
             for step in 0..count {
                 let at = (start + step) % count;
-                if self.upstreams[route.addresses[at]].is_passed_over(now) == passed_over {
-                    turn.order[turn.length] = at as u8;
+                let upstream = route.addresses[at];
+                if self.upstreams[upstream].is_passed_over(now) == passed_over {
+                    turn.order[turn.length] = upstream;
                     turn.length += 1;
                 }
             }

@@ -83,7 +83,7 @@ async fn wait(gate: &mut Gate, session: &Session) -> Option<End> {
 async fn converse(gate: Gate, session: &Rc<Session>) -> (Gate, End) {
     let service = service_fn(|request| {
         session.handled();
-        proxy::handle(session.clone(), request)
+        proxy::handle(session, request)
     });
     let mut http = session.worker.http.serve_connection(gate, service);
     let end = poll_fn(|cx| {

@@ -166,11 +166,6 @@ impl Session {
         self.write_blocked.get()
     }
 
-    /// No further request will be read from this connection.
-    pub(crate) fn end_after_this(&self) {
-        self.last.set(true);
-    }
-
     /// Whether the answer has to say `Connection: close`.
     pub(crate) fn is_last(&self) -> bool {
         self.last.get() || self.body_due.get() || self.worker.is_draining()

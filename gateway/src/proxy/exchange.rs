@@ -95,7 +95,7 @@ impl Exchange {
         );
     }
 
-    pub(super) fn session(&self) -> &Session {
+    pub(super) fn session(&self) -> &Rc<Session> {
         &self.session
     }
 }

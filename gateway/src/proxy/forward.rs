@@ -4,6 +4,8 @@
 //! or the kept connection was closed): always. Perhaps sent: only if the method is safe and there is no body.
 
 use std::{
+    future::poll_fn,
+    pin::pin,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -21,39 +23,21 @@ use crate::{
     metrics::{MethodLabel, Resource, Side},
     problems::{self, malformed},
     routing::Route,
-    upstream::{ConnectError, SendError},
+    upstream::{ConnectError, Connection, SendError},
+    worker::Worker,
 };
 
 /// How often a request is begun at most, beyond once at each address: kept connections may turn out to be closed.
 const SPARE_TRIES: usize = 3;
 
-pub(super) async fn forward(
-    session: &Rc<Session>,
-    index: usize,
-    parts: Parts,
-    body: Incoming,
-) -> Result<Response<Content>, Problem> {
-    let route = &session.worker.gateway.routes[index];
-    let has_body = !body.is_end_stream();
-    session.deadline.set(match has_body {
-        true => route.body_timeout_ms,
-        false => route.response_timeout_ms,
-    });
-    let repeatable = !has_body && parts.method.is_safe();
-    let method = MethodLabel::of(&parts.method);
-    let body = RequestBody::new(body, route.body_limit, route.response_timeout_ms, session);
-    let call = Call { session, index, route, repeatable, method };
-    let response = call.make(Request::from_parts(parts, body)).await;
-    response.map_err(|error| call.explain(error))
-}
-
 /// One request on its way, with all its tries.
-struct Call<'a> {
-    session: &'a Rc<Session>,
-    index: usize,
-    route: &'a Route,
+pub(super) struct Call {
+    session: Rc<Session>,
+    route: usize,
     repeatable: bool,
     method: MethodLabel,
+    /// None while it is being sent.
+    request: Option<Request<RequestBody>>,
 }
 
 enum Failure {
@@ -62,95 +46,125 @@ enum Failure {
     Upgraded,
 }
 
-impl Call<'_> {
-    async fn make(&self, mut request: Request<RequestBody>) -> Result<Response<Content>, Failure> {
-        let worker = &self.session.worker;
-        let limit = Duration::from_millis(self.route.connect_timeout_ms);
-        let turn = worker.turn(self.index, self.route);
+/// What follows from a try that failed.
+enum Next {
+    SameAddress,
+    OtherAddress,
+}
+
+impl Call {
+    pub(super) fn new(session: &Rc<Session>, index: usize, parts: Parts, body: Incoming) -> Self {
+        let route = &session.worker.gateway.routes[index];
+        let has_body = !body.is_end_stream();
+        session.deadline.set(match has_body {
+            true => route.body_timeout_ms,
+            false => route.response_timeout_ms,
+        });
+        let body = RequestBody::new(body, route.body_limit, route.response_timeout_ms, session);
+        Self {
+            session: session.clone(),
+            route: index,
+            repeatable: !has_body && parts.method.is_safe(),
+            method: MethodLabel::of(&parts.method),
+            request: Some(Request::from_parts(parts, body)),
+        }
+    }
+
+    pub(super) async fn make(&mut self) -> Result<Response<Content>, Problem> {
+        let worker = self.session.worker.clone();
+        let turn = worker.turn(self.route);
         let mut tries = turn.len() + SPARE_TRIES;
-        let mut failure = None;
-        'addresses: for step in 0..turn.len() {
-            let upstream = self.route.addresses[turn.get(step)];
-            let to = &worker.upstreams[upstream];
-            request.headers_mut().insert(header::HOST, to.address.authority.clone());
+        let mut failure = Failure::NotReached(ConnectError::Timeout);
+        for step in 0..turn.len() {
+            let upstream = turn.get(step);
             while tries > 0 {
                 tries -= 1;
-                let now = worker.deadlines.now();
-                let kept = to.take(now);
-                let fresh = kept.is_none();
-                let began = Instant::now();
-                let mut connection = match kept {
-                    Some(connection) => connection,
-                    None => match to.connect(limit, now).await {
-                        Ok(connection) => connection,
-                        Err(error) => {
-                            self.record(0, began.elapsed().as_secs_f64());
-                            failure = Some(Failure::NotReached(error));
-                            continue 'addresses;
-                        }
-                    },
-                };
-                let copy = self.repeatable.then(|| Copy::of(&request));
-                let sent = connection.send(request, &self.session.deadline).await;
-                let status = sent.as_ref().map_or(0, |response| response.status().as_u16());
-                let seconds = began.elapsed().as_secs_f64();
-                match sent {
-                    // Nobody asked for another protocol: the field that would have is not passed on.
-                    Ok(response) if response.status().is_informational() => {
-                        return Err(Failure::Upgraded);
-                    }
-                    Ok(response) => {
-                        self.record(status, seconds);
-                        let (mut parts, incoming) = response.into_parts();
-                        headers::strip_answer(&mut parts.headers);
-                        let connection = match incoming.is_end_stream() {
-                            true => {
-                                worker.give_back(upstream, connection);
-                                None
-                            }
-                            false => Some(connection),
-                        };
-                        return Ok(Response::from_parts(
-                            parts,
-                            Content::Streamed { incoming, connection, upstream },
-                        ));
-                    }
-                    Err(SendError::NotSent(back, error)) => {
-                        to.forget_idle();
-                        request = *back;
-                        failure = Some(Failure::Send(SendError::Broken(error)));
-                    }
-                    Err(SendError::Broken(error)) => {
-                        self.record(status, seconds);
-                        let broken = Failure::Send(SendError::Broken(error));
-                        let Some(copy) = copy else {
-                            return Err(broken);
-                        };
-                        request = copy.into_request(self.session);
-                        failure = Some(broken);
-                        to.forget_idle();
-                        if fresh {
-                            continue 'addresses;
-                        }
-                    }
-                    Err(SendError::Deadline) => {
-                        self.record(status, seconds);
-                        return Err(Failure::Send(SendError::Deadline));
-                    }
+                match self.attempt(&worker, upstream, &mut failure).await {
+                    Ok(response) => return Ok(response),
+                    Err(Some(Next::SameAddress)) => {}
+                    Err(Some(Next::OtherAddress)) => break,
+                    Err(None) => return Err(self.explain(failure)),
                 }
             }
         }
-        Err(failure.unwrap_or(Failure::NotReached(ConnectError::Timeout)))
+        Err(self.explain(failure))
     }
 
-    fn record(&self, status: u16, seconds: f64) {
-        self.session.worker.metrics.record(
-            Side::Client,
-            Resource::Route(self.index),
-            self.method,
-            status,
-            seconds,
-        );
+    /// One try at one address. Without an answer: why, in `failure`, and where to try next, if anywhere.
+    async fn attempt(
+        &mut self,
+        worker: &Worker,
+        upstream: usize,
+        failure: &mut Failure,
+    ) -> Result<Response<Content>, Option<Next>> {
+        let to = &worker.upstreams[upstream];
+        let began = Instant::now();
+        let now = worker.deadlines.now();
+        let kept = to.take(now);
+        let fresh = kept.is_none();
+        let mut connection = match kept {
+            Some(connection) => connection,
+            // In a box, for it is rare.
+            None => match Box::pin(to.connect(self.connect_timeout(), now)).await {
+                Ok(connection) => connection,
+                Err(error) => {
+                    self.record(0, began);
+                    *failure = Failure::NotReached(error);
+                    return Err(Some(Next::OtherAddress));
+                }
+            },
+        };
+        let Some(mut request) = self.request.take() else {
+            return Err(None);
+        };
+        request.headers_mut().insert(header::HOST, to.address.authority.clone());
+        let copy = self.repeatable.then(|| Copy::of(&request));
+        let mut answer = pin!(connection.start(request));
+        let sent = poll_fn(|cx| connection.poll_answer(answer.as_mut(), &self.session.deadline, cx)).await;
+        match sent {
+            // Nobody asked for another protocol: the field that would have is not passed on.
+            Ok(response) if response.status().is_informational() => {
+                *failure = Failure::Upgraded;
+                Err(None)
+            }
+            Ok(response) => {
+                self.record(response.status().as_u16(), began);
+                Ok(pass_on(response, worker, upstream, connection))
+            }
+            Err(SendError::NotSent(request, error)) => {
+                to.forget_idle();
+                self.request = Some(*request);
+                *failure = Failure::Send(SendError::Broken(error));
+                Err(Some(Next::SameAddress))
+            }
+            Err(error) => {
+                self.record(0, began);
+                to.forget_idle();
+                let over = matches!(error, SendError::Deadline);
+                *failure = Failure::Send(error);
+                match copy {
+                    Some(copy) if !over => {
+                        self.request = Some(copy.into_request(&self.session));
+                        Err(Some(if fresh { Next::OtherAddress } else { Next::SameAddress }))
+                    }
+                    _ => Err(None),
+                }
+            }
+        }
+    }
+
+    fn route(&self) -> &Route {
+        &self.session.worker.gateway.routes[self.route]
+    }
+
+    fn connect_timeout(&self) -> Duration {
+        Duration::from_millis(self.route().connect_timeout_ms)
+    }
+
+    fn record(&self, status: u16, began: Instant) {
+        let resource = Resource::Route(self.route);
+        let seconds = began.elapsed().as_secs_f64();
+        self.session.worker.metrics.record(Side::Client, resource, self.method, status, seconds);
     }
 
     /// What the client is told. The cause of it is told to the log, here and nowhere else.
@@ -176,7 +190,7 @@ impl Call<'_> {
         };
         let source = cause.source().map(ToString::to_string);
         tracing::warn!(
-            route = self.route.id,
+            route = self.route().id,
             method = self.method.as_str(),
             status = problem.status,
             error = %cause,
@@ -185,6 +199,25 @@ impl Call<'_> {
         );
         problem
     }
+}
+
+/// The service's answer as the client's, its body still to come.
+fn pass_on(
+    response: Response<Incoming>,
+    worker: &Worker,
+    upstream: usize,
+    connection: Box<Connection>,
+) -> Response<Content> {
+    let (mut parts, incoming) = response.into_parts();
+    headers::strip_answer(&mut parts.headers);
+    let connection = match incoming.is_end_stream() {
+        true => {
+            worker.give_back(upstream, connection);
+            None
+        }
+        false => Some(connection),
+    };
+    Response::from_parts(parts, Content::Streamed { incoming, connection, upstream })
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -7,9 +7,9 @@ mod forward;
 mod forwarded;
 mod headers;
 
-use std::{borrow::Cow, convert::Infallible, rc::Rc};
+use std::{borrow::Cow, convert::Infallible, pin::Pin, rc::Rc};
 
-use http::{HeaderValue, Method, Request, Response, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, Uri, header, request::Parts};
 use hyper::body::Incoming;
 use web::Problem;
 
@@ -17,7 +17,7 @@ pub(crate) use body::{Content, RequestBody, ResponseBody};
 pub(crate) use cors::Cors;
 pub(crate) use forwarded::ForwardedHeaders;
 
-use self::{cors::Verdict, exchange::Exchange};
+use self::{cors::Verdict, exchange::Exchange, forward::Call};
 use crate::{
     actuator,
     inbound::Session,
@@ -29,23 +29,46 @@ use crate::{
 /// What can be asked for at all: `TRACE` and `CONNECT` are never passed on.
 const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 
+/// How a request goes on, once it was looked at.
+enum Step {
+    /// It is over.
+    Answered(Result<Response<Content>, Problem>),
+    /// To a service.
+    Call(Call),
+    /// To the gateway's own pages; in a box, for they are rare and would make room for themselves in every request.
+    Actuator(Pin<Box<dyn Future<Output = Result<Response<Content>, Problem>>>>),
+}
+
 /// Answers a request, whatever it is.
-pub(crate) async fn handle(
-    session: Rc<Session>,
+pub(crate) fn handle(
+    session: &Rc<Session>,
     request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Infallible> {
-    let mut exchange = Exchange::begin(&session, &request);
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + use<> {
+    let mut exchange = Exchange::begin(session, &request);
     let origin = request.headers().get(header::ORIGIN).cloned();
     let target = request.uri().clone();
-    let answered = answer(&session, request, &mut exchange, origin.as_ref()).await;
-    let mut response = match answered {
+    let step = decide(session, request, &mut exchange, origin.as_ref())
+        .unwrap_or_else(|problem| Step::Answered(Err(problem)));
+    respond(exchange, target, origin, step)
+}
+
+async fn respond(
+    mut exchange: Exchange,
+    target: Uri,
+    origin: Option<HeaderValue>,
+    mut step: Step,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let answer = match &mut step {
+        Step::Answered(answer) => std::mem::replace(answer, Err(Problem::internal())),
+        Step::Call(call) => call.make().await,
+        Step::Actuator(answer) => answer.await,
+    };
+    let mut response = match answer {
         Ok(response) => response,
-        Err(mut problem) => {
-            target.path().clone_into(&mut problem.instance);
-            problems::response(&problem).map(Content::Full)
-        }
+        Err(problem) => problems::response(&problem.instance(target.path())).map(Content::Full),
     };
     let headers = response.headers_mut();
+    let session = exchange.session();
     if exchange.is_cross_origin_matter()
         && let Some(cors) = &session.worker.gateway.cors
     {
@@ -60,12 +83,13 @@ pub(crate) async fn handle(
     Ok(response.map(|content| ResponseBody::new(content, exchange)))
 }
 
-async fn answer(
+/// Everything that can be said without waiting for anybody.
+fn decide(
     session: &Rc<Session>,
     request: Request<Incoming>,
     exchange: &mut Exchange,
     origin: Option<&HeaderValue>,
-) -> Result<Response<Content>, Problem> {
+) -> Result<Step, Problem> {
     let (mut parts, body) = request.into_parts();
     let gateway = &session.worker.gateway;
     if matches!(parts.method, Method::TRACE | Method::CONNECT) {
@@ -73,13 +97,15 @@ async fn answer(
     }
     let host = headers::take_host(&mut parts)?;
     if parts.uri.path() == "*" {
-        return any_resource(&parts.method);
+        return any_resource(&parts.method).map(|answer| Step::Answered(Ok(answer)));
     }
     let path = routing::canonical(parts.uri.path())?;
     if routing::is_actuator(&path) {
         exchange.is_for(Resource::Actuator);
-        let path = path.into_owned();
-        return actuator::answer(session, &parts, &path, body, origin, &host).await;
+        let (path, session, foreign) = (path.into_owned(), session.clone(), origin.is_some());
+        let answer =
+            async move { actuator::answer(&session, &parts.method, &path, body, foreign, &host).await };
+        return Ok(Step::Actuator(Box::pin(answer)));
     }
     exchange.is_for(Resource::Unknown);
     if let Some(cors) = &gateway.cors
@@ -87,7 +113,7 @@ async fn answer(
     {
         match cors.judge(&parts, origin, &host) {
             Verdict::Passes => {}
-            Verdict::Preflight(response) => return Ok(response.map(Content::Full)),
+            Verdict::Preflight(response) => return Ok(Step::Answered(Ok(response.map(Content::Full)))),
             Verdict::Refused(why) => return Err(Problem::new(403).detail(why)),
         }
     }
@@ -96,12 +122,11 @@ async fn answer(
     if let Some(length) = content_length(&parts)
         && length > gateway.routes[route].body_limit
     {
-        session.end_after_this();
         return Err(Problem::payload_too_large());
     }
     exchange.trace(&mut parts.headers);
     headers::prepare(&mut parts, host, &session.forwarded);
-    forward::forward(session, route, parts, body).await
+    Ok(Step::Call(Call::new(session, route, parts, body)))
 }
 
 /// `OPTIONS *` asks about the server as a whole.
@@ -124,4 +149,20 @@ fn find(session: &Session, parts: &Parts, path: Cow<'_, str>) -> Result<usize, P
 
 fn content_length(parts: &Parts) -> Option<u64> {
     parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F>(_: impl Fn(&Rc<Session>, Request<Incoming>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// It is moved into place for every request.
+    #[test]
+    fn the_state_of_a_request_is_small() {
+        let size = size_of_future(handle);
+        assert!(size <= 2560, "{size} bytes");
+    }
 }

@@ -4,8 +4,7 @@
 //! between tasks, and when the client goes away the call goes with it.
 
 use std::{
-    future::poll_fn,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -14,7 +13,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::{
     body::{Body as _, Frame, Incoming},
-    client::conn::http1::{self, SendRequest},
+    client::conn::{
+        TrySendError,
+        http1::{self, SendRequest},
+    },
 };
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -34,6 +36,8 @@ pub(crate) struct Connection {
     /// On the worker's clock.
     pub(super) idle_since: u64,
 }
+
+type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
 /// Why there is no answer.
 pub(crate) enum SendError {
@@ -58,37 +62,38 @@ impl Connection {
         }))
     }
 
-    /// Sends the request and waits for the head of the answer.
-    pub(crate) async fn send(
+    /// Queues the request. Nothing is sent before the answer is polled.
+    pub(crate) fn start(&mut self, request: Request<RequestBody>) -> impl Future<Output = Sent> + use<> {
+        self.sender.try_send_request(request)
+    }
+
+    /// Sends what was queued, and waits for the head of the answer.
+    pub(crate) fn poll_answer(
         &mut self,
-        request: Request<RequestBody>,
+        mut answer: Pin<&mut impl Future<Output = Sent>>,
         deadline: &Deadline,
-    ) -> Result<Response<Incoming>, SendError> {
-        let Self { sender, http, nudge, waker, .. } = self;
-        let mut answer = pin!(sender.try_send_request(request));
-        poll_fn(|cx| {
-            nudge.enter(cx.waker());
-            let mut inner = Context::from_waker(waker);
-            let mut result = Poll::Pending;
-            for _ in 0..ROUNDS {
-                drive(http, &mut inner);
-                result = answer.as_mut().poll(&mut inner);
-                if result.is_ready() || !nudge.again() {
-                    break;
-                }
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Incoming>, SendError>> {
+        self.nudge.enter(cx.waker());
+        let mut inner = Context::from_waker(&self.waker);
+        let mut result = Poll::Pending;
+        for _ in 0..ROUNDS {
+            drive(&mut self.http, &mut inner);
+            result = answer.as_mut().poll(&mut inner);
+            if result.is_ready() || !self.nudge.again() {
+                break;
             }
-            nudge.leave(cx.waker());
-            match result {
-                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
-                    Some(request) => SendError::NotSent(Box::new(request), error.into_error()),
-                    None => SendError::Broken(error.into_error()),
-                })),
-                Poll::Pending if deadline.expired() => Poll::Ready(Err(SendError::Deadline)),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await
+        }
+        self.nudge.leave(cx.waker());
+        match result {
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+            Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
+                Some(request) => SendError::NotSent(Box::new(request), error.into_error()),
+                None => SendError::Broken(error.into_error()),
+            })),
+            Poll::Pending if deadline.expired() => Poll::Ready(Err(SendError::Deadline)),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     /// The next piece of the answer's body.
