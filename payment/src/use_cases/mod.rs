@@ -1,5 +1,5 @@
-//! What payment can do, a file each: [`charge`], [`cancel`], [`refund`] and [`abandon`] change something,
-//! [`find`] shows. [`ports`] says what they need of the outside.
+//! What payment can do, a file each: [`charge`], [`mod@cancel`], [`refund`] and [`abandon`] change something,
+//! [`mod@find`] shows. [`ports`] says what they need of the outside.
 
 pub mod abandon;
 pub mod cancel;

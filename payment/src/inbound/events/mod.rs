@@ -1,4 +1,4 @@
-//! Which fact triggers which use case: `ReservationCancelled` -> [`cancel`](crate::use_cases::cancel). The other
+//! Which fact triggers which use case: `ReservationCancelled` -> [`cancel()`]. The other
 //! facts of the topic are not for payment.
 
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! A card network in miniature: the outside world, with a durable ledger of its own, shared by all replicas of
 //! payment. It can be slow, fail before or after it did what it was asked, and decline cards.
 //!
-//! Reading order: [`settings`], [`network`] (the port), [`ledger`] (what makes a double charge impossible),
-//! [`cards`] (which ones decline).
+//! Reading order: `settings`, `network` (the port), `ledger` (what makes a double charge impossible),
+//! `cards` (which ones decline).
 
 mod cards;
 mod ledger;

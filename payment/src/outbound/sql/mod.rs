@@ -1,6 +1,6 @@
 //! The store: one SQL text for SQLite and PostgreSQL.
 //!
-//! Reading order: [`store`] (the port), [`transaction`] (the same inside a consumer's transaction), then the
+//! Reading order: `store` (the port), `transaction` (the same inside a consumer's transaction), then the
 //! statements: `insert`, `update`, `list`, and `row` and `record`, which translate.
 
 mod insert;
