@@ -111,31 +111,35 @@ testkit::for_each_backend! {
         let settings = settings(&db, &log);
         let app = App::start(settings.clone()).await;
         let store = Store::open(&db).await;
-        tell(&log, 1..=2000).await;
+        tell(&log, 1..=400).await;
         settled(&store, &log).await;
         let rebuilt = AtomicBool::new(false);
         let last = tokio::join!(
             async {
-                for _ in 0..3 {
+                for _ in 0..2 {
                     let report = rebuild(&settings, true, &silent).await.unwrap();
                     assert_eq!(report.differences, Some((Vec::new(), 0)));
                 }
                 rebuilt.store(true, Ordering::Release);
             },
             async {
-                let mut id = 2000;
+                let mut id = 400;
                 while !rebuilt.load(Ordering::Acquire) {
                     tell(&log, id + 1..=id + 5).await;
                     id += 5;
-                    // Reads go on.
+                    // Reads go on, and the live view does.
                     assert_eq!(app.get("/myReservations/1").await.status, 200);
+                    eventually("the live view follows", SOON, async || {
+                        store.view.reservation_version(id).await.unwrap() == 2
+                    })
+                    .await;
                 }
                 id
             }
         ).1;
         settled(&store, &log).await;
         assert_eq!(total(&store).await, last);
-        for id in [1, 2001, last / 2, last] {
+        for id in [1, 401, last / 2, last] {
             assert_eq!(store.view.steps(id).await.unwrap().len(), 6, "{id}");
         }
         app.stop().await;
@@ -188,4 +192,37 @@ async fn a_failed_rebuild_leaves_the_view_as_it_was() {
     assert!(rebuild(&settings, false, &silent).await.is_err());
     assert!(store.view.find(1).await.unwrap().is_some());
     assert_eq!(store.view.rebuild_progress().await.unwrap(), None);
+}
+
+/// Not a test: fills a directory with a log of `RATE_RESERVATIONS` and a database whose consumer has read it, for
+/// `DATABASE_URL=sqlite://$RATE_DIR/view.db EVENT_LOG_URL=sqlite://$RATE_DIR/events.db myreservation rebuild`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "makes data for a measurement"]
+async fn data_for_a_measurement() {
+    let directory = std::env::var("RATE_DIR").expect("RATE_DIR names a directory");
+    let reservations: i64 = std::env::var("RATE_RESERVATIONS").map_or(100_000, |n| n.parse().unwrap());
+    let event_log = messaging::EventLogSettings {
+        url: format!("sqlite://{directory}/events.db"),
+        ..messaging::EventLogSettings::default()
+    };
+    let log = messaging::open(&event_log, &messaging::KafkaSettings::default()).await.unwrap();
+    let ids: Vec<i64> = (1..=reservations).collect();
+    for ids in ids.chunks(1000) {
+        let events = ids.iter().flat_map(|id| [paid(*id), reserved(*id), issued(*id)]);
+        let records: Vec<_> = events.map(|event| record(&event)).collect();
+        log.publish(&records).await.into_iter().for_each(|result| result.unwrap());
+    }
+    let url = std::env::var("DATABASE_URL").unwrap_or(format!("sqlite://{directory}/view.db"));
+    let database =
+        storage::DatabaseSettings { url, max_connections: 2, acquire_timeout_ms: 5000, migrate: true };
+    let database = storage::Database::open(&database, &MIGRATED).await.unwrap();
+    sqlx::query(
+        "INSERT INTO inbox_position (topic, log_partition, owner, next_offset) VALUES ($1, 0, '', $2)",
+    )
+    .bind(TOPIC)
+    .bind(3 * reservations)
+    .execute(database.writer())
+    .await
+    .unwrap();
+    database.close().await;
 }
