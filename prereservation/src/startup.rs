@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use chassis::{Application, Chassis, Parts, StartError};
+use metrics::{describe_counter, describe_gauge};
 use tokio_util::sync::CancellationToken;
 
 use crate::inbound::http;
@@ -27,6 +28,7 @@ pub struct UseCases {
 /// # Errors
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings) -> Result<Application, StartError> {
+    describe();
     let parts =
         Parts { database: &settings.database, event_log: &settings.event_log, kafka: &settings.kafka };
     let mut chassis = Chassis::open("prereservation", parts, &[MIGRATIONS]).await?;
@@ -57,6 +59,18 @@ pub async fn build(settings: Settings) -> Result<Application, StartError> {
         store,
     });
     chassis.serve(&settings.server, move |config| http::configure(config, use_cases.clone()))
+}
+
+fn describe() {
+    describe_gauge!("saga_open", "Reservations seen pending");
+    describe_gauge!("saga_oldest_open_age_seconds", "For how long the oldest of them has been seen pending");
+    describe_counter!("saga_taken_over_total", "Pending reservations that were ended for somebody who did not");
+    describe_gauge!("resilience4j_circuitbreaker_state", "1: the state that the circuit breaker is in");
+    describe_counter!("resilience4j_circuitbreaker_calls_total", "Calls that the circuit breaker let pass");
+    describe_counter!(
+        "resilience4j_circuitbreaker_not_permitted_calls_total",
+        "Calls that the circuit breaker did not let pass"
+    );
 }
 
 async fn take_over_loop(mut take_over: TakeOver, settings: SagaSettings, stop: CancellationToken) {

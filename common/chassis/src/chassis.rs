@@ -62,6 +62,7 @@ impl Chassis {
         parts: Parts<'_>,
         migrations: &[Migrations],
     ) -> Result<Self, StartError> {
+        crate::descriptions::describe();
         let mut all = vec![messaging::MIGRATIONS];
         all.extend_from_slice(migrations);
         let database = Database::open(parts.database, &all).await?;

@@ -9,6 +9,7 @@ pub mod application;
 pub mod chassis;
 mod checks;
 mod dead_letters;
+mod descriptions;
 mod probe;
 pub mod process;
 

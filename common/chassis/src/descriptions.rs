@@ -1,0 +1,20 @@
+//! What the metrics of outbox and consumer mean, for whoever reads `/actuator/prometheus`.
+
+use metrics::{describe_counter, describe_gauge};
+
+/// To be called before any of them is recorded.
+pub(crate) fn describe() {
+    describe_gauge!("outbox_depth", "Facts committed and not yet acknowledged by the log");
+    describe_gauge!("outbox_oldest_age_seconds", "Age of the oldest fact that the log has not acknowledged");
+    describe_gauge!(
+        "outbox_held",
+        "Facts that the log refused for reasons of their own, and those behind them"
+    );
+    describe_counter!("outbox_published_total", "Facts that the log acknowledged");
+    describe_gauge!("consumer_lag_records", "Records of a partition that are not processed yet");
+    describe_counter!("consumer_records_total", "Records processed");
+    describe_gauge!(
+        "dead_letters",
+        "Records set aside (dead), and those of the same keys that wait (waiting)"
+    );
+}
