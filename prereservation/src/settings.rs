@@ -66,6 +66,7 @@ impl ServiceSettings for Settings {
     }
 
     fn check(&self) -> Result<(), Invalid> {
+        self.server.check()?;
         chassis::check_parts(&self.database, &self.event_log, &self.kafka)?;
         settings::url("url.payment", &self.url.payment, &["http", "https"])?;
         self.payment_client.check()?;

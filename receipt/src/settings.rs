@@ -36,6 +36,7 @@ impl ServiceSettings for Settings {
     }
 
     fn check(&self) -> Result<(), Invalid> {
+        self.server.check()?;
         chassis::check_parts(&self.database, &self.event_log, &self.kafka)?;
         chassis::check_consumer(&self.consumer)
     }
