@@ -1,4 +1,5 @@
-//! The programs under test, built by cargo: in the profile and the target directory of the tests, once a run.
+//! The programs under test, built by cargo: in the profile and the target directory of the tests, once a run. With
+//! `E2E_BINARIES` set to a directory, those that lie there: a release, say.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -14,7 +15,18 @@ use serde_json::Value;
 /// When it does not compile: no story can be told then.
 pub fn path(name: &str) -> &'static Path {
     static BUILT: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
-    BUILT.get_or_init(build).get(name).unwrap_or_else(|| panic!("cargo builds no program {name}"))
+    BUILT.get_or_init(find_or_build).get(name).unwrap_or_else(|| panic!("there is no program {name}"))
+}
+
+fn find_or_build() -> HashMap<String, PathBuf> {
+    match std::env::var_os("E2E_BINARIES").filter(|directory| !directory.is_empty()) {
+        Some(directory) => {
+            let entries = std::fs::read_dir(&directory).expect("E2E_BINARIES is a directory");
+            let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+            paths.filter_map(|path| Some((path.file_name()?.to_str()?.to_owned(), path))).collect()
+        }
+        None => build(),
+    }
 }
 
 fn build() -> HashMap<String, PathBuf> {

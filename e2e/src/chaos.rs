@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::ports;
+use crate::waiting::PATIENCE;
 
 /// What becomes of connections and of what goes through them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +91,11 @@ async fn accept(
         // Dropped with everything in it when the network changes.
         let mut connections = JoinSet::new();
         let listener = match network {
-            Network::Refuses => None,
-            _ => Some(TcpListener::bind(address).await.expect("the port was free and is ours")),
+            Network::Refuses => {
+                until_closed(address).await;
+                None
+            }
+            _ => Some(listen(address).await),
         };
         arrive.send_replace(network);
         loop {
@@ -107,6 +111,26 @@ async fn accept(
             }
         }
         connections.shutdown().await;
+    }
+}
+
+/// A process that another story is starting holds a copy of every socket for a moment, between fork and exec.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+async fn listen(address: SocketAddr) -> TcpListener {
+    let started = Instant::now();
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) => assert!(started.elapsed() < PATIENCE, "{address}: {error}"),
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+async fn until_closed(address: SocketAddr) {
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 

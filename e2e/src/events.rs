@@ -87,10 +87,34 @@ impl EventReader {
 
     /// Waits until the reservation has exactly these facts, in whatever order its producers were.
     pub async fn expect(&self, reservation: i64, types: &[&str]) -> Vec<Seen> {
+        self.expect_of(types, async || self.of(reservation).await).await
+    }
+
+    /// The same after a crash: a producer that died between telling and remembering that it told tells the same record
+    /// again, word for word.
+    pub async fn expect_repeated(&self, reservation: i64, types: &[&str]) -> Vec<Seen> {
+        self.expect_of(types, async || {
+            let mut distinct: Vec<Seen> = Vec::new();
+            for fact in self.of(reservation).await {
+                let is_the_same = |known: &&Seen| {
+                    known.header("ce_source") == fact.header("ce_source")
+                        && known.header("ce_id") == fact.header("ce_id")
+                };
+                match distinct.iter().find(is_the_same) {
+                    Some(known) => assert_eq!(known.raw, fact.raw, "one id, two records"),
+                    None => distinct.push(fact),
+                }
+            }
+            distinct
+        })
+        .await
+    }
+
+    async fn expect_of(&self, types: &[&str], mut look: impl AsyncFnMut() -> Vec<Seen>) -> Vec<Seen> {
         let mut wanted = types.to_vec();
         wanted.sort_unstable();
-        eventually(PATIENCE, &format!("reservation {reservation} has the facts {types:?}"), async || {
-            let found = self.of(reservation).await;
+        eventually(PATIENCE, &format!("the facts {types:?}"), async || {
+            let found = look().await;
             let mut types: Vec<&str> = found.iter().map(Seen::event_type).collect();
             types.sort_unstable();
             if types == wanted { Ok(found) } else { Err(types.join(" ")) }

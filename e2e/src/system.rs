@@ -82,6 +82,7 @@ pub struct Plan {
     log_level: Option<&'static str>,
     links: Vec<Link>,
     groups_of_its_own: bool,
+    payment_timeout_ms: u64,
 }
 
 pub struct System {
@@ -100,7 +101,22 @@ pub struct System {
 
 impl Plan {
     pub fn of(setup: Setup) -> Self {
-        Self { setup, settings: Vec::new(), log_level: None, links: Vec::new(), groups_of_its_own: true }
+        Self {
+            setup,
+            settings: Vec::new(),
+            log_level: None,
+            links: Vec::new(),
+            groups_of_its_own: true,
+            // As patient as a busy machine needs.
+            payment_timeout_ms: 5000,
+        }
+    }
+
+    /// How long prereservation waits for payment.
+    #[must_use]
+    pub fn payment_timeout_ms(mut self, limit: u64) -> Self {
+        self.payment_timeout_ms = limit;
+        self
     }
 
     /// An environment variable of a service, as its own process would get it.
@@ -189,6 +205,13 @@ impl Plan {
         for service in Service::ALL {
             environment.set(service, "SERVER_PORT", addresses[&service].port());
             environment.set(service, "SERVER_WORKERS", 1);
+        }
+        for patience in [
+            "PAYMENT_CLIENT_TIMEOUT_MS",
+            "PAYMENT_CLIENT_CONNECT_TIMEOUT_MS",
+            "CIRCUIT_BREAKER_SLOW_CALL_DURATION_THRESHOLD_MS",
+        ] {
+            environment.set(Service::Prereservation, patience, self.payment_timeout_ms);
         }
         for service in Service::WITH_STATE {
             let variable = format!("URL_{}", service.name().to_uppercase());

@@ -19,8 +19,41 @@ async fn the_first_route_that_matches_wins() {
         assert_eq!((answer.status, answer.body.as_str()), (200, body), "{path}");
     }
     assert_eq!(all.last().request_line(), "GET /x/1/2 HTTP/1.1");
-    get(gateway.addr, "/").await.is_problem(404);
     get(gateway.addr, "/xy").await.is_problem(404);
+}
+
+#[tokio::test]
+async fn the_root_links_to_what_the_routes_lead_to() {
+    let service = Service::saying("").await;
+    let gateway = Gateway::start(settings(&[
+        route("one", "/x/1", service.addr),
+        route("x", "/x/**", service.addr),
+        route("deep", "/y/z/**", service.addr),
+        route("any", "/{name}/**", service.addr),
+        route("y", "/y/**", service.addr),
+    ]))
+    .await;
+    let mut client = Client::connect(gateway.addr).await;
+    let answer = client.ask("GET / HTTP/1.1\r\nHost: shop:8088\r\n\r\n").await;
+    assert_eq!(answer.header("content-type"), Some("application/hal+json"));
+    let links: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(
+        links,
+        serde_json::json!({"_links": {
+            "x": {"href": "http://shop:8088/x{?page,size,sort}", "templated": true},
+            "y": {"href": "http://shop:8088/y{?page,size,sort}", "templated": true},
+            "self": {"href": "http://shop:8088/"},
+        }})
+    );
+    let answer = client.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").await;
+    answer.is_problem(405);
+    let answer = client.ask("OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(answer.header("allow"), Some("GET, HEAD, OPTIONS"));
+    assert!(service.seen().is_empty());
+
+    let everything = Gateway::start(settings(&[route("everything", "/**", service.addr)])).await;
+    assert_eq!(get(everything.addr, "/").await.status, 200);
+    assert_eq!(service.seen().len(), 1, "a route that leads there goes first");
 }
 
 #[tokio::test]

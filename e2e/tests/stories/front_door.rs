@@ -20,6 +20,12 @@ pub(crate) async fn routes(system: Arc<System>) {
     for path in ["/nothing", "/preReservationsX/1", "/prereservations", "/openapi.json"] {
         gateway.get(path).await.problem(404);
     }
+    let root = gateway.get("/").await.expect(200).json();
+    for service in Service::WITH_STATE {
+        let collection = service.collection();
+        let href = format!("{}/{collection}{{?page,size,sort}}", gateway.origin());
+        assert_eq!(root["_links"][collection]["href"], href, "{root}");
+    }
     let table = gateway.get("/actuator/gateway/routes").await.expect(200).json();
     let ids: Vec<&str> =
         table.as_array().unwrap().iter().filter_map(|route| route["route_id"].as_str()).collect();

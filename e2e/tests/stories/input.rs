@@ -18,9 +18,9 @@ const AT_ONCE: usize = 8;
 
 pub(crate) async fn refused_and_nothing_stored(setup: Setup) {
     let system = Plan::of(setup)
-        .with(Service::Prereservation, "SERVER_HEADER_TIMEOUT_MS", 700)
-        .with(Service::Gateway, "SERVER_HEADER_TIMEOUT_MS", 700)
-        .with(Service::Gateway, "SERVER_BODY_TIMEOUT_MS", 900)
+        .with(Service::Prereservation, "SERVER_HEADER_TIMEOUT_MS", 2000)
+        .with(Service::Gateway, "SERVER_HEADER_TIMEOUT_MS", 2000)
+        .with(Service::Gateway, "SERVER_BODY_TIMEOUT_MS", 2000)
         .start()
         .await;
     for (http, path) in [

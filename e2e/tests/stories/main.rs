@@ -16,6 +16,7 @@ mod secrets;
 mod starting;
 mod topic;
 mod viewing;
+mod walking;
 mod wire;
 
 use std::process::ExitCode;
@@ -26,9 +27,10 @@ use e2e::setup::Setup;
 const ALL_IN_ONE: &str = "one process: a service cannot be stopped alone";
 const NO_KAFKA: &str = "the log is not Kafka";
 const IS_KAFKA: &str = "the log is Kafka, which has its own tool";
+const NO_HAL_CLIENT: &str = "the HAL client of others is not installed; e2e/hal/install";
 const ONCE: &str = "does not depend on the set-up; told on one";
 
-/// One in a system that it shares, or hurts alone.
+/// Told in a system that it shares, or in its own, which it may hurt.
 macro_rules! shared {
     ($name:literal, $story:path) => {
         Story::shared($name, |system| Box::pin($story(system)))
@@ -42,6 +44,7 @@ macro_rules! own {
 
 fn main() -> ExitCode {
     use Setup::{Five, Mixed, One, Real};
+    let without_hal_client: &[Setup] = if walking::is_installed() { &[] } else { &Setup::ALL };
     report::main(vec![
         // The longest first: they wait, while others work.
         own!("restart::killed_in_the_middle", restarts::killed_in_the_middle),
@@ -83,6 +86,8 @@ fn main() -> ExitCode {
         shared!("gateway::limits", front_door::limits),
         shared!("gateway::request_ids", front_door::request_ids),
         shared!("gateway::links_lead_back", front_door::links_lead_back),
+        shared!("hal::walked_by_a_client_of_others", walking::by_a_client_of_others)
+            .not_on(without_hal_client, NO_HAL_CLIENT),
         own!("start::one_line_and_an_exit_code", starting::one_line_and_an_exit_code)
             .not_on(&[Five, Real, Mixed], ONCE),
         own!("start::help_says_everything", starting::help_says_everything)

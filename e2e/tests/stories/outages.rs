@@ -61,7 +61,7 @@ pub(crate) async fn gateway_without_a_service(setup: Setup) {
     let link = Link::gateway_to(Service::Receipt);
     let system = Plan::of(setup)
         .through_proxy(link)
-        .with(Service::Gateway, "SERVER_REQUEST_TIMEOUT_MS", 700)
+        .with(Service::Gateway, "SERVER_REQUEST_TIMEOUT_MS", 3000)
         .start()
         .await;
     let customer = Customer::new();

@@ -11,11 +11,7 @@ use e2e::waiting::{PATIENCE, eventually, when};
 use serde_json::Value;
 
 pub(crate) async fn with_a_key(setup: Setup) {
-    let system = Plan::of(setup)
-        .through_proxy(Link::RESERVE_TO_PAY)
-        .with(Service::Prereservation, "PAYMENT_CLIENT_TIMEOUT_MS", 5000)
-        .start()
-        .await;
+    let system = Plan::of(setup).through_proxy(Link::RESERVE_TO_PAY).start().await;
     let customer = Customer::new();
     let first = reserve(&system, "key-1", &customer.order()).await.expect(201);
     let again = reserve(&system, "key-1", &customer.order()).await.expect(201);
@@ -71,7 +67,6 @@ async fn while_the_first_is_in_flight(system: &System) {
 pub(crate) async fn key_survives_a_crash(setup: Setup) {
     let system = Plan::of(setup)
         .through_proxy(Link::RESERVE_TO_PAY)
-        .with(Service::Prereservation, "PAYMENT_CLIENT_TIMEOUT_MS", 5000)
         .with(Service::Prereservation, "SAGA_TAKE_OVER_AFTER_MS", 6000)
         .with(Service::Prereservation, "SAGA_LOOK_EVERY_MS", 100)
         .start()

@@ -25,7 +25,6 @@ pub(crate) async fn stopped_in_order(setup: Setup) {
 pub(crate) async fn killed_in_the_middle(setup: Setup) {
     let system = Plan::of(setup)
         .through_proxy(Link::RESERVE_TO_PAY)
-        .with(Service::Prereservation, "PAYMENT_CLIENT_TIMEOUT_MS", 5000)
         .with(Service::Prereservation, "SAGA_TAKE_OVER_AFTER_MS", 6000)
         .with(Service::Prereservation, "SAGA_LOOK_EVERY_MS", 100)
         .start()
@@ -86,7 +85,10 @@ pub(crate) async fn each_killed_in_turn(setup: Setup) {
     for reservation in reserved {
         let id = reservation.id;
         reservation.complete(&system).await;
-        system.events().expect(id, &["ReservationCreated", "PaymentCreated", "ReceiptCreated"]).await;
+        system
+            .events()
+            .expect_repeated(id, &["ReservationCreated", "PaymentCreated", "ReceiptCreated"])
+            .await;
     }
     for collection in ["preReservations", "payments", "receipts", "myReservations"] {
         assert_eq!(ids_of_user(&system, collection, customer.user_id).await.len(), count, "{collection}");

@@ -16,7 +16,7 @@ const SPACES: &str = "5105 2716 9483 0752";
 pub(crate) async fn card_number_is_nowhere(setup: Setup) {
     let system = Plan::of(setup)
         .through_proxy(Link::RESERVE_TO_PAY)
-        .with(Service::Prereservation, "PAYMENT_CLIENT_TIMEOUT_MS", 500)
+        .payment_timeout_ms(1500)
         .log_level("trace")
         .start()
         .await;

@@ -43,7 +43,9 @@ pub(crate) async fn one_line_and_an_exit_code(_: Setup) {
             assert!(told.contains("database.url") || told.contains("DATABASE_URL"), "{told}");
         }
         std::fs::create_dir(directory.path().join("config")).unwrap();
-        std::fs::write(directory.path().join("config/application-odd.toml"), "[server]\nprot = 1\n").unwrap();
+        let table = if name == "preorder" { "payment.server" } else { "server" };
+        let odd = format!("[{table}]\nprot = 1\n");
+        std::fs::write(directory.path().join("config/application-odd.toml"), odd).unwrap();
         let told = refused(&run(&with(("PROFILE".to_owned(), "odd"))).await, name);
         assert!(told.contains("prot"), "the key that is none: {told}");
     }

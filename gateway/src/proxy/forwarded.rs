@@ -113,6 +113,22 @@ fn apply_after(headers: &mut HeaderMap, own: &Rendered) {
     }
 }
 
+/// `https://shop.example`: under which name the client asked, once [`ForwardedHeaders::apply`] has said so.
+pub(super) fn origin(headers: &HeaderMap) -> String {
+    // Of a chain of proxies, the first one is what the client sees.
+    let first = |name: &HeaderName| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        value.split(',').next().unwrap_or_default().trim()
+    };
+    let (proto, host, port) = (first(&PROTO), first(&HOST), first(&PORT));
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    if has_port || matches!((proto, port), (_, "") | ("http", "80") | ("https", "443")) {
+        format!("{proto}://{host}")
+    } else {
+        format!("{proto}://{host}:{port}")
+    }
+}
+
 /// The port that follows from what the proxy said of scheme and host.
 fn port_said(headers: &HeaderMap) -> Option<HeaderValue> {
     let host = headers.get(HOST)?.to_str().ok()?;
@@ -140,6 +156,24 @@ mod tests {
         ForwardedHeaders::of(peer.parse().unwrap(), &trusted)
             .apply(&mut headers, HeaderValue::from_static("shop:8088"));
         headers
+    }
+
+    #[test]
+    fn origins() {
+        for (proto, host, port, wanted) in [
+            ("http", "shop:8088", "8088", "http://shop:8088"),
+            ("http", "shop", "80", "http://shop"),
+            ("https", "shop", "443", "https://shop"),
+            ("https", "shop", "8443", "https://shop:8443"),
+            ("https, http", "shop, inner:80", "443, 80", "https://shop"),
+            ("http", "[::1]", "8088", "http://[::1]:8088"),
+        ] {
+            let headers = applied(
+                "10.1.2.3:1",
+                &[("x-forwarded-proto", proto), ("x-forwarded-host", host), ("x-forwarded-port", port)],
+            );
+            assert_eq!(origin(&headers), wanted);
+        }
     }
 
     const CLAIMS: &[(&str, &str)] = &[

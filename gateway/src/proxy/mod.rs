@@ -6,6 +6,7 @@ mod exchange;
 mod forward;
 mod forwarded;
 mod headers;
+mod root;
 
 use std::{borrow::Cow, convert::Infallible, pin::Pin, rc::Rc};
 
@@ -116,6 +117,11 @@ fn decide(
             Verdict::Preflight(response) => return Ok(Step::Answered(Ok(response.map(Content::Full)))),
             Verdict::Refused(why) => return Err(Problem::new(403).detail(why)),
         }
+    }
+    if path == "/" && !gateway.routes.iter().any(|route| route.pattern.matches("/")) {
+        headers::prepare(&mut parts, host, &session.forwarded);
+        let answer = root::answer(&gateway.routes, &parts.method, &parts.headers);
+        return answer.map(|answer| Step::Answered(Ok(answer.map(Content::Full))));
     }
     let route = find(session, &parts, path)?;
     exchange.is_for(Resource::Route(route));

@@ -1,6 +1,6 @@
 //! Outcome to answer. The answer says truly what happened to the customer's money.
 
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::HttpResponse;
 use web::hal::{self, Base};
 use web::problem::Problem;
 
@@ -18,7 +18,8 @@ pub(super) fn answer(base: &Base, outcome: Reserved) -> Result<HttpResponse, Pro
         Reserved::Cancelled { reservation, retry_after } => {
             let retry_after = retry_after.map_or(1, |pause| pause.as_secs().max(1));
             let problem = cancelled(&reservation, retry_after);
-            Ok(with_min_version(problem.error_response(), &reservation))
+            // As an error, so that the document is completed with the path.
+            Ok(with_min_version(HttpResponse::from_error(problem), &reservation))
         }
         Reserved::Undecided { id } => Err(Problem::unavailable(
             "The outcome could not be written down. The reservation is being undone; if the card was charged, \

@@ -57,6 +57,7 @@ impl Breaker {
         let policy = SlidingWindowPolicy::new(settings.clone());
         let announced = Announced::default();
         let metrics = Metrics { application, breaker: name };
+        metrics.begin();
         metrics.state(State::Closed);
         Self {
             name,

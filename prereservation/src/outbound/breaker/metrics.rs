@@ -22,23 +22,38 @@ impl Metrics {
         }
     }
 
+    /// A counter that nobody has seen at zero hides its first step from whoever watches its rate.
+    pub(super) fn begin(&self) {
+        self.calls(false, 0);
+        self.calls(true, 0);
+        self.refusals(0);
+    }
+
     pub(super) fn call(&self, failed: bool) {
+        self.calls(failed, 1);
+    }
+
+    pub(super) fn not_permitted(&self) {
+        self.refusals(1);
+    }
+
+    fn calls(&self, failed: bool, count: u64) {
         counter!(
             "resilience4j_circuitbreaker_calls_total",
             "application" => self.application,
             "name" => self.breaker,
             "kind" => if failed { "failed" } else { "successful" },
         )
-        .increment(1);
+        .increment(count);
     }
 
-    pub(super) fn not_permitted(&self) {
+    fn refusals(&self, count: u64) {
         counter!(
             "resilience4j_circuitbreaker_not_permitted_calls_total",
             "application" => self.application,
             "name" => self.breaker,
             "kind" => "not_permitted",
         )
-        .increment(1);
+        .increment(count);
     }
 }
