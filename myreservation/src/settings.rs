@@ -50,6 +50,7 @@ impl ServiceSettings for Settings {
     }
 
     fn check(&self) -> Result<(), Invalid> {
+        self.server.check()?;
         chassis::check_parts(&self.database, &self.event_log, &self.kafka)?;
         chassis::check_consumer(&self.consumer)?;
         // A reader who waits longer than a request may take would be told of a timeout instead of the truth.

@@ -60,6 +60,7 @@ impl ServiceSettings for Settings {
     }
 
     fn check(&self) -> Result<(), Invalid> {
+        self.server.check()?;
         chassis::check_parts(&self.database, &self.event_log, &self.kafka)?;
         self.consumer.check().map_err(|line| {
             let (key, reason) = line.split_once(": ").unwrap_or(("consumer", &line));
