@@ -6,6 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use events::reason;
+use proptest::prelude::*;
 use support::app::{App, settings};
 use support::facts::*;
 use testkit::{SOON, TestDatabase, TestLog, eventually};
@@ -89,6 +90,28 @@ testkit::for_each_backend! {
         let allowed = app.send(app.http.post(app.url("/myReservations/3/timeline"))).await;
         assert_eq!((allowed.status, allowed.header("allow")), (405, "GET, HEAD, OPTIONS"));
         app.stop().await;
+    }
+
+    /// One of the two reads the topic; the other's readers find the write all the same.
+    async fn replicas_wait_for_each_other(db: TestDatabase) {
+        let log = TestLog::new().await;
+        let mut settings = settings(&db, &log);
+        settings.read_your_writes.wait_ms = 10_000;
+        let one = App::start(settings.clone()).await;
+        let other = App::start(settings).await;
+        for id in [1, 2, 3] {
+            let token = format!("{id}.1");
+            let path = format!("/myReservations/{id}");
+            let telling = async {
+                tokio::task::yield_now().await;
+                tell(&log, &[reserved(id)]).await;
+            };
+            let (first, second, ()) =
+                tokio::join!(one.get_with_token(&path, &token), other.get_with_token(&path, &token), telling);
+            assert_eq!((first.status, second.status), (200, 200));
+        }
+        one.stop().await;
+        other.stop().await;
     }
 }
 
@@ -189,4 +212,52 @@ async fn what_is_not_ours_is_set_aside_and_the_rest_goes_on() {
     let item = app.get("/myReservations/14").await.json();
     assert_eq!(item["cardNo"], "****-****-****-1234");
     app.stop().await;
+}
+
+/// What a stranger may send.
+fn request() -> impl Strategy<Value = (String, String, Option<String>, Option<String>)> {
+    let word = || prop_oneof!["[a-zA-Z0-9,._%+=-]{0,24}", "-?[0-9]{1,22}", Just("id,desc".to_owned())];
+    let path = prop_oneof![
+        Just("/myReservations".to_owned()),
+        "/myReservations/[a-z0-9.%2F-]{1,24}",
+        "/myReservations/-?[0-9]{1,22}(/timeline)?/?",
+        "/myReservations/search(/[a-zA-Z]{0,12})?",
+        Just("/myReservations/search/findByUserId".to_owned()),
+    ];
+    let parameter = (prop::sample::select(vec!["page", "size", "sort", "userId", "x"]), word());
+    let query = prop::collection::vec(parameter, 0..4).prop_map(|all| {
+        all.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+    });
+    let accept = prop::option::of(prop_oneof!["[ -~]{0,30}", Just("application/json".to_owned())]);
+    (path, query, accept, prop::option::of("[ -~]{0,24}"))
+}
+
+#[test]
+fn nonsense_is_refused_and_never_our_fault() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (app, _db, _log) = runtime.block_on(async {
+        let (db, log) = (TestDatabase::sqlite(), TestLog::new().await);
+        let mut settings = settings(&db, &log);
+        settings.read_your_writes.wait_ms = 0;
+        (App::start(settings).await, db, log)
+    });
+    proptest!(ProptestConfig::with_cases(400), |((path, query, accept, token) in request())| {
+        let mut request = app.http.get(format!("{}?{query}", app.url(&path)));
+        if let Some(accept) = accept {
+            request = request.header("accept", accept);
+        }
+        if let Some(token) = token {
+            request = request.header("x-min-version", token);
+        }
+        let answer = runtime.block_on(app.send(request));
+        // 503 only where a well-formed token asked for what nobody has written.
+        prop_assert!(
+            matches!(answer.status, 200 | 400 | 404 | 406) || (answer.status == 503 && answer.text.contains("X-Min-Version")),
+            "{} {}", answer.status, answer.text
+        );
+        if answer.status != 200 {
+            prop_assert_eq!(answer.header("content-type"), "application/problem+json");
+        }
+    });
+    runtime.block_on(app.stop());
 }

@@ -169,4 +169,44 @@ testkit::for_each_backend! {
         assert_eq!(total, 1603);
         assert_eq!(store.view.steps(1500).await.unwrap().len(), 6);
     }
+
+    /// Each sort that is offered, both ways, and the search: read from an index, nothing sorted.
+    async fn every_order_has_its_index(db: TestDatabase) {
+        let store = Store::open(&db).await;
+        let sqlite = store.database.dialect() == storage::Dialect::Sqlite;
+        let mut tx = store.database.begin().await.unwrap();
+        if !sqlite {
+            // An empty table is read as a whole, whatever indexes it has.
+            sqlx::query("SET LOCAL enable_seqscan = off").execute(&mut *tx).await.unwrap();
+            sqlx::query("SET LOCAL enable_bitmapscan = off").execute(&mut *tx).await.unwrap();
+        }
+        let explain = if sqlite { "EXPLAIN QUERY PLAN" } else { "EXPLAIN" };
+        let mut queries = Vec::new();
+        for column in ["id", "user_id", "price", "created_at"] {
+            for direction in ["ASC", "DESC"] {
+                let order = if column == "id" { String::new() } else { format!("{column} {direction}, ") };
+                queries.push(format!(
+                    "SELECT user_address FROM my_reservation WHERE TRUE ORDER BY {order}id {direction} LIMIT 20 OFFSET 40"
+                ));
+            }
+        }
+        queries.push("SELECT user_address FROM my_reservation WHERE TRUE AND user_id = 3 ORDER BY id ASC LIMIT 20".into());
+        queries.push(
+            "SELECT outcome, COUNT(*) FROM my_reservation WHERE outcome IN ('open', 'compensating') GROUP BY outcome".into(),
+        );
+        for query in queries {
+            let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{explain} {query}"))).fetch_all(&mut *tx).await.unwrap();
+            let plan: Vec<String> = rows
+                .iter()
+                .map(|row| sqlx::Row::try_get::<String, _>(row, if sqlite { 3 } else { 0 }).unwrap())
+                .collect();
+            let plan = plan.join("\n");
+            let grouped = query.contains("GROUP BY");
+            assert!(grouped || !plan.contains("TEMP B-TREE"), "{query}\n{plan}");
+            assert!(grouped || !plan.contains("Sort"), "{query}\n{plan}");
+            assert!(!plan.contains("Seq Scan"), "{query}\n{plan}");
+            let by_key = query.contains("ORDER BY id") && !query.contains("user_id");
+            assert!(by_key || plan.contains("my_reservation_"), "{query}\n{plan}");
+        }
+    }
 }
