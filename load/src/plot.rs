@@ -66,11 +66,10 @@ impl Plot<'_> {
             .draw()
             .map_err(plot_error)?;
         for (index, series) in self.series.iter().enumerate() {
+            let points = series.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite());
             let color = Palette99::pick(index).to_rgba();
             chart
-                .draw_series(
-                    LineSeries::new(series.points.iter().copied(), color.stroke_width(2)).point_size(3),
-                )
+                .draw_series(LineSeries::new(points, color.stroke_width(2)).point_size(3))
                 .map_err(plot_error)?
                 .label(series.name.as_str())
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2)));

@@ -35,8 +35,11 @@ impl Latencies {
         self.0.len()
     }
 
-    /// Milliseconds below which a share (0.99) of all lies.
+    /// Milliseconds below which a share (0.99) of all lies; no number when there was nothing to measure.
     pub fn quantile_ms(&self, share: f64) -> f64 {
+        if self.0.is_empty() {
+            return f64::NAN;
+        }
         self.0.value_at_quantile(share) as f64 / 1000.0
     }
 

@@ -16,8 +16,8 @@ use crate::settle::await_settled;
 use crate::tally::{Latencies, median};
 
 const OPEN_CONNECTIONS: usize = 200;
-/// Every so many-th reservation is looked for; looking costs the view.
-const EVERY: u64 = 10;
+/// At most about so many reservations a second are looked for; looking costs the view.
+const LOOKED_FOR: f64 = 100.0;
 const LOOKERS: usize = 32;
 /// The resolution: the figure is too high by half of it, on average, and by one answer of the view.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -44,6 +44,7 @@ impl Measure for Visible {
             let ids = Ids::default();
             let (answers, answered) = mpsc::unbounded_channel();
             let remember = ids.watch();
+            let every = (rate / LOOKED_FOR).ceil() as u64;
             let load = OpenLoop {
                 address: system.address(Service::Gateway)?,
                 rate,
@@ -53,7 +54,7 @@ impl Measure for Visible {
                 watch: Some(Arc::new(move |answer| {
                     remember(answer);
                     if let (201, Some(id)) = (answer.status, id_of(&answer.body))
-                        && (id as u64).is_multiple_of(EVERY)
+                        && (id as u64).is_multiple_of(every)
                     {
                         // Nobody looks any more once the run is over.
                         let _ = answers.send((id, Instant::now()));
@@ -63,6 +64,7 @@ impl Measure for Visible {
             let looking = tokio::spawn(look(system.address(Service::Myreservation)?, answered));
             load.run().await?;
             drop(load);
+            // The channel ends with the last one who could send.
             let latencies = looking.await.map_err(|e| Error::unexpected(e.to_string()))??;
             progress(latencies.line());
             p50.push(latencies.quantile_ms(0.5));
