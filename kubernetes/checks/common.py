@@ -1,0 +1,22 @@
+"""What the checks share: the services, and the variables that each of them knows."""
+import pathlib
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SERVICES = ["gateway", "prereservation", "payment", "receipt", "myreservation"]
+
+
+def variables(service):
+    """`server.port` is SERVER_PORT: every key of the commented defaults, and PROFILE."""
+    defaults = tomllib.loads((ROOT / service / "config/default.toml").read_text(encoding="utf-8"))
+    known = {"PROFILE"}
+
+    def walk(prefix, table):
+        for key, value in table.items():
+            path = f"{prefix}_{key}" if prefix else key
+            known.add(path.upper())
+            if isinstance(value, dict):
+                walk(path, value)
+
+    walk("", defaults)
+    return known
