@@ -30,6 +30,7 @@ pub struct Relay {
     log: Arc<dyn EventLog>,
     lease: Lease,
     lease_ttl: Duration,
+    poll: Duration,
     backoff: Backoff,
     held: Held,
     measured_at: Option<Instant>,
@@ -68,6 +69,7 @@ impl Relay {
             log,
             lease,
             lease_ttl: LEASE_TTL,
+            poll: POLL,
             backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(5)),
             held: Held::default(),
             measured_at: None,
@@ -79,6 +81,14 @@ impl Relay {
     pub fn with_lease_ttl(mut self, ttl: Duration) -> Self {
         self.lease = Lease::new(self.outbox.database().clone(), "relay", ttl);
         self.lease_ttl = ttl;
+        self
+    }
+
+    /// After which time this relay looks for what other processes committed; 50 ms if nothing is said. What this
+    /// process commits is published at once.
+    #[must_use]
+    pub fn with_poll_interval(mut self, poll: Duration) -> Self {
+        self.poll = poll;
         self
     }
 
@@ -114,7 +124,7 @@ impl Relay {
                 }
                 return;
             }
-            let pause = if turn == Turn::Failed { self.backoff.next_pause() } else { POLL };
+            let pause = if turn == Turn::Failed { self.backoff.next_pause() } else { self.poll };
             tokio::select! {
                 () = self.outbox.committed(), if turn == Turn::Done => {}
                 () = sleep(pause) => {}

@@ -7,6 +7,7 @@ mod chaos;
 mod consumer;
 mod dead_letters;
 mod handler;
+mod kafka;
 mod outages;
 mod positions;
 mod relay;

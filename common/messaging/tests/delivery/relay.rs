@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use messaging::Relay;
 use testkit::{Backend, SOON, TestDatabase, eventually, record};
 
-use crate::rig::{Rig, TOPIC, first_occurrences, texts};
+use crate::rig::{Rig, Running, TOPIC, first_occurrences, texts};
 
 async fn published(rig: &Rig) -> Vec<String> {
     rig.log.payloads(TOPIC).await
@@ -47,6 +48,23 @@ testkit::for_each_backend! {
         eventually("published", SOON, async || published(&rig).await.len() == 2).await;
         let received: Vec<_> = rig.log.records(TOPIC).await.into_iter().map(|r| r.record).collect();
         assert_eq!(received, sent);
+        relay.stop().await;
+    }
+
+    /// Each commit wakes it, also those that happen while it is busy: it looks by itself only once an hour here.
+    async fn a_commit_wakes_the_relay(db: TestDatabase) {
+        let rig = Rig::new(db).await;
+        let relay = Relay::new("test", rig.outbox.clone(), rig.log.log())
+            .with_poll_interval(Duration::from_secs(3600));
+        let relay = Running::spawn(|stop| relay.run(stop));
+        for n in 0..30 {
+            rig.commit([(1, n)]).await;
+            eventually("published", SOON, async || published(&rig).await.len() == n + 1).await;
+        }
+        for n in 30..200 {
+            rig.commit([(1, n)]).await;
+        }
+        eventually("published", SOON, async || published(&rig).await.len() == 200).await;
         relay.stop().await;
     }
 

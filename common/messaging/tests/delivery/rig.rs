@@ -39,7 +39,9 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn spawn<F: Future<Output = ()> + Send + 'static>(run: impl FnOnce(CancellationToken) -> F) -> Self {
+    pub(crate) fn spawn<F: Future<Output = ()> + Send + 'static>(
+        run: impl FnOnce(CancellationToken) -> F,
+    ) -> Self {
         let stop = CancellationToken::new();
         let task = tokio::spawn(run(stop.clone()));
         Self { stop, task }
