@@ -205,6 +205,18 @@ fn on_postgres_a_transaction_that_began_early_and_commits_late_is_not_skipped() 
         assert_eq!(published(&rig).await, ["late"], "published before its commit");
         rig.outbox.commit(early).await.unwrap();
         eventually("the early one is out", SOON, async || published(&rig).await == ["late", "early"]).await;
+
+        // Nor if it commits while the late one is being published.
+        let mut early = rig.database.begin().await.unwrap();
+        rig.outbox.append(&mut early, &[record(TOPIC, 1, "early 2")]).await.unwrap();
+        let calls = rig.log.faults().publish_calls();
+        rig.log.faults().get_stuck();
+        rig.commit([(2, "late 2")]).await;
+        eventually("publishing", SOON, async || rig.log.faults().publish_calls() > calls).await;
+        rig.outbox.commit(early).await.unwrap();
+        rig.log.faults().get_unstuck();
+        eventually("all is out", SOON, async || empty(&rig).await).await;
+        assert_eq!(published(&rig).await, ["late", "early", "late 2", "early 2"]);
         relay.stop().await;
     });
 }

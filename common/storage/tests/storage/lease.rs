@@ -15,7 +15,13 @@ async fn holder(database: &Database) -> String {
 testkit::for_each_backend! {
     async fn of_many_who_ask_at_once_one_gets_it(db: TestDatabase) {
         let database = db.open(&[TABLES]).await;
-        for round in 0..10 {
+        for round in 0..20 {
+            if round >= 10 {
+                // Not a new one, but one that was given back.
+                let mut former = Lease::new(database.clone(), format!("round {round}"), TTL);
+                assert!(former.hold().await.unwrap());
+                former.release().await.unwrap();
+            }
             let asking = (0..8).map(|_| {
                 let mut lease = Lease::new(database.clone(), format!("round {round}"), TTL);
                 tokio::spawn(async move { lease.hold().await.unwrap() })
