@@ -64,7 +64,10 @@ pub async fn build(settings: Settings) -> Result<Application, StartError> {
 fn describe() {
     describe_gauge!("saga_open", "Reservations seen pending");
     describe_gauge!("saga_oldest_open_age_seconds", "For how long the oldest of them has been seen pending");
-    describe_counter!("saga_taken_over_total", "Pending reservations that were ended for somebody who did not");
+    describe_counter!(
+        "saga_taken_over_total",
+        "Pending reservations that were ended for somebody who did not"
+    );
     describe_gauge!("resilience4j_circuitbreaker_state", "1: the state that the circuit breaker is in");
     describe_counter!("resilience4j_circuitbreaker_calls_total", "Calls that the circuit breaker let pass");
     describe_counter!(

@@ -1,0 +1,93 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use prereservation::domain::{CancelReason, Status};
+use prereservation::use_cases::cancel::Cancelled;
+use prereservation::use_cases::reserve::Reserved;
+use prereservation::use_cases::take_over::TakeOver;
+use testkit::{SOON, TestDatabase, eventually};
+
+use crate::support::{Answers, Meanwhile, Rig, card, declined, not_sent, order, paid, unknown};
+
+testkit::for_each_backend! {
+    async fn every_answer_of_payment_has_its_end(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        for (answer, reason) in [
+            (paid(), None),
+            (declined(), Some(CancelReason::Declined)),
+            (not_sent(), Some(CancelReason::NotSent)),
+            (unknown(), Some(CancelReason::Unknown)),
+        ] {
+            let before = rig.told().await.len();
+            let ended = rig.reserve(Answers(answer)).execute(order(1), card(), None).await.unwrap();
+            let (reservation, fact) = match ended {
+                Reserved::Confirmed(reservation) => (reservation, "ReservationCreated"),
+                Reserved::Cancelled { reservation, .. } => (reservation, "ReservationCancelled"),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(reservation.cancel_reason, reason);
+            assert_eq!(rig.store.find(reservation.id).await.unwrap().unwrap(), reservation);
+            assert_eq!(rig.told().await[before..], [fact.to_owned()]);
+        }
+        assert!(rig.store.pending(10).await.unwrap().is_empty());
+    }
+
+    async fn a_cancellation_in_the_middle_of_the_payment_stands(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let canceller = Arc::new(rig.cancel());
+        let payments = Meanwhile(move |id| {
+            let canceller = canceller.clone();
+            async move { assert!(matches!(canceller.execute(id).await.unwrap(), Cancelled::Now(_))) }
+        });
+        let ended = rig.reserve(payments).execute(order(1), card(), None).await.unwrap();
+        let Reserved::Cancelled { reservation, .. } = ended else { panic!("{ended:?}") };
+        assert_eq!(reservation.cancel_reason, Some(CancelReason::ByCustomer));
+        assert_eq!(rig.told().await, ["ReservationCancelled"]);
+    }
+
+    async fn cancelling_twice_finds_nothing_the_second_time(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let Reserved::Confirmed(reservation) =
+            rig.reserve(Answers(paid())).execute(order(1), card(), None).await.unwrap() else { panic!() };
+        assert!(matches!(rig.cancel().execute(reservation.id).await.unwrap(), Cancelled::Now(_)));
+        assert!(matches!(rig.cancel().execute(reservation.id).await.unwrap(), Cancelled::NotFound));
+        assert!(matches!(rig.cancel().execute(999).await.unwrap(), Cancelled::NotFound));
+        assert_eq!(rig.told().await, ["ReservationCreated", "ReservationCancelled"]);
+    }
+
+    async fn an_abandoned_reservation_is_taken_over_and_its_late_payment_refused(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let store = rig.store.clone();
+        let payments = Meanwhile(move |id| {
+            let store = store.clone();
+            async move {
+                let mut take_over = TakeOver::new(store.clone(), Duration::from_millis(1));
+                for _ in 0..1_000 {
+                    take_over.execute().await.unwrap();
+                    if store.find(id).await.unwrap().unwrap().status == Status::Cancelled {
+                        return;
+                    }
+                }
+                panic!("never taken over");
+            }
+        });
+        let ended = rig.reserve(payments).execute(order(1), card(), None).await.unwrap();
+        let Reserved::Cancelled { reservation, .. } = ended else { panic!("{ended:?}") };
+        assert_eq!(reservation.cancel_reason, Some(CancelReason::Abandoned));
+        assert_eq!(rig.told().await, ["ReservationCancelled"]);
+    }
+
+    async fn a_reservation_seen_for_a_shorter_time_is_left_alone(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let id = rig.started().await.id;
+        let mut patient = TakeOver::new(rig.store.clone(), Duration::from_secs(3_600));
+        assert_eq!(patient.execute().await.unwrap(), (0, 1));
+        assert_eq!(patient.execute().await.unwrap(), (0, 1));
+        let hasty = tokio::sync::Mutex::new(TakeOver::new(rig.store.clone(), Duration::from_millis(1)));
+        eventually("it is ended", SOON, async || {
+            hasty.lock().await.execute().await.unwrap();
+            rig.store.find(id).await.unwrap().unwrap().status == Status::Cancelled
+        })
+        .await;
+    }
+}

@@ -1,0 +1,117 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use messaging::Outbox;
+use prereservation::domain::card::CardNumber;
+use prereservation::domain::{NewReservation, Reservation};
+use prereservation::outbound::store::{MIGRATIONS, SqlReservationStore};
+use prereservation::use_cases::cancel::Cancel;
+use prereservation::use_cases::ports::{
+    Begun, Declined, DeclinedWhy, IdempotencyKey, NotSent, NotSentWhy, Paid, PaymentGateway, PaymentOrder,
+    PaymentOutcome, ReservationStore, Unknown, UnknownWhy,
+};
+use prereservation::use_cases::reserve::Reserve;
+use storage::Database;
+use testkit::TestDatabase;
+
+pub struct Rig {
+    pub database: Database,
+    pub store: Arc<dyn ReservationStore>,
+}
+
+impl Rig {
+    pub async fn on(db: &TestDatabase) -> Self {
+        let database = db.open(&[messaging::MIGRATIONS, MIGRATIONS]).await;
+        let outbox = Outbox::new(database.clone());
+        let store = SqlReservationStore::new(database.clone(), outbox, "prereservation".into());
+        Self { database, store: Arc::new(store) }
+    }
+
+    pub fn reserve(&self, payments: impl PaymentGateway + 'static) -> Reserve {
+        Reserve { store: self.store.clone(), payments: Arc::new(payments) }
+    }
+
+    pub fn cancel(&self) -> Cancel {
+        Cancel { store: self.store.clone() }
+    }
+
+    pub async fn started(&self) -> Reservation {
+        match self.store.begin(&order(1), None).await.unwrap() {
+            Begun::Started(reservation) => reservation,
+            other => panic!("not started: {other:?}"),
+        }
+    }
+
+    /// The types of the facts that wait to be published, oldest first.
+    pub async fn told(&self) -> Vec<String> {
+        let payloads: Vec<Vec<u8>> = sqlx::query_scalar("SELECT payload FROM outbox ORDER BY id")
+            .fetch_all(self.database.reader())
+            .await
+            .unwrap();
+        payloads
+            .iter()
+            .map(|payload| events::Event::from_json(payload).unwrap().event.event_type().to_owned())
+            .collect()
+    }
+}
+
+pub fn order(user_id: i64) -> NewReservation {
+    NewReservation {
+        user_id,
+        user_address: "seoul".into(),
+        product_id: 1,
+        product_name: "fold".into(),
+        price: 1_300_000,
+        masked_card: card().masked(),
+    }
+}
+
+pub fn card() -> CardNumber {
+    CardNumber::parse("1234-1234-1234-1234").unwrap()
+}
+
+pub fn key(key: &str) -> IdempotencyKey {
+    IdempotencyKey { key: key.into(), fingerprint: "same".into() }
+}
+
+/// Answers what it was told to.
+pub struct Answers(pub PaymentOutcome);
+
+#[async_trait]
+impl PaymentGateway for Answers {
+    async fn pay(&self, _: &PaymentOrder) -> PaymentOutcome {
+        self.0.clone()
+    }
+}
+
+/// Lets something happen while the payment is under way, then says that it was paid.
+pub struct Meanwhile<F>(pub F);
+
+#[async_trait]
+impl<F, W> PaymentGateway for Meanwhile<F>
+where
+    F: Fn(i64) -> W + Send + Sync,
+    W: Future<Output = ()> + Send,
+{
+    async fn pay(&self, order: &PaymentOrder) -> PaymentOutcome {
+        (self.0)(order.reservation_id).await;
+        paid()
+    }
+}
+
+pub fn paid() -> PaymentOutcome {
+    PaymentOutcome::Paid(Paid { payment_id: 1 })
+}
+
+pub fn declined() -> PaymentOutcome {
+    PaymentOutcome::Declined(Declined { why: DeclinedWhy::Card, detail: Some("no funds".into()) })
+}
+
+pub fn not_sent() -> PaymentOutcome {
+    PaymentOutcome::NotSent(NotSent { why: NotSentWhy::BreakerOpen, retry_after: Duration::from_secs(3) })
+}
+
+pub fn unknown() -> PaymentOutcome {
+    PaymentOutcome::Unknown(Unknown { why: UnknownWhy::Timeout })
+}

@@ -1,0 +1,154 @@
+//! receipt on the real store: batches of facts through the event handler, on every database.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use events::{Event, PaymentCreated, ReservationCancelled};
+use messaging::{HandleError, Handler, Outbox, ReceivedRecord};
+use receipt::domain::{Receipt, Status};
+use receipt::inbound::events::Facts;
+use receipt::outbound::store::{MIGRATIONS, SqlReceiptStore};
+use receipt::use_cases::follow::Follow;
+use receipt::use_cases::ports::{ListQuery, ReceiptStore};
+use storage::Database;
+use testkit::TestDatabase;
+
+struct Rig {
+    database: Database,
+    store: Arc<dyn ReceiptStore>,
+    facts: Facts,
+}
+
+impl Rig {
+    async fn on(db: &TestDatabase) -> Self {
+        let database = db.open(&[messaging::MIGRATIONS, MIGRATIONS]).await;
+        let outbox = Outbox::new(database.clone());
+        let store: Arc<dyn ReceiptStore> =
+            Arc::new(SqlReceiptStore::new(database.clone(), outbox, "prereservation".into()));
+        Self { database, facts: Facts { follow: Follow { store: store.clone() } }, store }
+    }
+
+    async fn handle(&self, events: &[Event]) {
+        let records: Vec<ReceivedRecord> =
+            events.iter().enumerate().map(|(offset, event)| record(offset, event.to_json(1))).collect();
+        let mut tx = self.database.begin().await.unwrap();
+        self.facts.handle(&mut tx, &records).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    async fn of_reservation(&self, id: i64) -> Option<Receipt> {
+        let mut tx = self.database.begin().await.unwrap();
+        self.store.of_reservations(&mut tx, &[id]).await.unwrap().pop()
+    }
+
+    async fn told(&self) -> Vec<(String, String)> {
+        let rows: Vec<(String, Vec<u8>)> =
+            sqlx::query_as("SELECT record_key, payload FROM outbox ORDER BY id")
+                .fetch_all(self.database.reader())
+                .await
+                .unwrap();
+        rows.into_iter()
+            .map(|(key, json)| (key, Event::from_json(&json).unwrap().event.event_type().to_owned()))
+            .collect()
+    }
+
+    async fn total(&self) -> i64 {
+        self.store.list(&ListQuery { limit: 1, ..ListQuery::default() }).await.unwrap().1
+    }
+}
+
+fn record(offset: usize, payload: Vec<u8>) -> ReceivedRecord {
+    let record = testkit::record("prereservation", "1", String::from_utf8(payload).unwrap());
+    ReceivedRecord { partition: 0, offset: offset as i64, record }
+}
+
+fn paid(reservation: i64) -> Event {
+    Event::PaymentCreated(PaymentCreated {
+        id: 100 + reservation,
+        pre_reservation_id: reservation,
+        user_id: reservation % 3,
+        product_id: 1,
+        product_name: "fold".into(),
+        price: 10 * reservation,
+        card_no: "****-****-****-1234".into(),
+        created_at: 1_000,
+        modified_at: 1_000,
+        version: 1,
+    })
+}
+
+fn cancelled(reservation: i64) -> Event {
+    Event::ReservationCancelled(ReservationCancelled {
+        id: reservation,
+        user_id: 1,
+        user_address: "seoul".into(),
+        product_id: 1,
+        product_name: "fold".into(),
+        price: 10,
+        card_no: "****-****-****-1234".into(),
+        created_at: 1,
+        modified_at: 1,
+        reason: "cancelled_by_customer".into(),
+        detail: None,
+        version: 2,
+    })
+}
+
+testkit::for_each_backend! {
+    async fn a_batch_of_payments_becomes_as_many_receipts(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let events: Vec<Event> = (1..=300).map(paid).collect();
+        rig.handle(&events).await;
+        assert_eq!(rig.total().await, 300);
+        assert_eq!(rig.told().await.len(), 300);
+        let receipt = rig.of_reservation(7).await.unwrap();
+        assert_eq!((receipt.purchase.payment_id, receipt.purchase.price), (107, 70));
+        assert_eq!(rig.store.find(receipt.id).await.unwrap(), Some(receipt));
+    }
+
+    async fn a_repeated_batch_changes_nothing(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let events = [paid(1), paid(2), cancelled(2)];
+        rig.handle(&events).await;
+        let (first, told) = (rig.of_reservation(2).await, rig.told().await);
+        rig.handle(&events).await;
+        assert_eq!((rig.of_reservation(2).await, rig.told().await), (first, told));
+        assert_eq!(rig.total().await, 1);
+    }
+
+    async fn a_cancelled_receipt_is_withdrawn_in_one_batch_or_two(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        rig.handle(&[paid(1), cancelled(1)]).await;
+        rig.handle(&[paid(2)]).await;
+        rig.handle(&[cancelled(2)]).await;
+        for reservation in [1, 2] {
+            let receipt = rig.of_reservation(reservation).await.unwrap();
+            assert_eq!((receipt.status, receipt.version), (Status::Cancelled, 2));
+            assert_eq!(rig.store.find(receipt.id).await.unwrap(), None);
+        }
+        assert_eq!(rig.total().await, 0);
+        let types: Vec<String> = rig.told().await.into_iter().map(|(_, event_type)| event_type).collect();
+        assert_eq!(types, ["ReceiptCreated", "ReceiptCancelled", "ReceiptCreated", "ReceiptCancelled"]);
+    }
+
+    async fn a_cancellation_that_overtook_its_payment_leaves_a_tombstone(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        rig.handle(&[cancelled(1)]).await;
+        rig.handle(&[paid(1), cancelled(2), paid(2)]).await;
+        for reservation in [1, 2] {
+            assert_eq!(rig.of_reservation(reservation).await.unwrap().status, Status::Void);
+        }
+        assert!(rig.told().await.is_empty());
+        assert_eq!(rig.total().await, 0);
+    }
+
+    async fn a_record_that_is_no_fact_is_named_and_a_newer_producers_is_skipped(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let mut tx = rig.database.begin().await.unwrap();
+        let newer = br#"{"eventType":"ReceiptReprinted","timestamp":1,"id":1}"#.to_vec();
+        let records = [record(0, paid(1).to_json(1)), record(1, newer), record(2, b"{\"no\":\"type\"}".to_vec())];
+        let error = rig.facts.handle(&mut tx, &records).await.unwrap_err();
+        assert!(matches!(error, HandleError::Record { index: 2, .. }), "{error}");
+        rig.facts.handle(&mut tx, &records[..2]).await.unwrap();
+    }
+}
