@@ -12,6 +12,7 @@
 mod actuator;
 mod deadlines;
 mod gateway;
+mod home;
 mod inbound;
 mod metrics;
 pub mod probe;

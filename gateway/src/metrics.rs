@@ -22,6 +22,7 @@ pub(crate) enum Side {
 pub(crate) enum Resource {
     Route(usize),
     Actuator,
+    Home,
     /// Refused before it was known, or nothing is there.
     Unknown,
 }
@@ -79,6 +80,7 @@ impl Metrics {
         match resource {
             Resource::Route(index) => self.gateway.routes[index].pattern.as_str(),
             Resource::Actuator => "/actuator/**",
+            Resource::Home => "/",
             Resource::Unknown => "UNKNOWN",
         }
     }

@@ -173,3 +173,19 @@ pub(crate) fn turn_away(stream: &TcpStream) {
     let _ = stream.try_read(&mut [0; 4096]);
     let _ = stream.try_write(&problems::raw(&problem));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F>(_: impl Fn(Rc<Worker>, TcpStream, SocketAddr) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Ten thousand of them are open at a time.
+    #[test]
+    fn an_idle_connection_is_small() {
+        let size = size_of_future(serve) + size_of::<Session>();
+        assert!(size <= 1024, "{size} bytes");
+    }
+}

@@ -8,7 +8,7 @@ mod forwarded;
 mod headers;
 mod root;
 
-use std::{borrow::Cow, convert::Infallible, pin::Pin, rc::Rc};
+use std::{convert::Infallible, pin::Pin, rc::Rc};
 
 use http::{HeaderValue, Method, Request, Response, Uri, header, request::Parts};
 use hyper::body::Incoming;
@@ -20,7 +20,7 @@ pub(crate) use forwarded::ForwardedHeaders;
 
 use self::{cors::Verdict, exchange::Exchange, forward::Call};
 use crate::{
-    actuator,
+    actuator, home,
     inbound::Session,
     metrics::Resource,
     problems::{self, malformed},
@@ -123,7 +123,16 @@ fn decide(
         let answer = root::answer(&gateway.routes, &parts.method, &parts.headers);
         return answer.map(|answer| Step::Answered(Ok(answer.map(Content::Full))));
     }
-    let route = find(session, &parts, path)?;
+    let route = match routing::find(&gateway.routes, &parts.method, &path) {
+        Match::Route(route) => route,
+        Match::OtherMethods(allow) => return Err(Problem::method_not_allowed(allow)),
+        Match::None if path == "/" => {
+            exchange.is_for(Resource::Home);
+            let answer = home::answer(gateway, &parts, &host, &session.forwarded)?;
+            return Ok(Step::Answered(Ok(answer.map(Content::Full))));
+        }
+        Match::None => return Err(problems::no_route()),
+    };
     exchange.is_for(Resource::Route(route));
     if let Some(length) = content_length(&parts)
         && length > gateway.routes[route].body_limit
@@ -143,14 +152,6 @@ fn any_resource(method: &Method) -> Result<Response<Content>, Problem> {
     let mut response = Response::new(Content::Full(bytes::Bytes::new()));
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(METHODS));
     Ok(response)
-}
-
-fn find(session: &Session, parts: &Parts, path: Cow<'_, str>) -> Result<usize, Problem> {
-    match routing::find(&session.worker.gateway.routes, &parts.method, &path) {
-        Match::Route(route) => Ok(route),
-        Match::OtherMethods(allow) => Err(Problem::method_not_allowed(allow)),
-        Match::None => Err(problems::no_route()),
-    }
 }
 
 fn content_length(parts: &Parts) -> Option<u64> {
