@@ -103,7 +103,7 @@ fn is_set(name: &str) -> bool {
 }
 
 /// `host:port,host:port`, as `infra/up` says.
-pub(crate) fn kafka_brokers() -> Option<String> {
+pub fn kafka_brokers() -> Option<String> {
     ["TEST_KAFKA_BROKERS", "KAFKA_BROKERS"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))

@@ -215,11 +215,14 @@ pub(crate) async fn printed_by_kafka_console_consumer(system: Arc<System>) {
     let topic = system.topic().to_owned();
     let output = tokio::task::spawn_blocking(move || {
         std::process::Command::new(tool)
+            .args(["--bootstrap-server", &e2e::setup::kafka_brokers().unwrap()])
             .args(["--topic", &topic, "--from-beginning", "--timeout-ms", "8000"])
             .output()
             .unwrap()
     });
-    printed(&String::from_utf8_lossy(&output.await.unwrap().stdout), &system, all.id).await;
+    let output = output.await.unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    printed(&String::from_utf8_lossy(&said), &system, all.id).await;
 }
 
 async fn printed(text: &str, system: &System, id: i64) {
