@@ -33,7 +33,7 @@ impl Cancel {
             else {
                 return Ok(Cancelled::NotFound);
             };
-            let outcome = interrupted.then(|| SavedOutcome {
+            let outcome = interrupted.then_some(SavedOutcome {
                 cancelled: reservation.cancel_reason,
                 detail: None,
                 at: reservation.modified_at,
