@@ -46,7 +46,7 @@ RUN BUILD_GIT_COMMIT="$GIT_COMMIT" BUILD_GIT_BRANCH="$GIT_BRANCH" BUILD_GIT_TIME
     done
 
 # Fails within seconds, not after the compilation, when the service is not given or unknown.
-FROM toolchain AS wanted
+FROM rust:${RUST}-bookworm AS wanted
 ARG SERVICE=""
 RUN case "$SERVICE" in \
       prereservation | payment | receipt | myreservation | gateway) touch /known ;; \
