@@ -30,6 +30,15 @@ impl Binaries {
         Ok(Self { directory })
     }
 
+    /// Those in a directory, as they are.
+    ///
+    /// # Errors
+    /// The directory is not there.
+    pub fn in_directory(directory: &Path) -> Result<Self, Error> {
+        let found = directory.canonicalize();
+        Ok(Self { directory: found.map_err(Error::io(format!("finding {}", directory.display())))? })
+    }
+
     pub fn of(&self, service: Service) -> PathBuf {
         self.directory.join(service.name())
     }

@@ -145,6 +145,12 @@ impl Ground {
         messaging::open(&self.event_log, &self.kafka).await.map_err(|e| Error::EventLog(e.to_string()))
     }
 
+    /// Leaves everything where it is: files in this directory, databases and topic where they are.
+    #[must_use]
+    pub fn keep(self) -> PathBuf {
+        self.directory.keep()
+    }
+
     /// Leaves nothing behind: files go by themselves, databases and topic here.
     ///
     /// # Errors

@@ -1,0 +1,155 @@
+//! Breaks what the schedule says, and puts it together again.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use e2e::chaos::{ChaosProxy, Network};
+use rustix::process::Signal;
+
+use crate::binaries::workspace;
+use crate::faults::customers::Shop;
+use crate::faults::schedule::{Step, Trouble, Victim};
+use crate::{Error, Service, System};
+
+/// With nothing answered for so long, the next fault comes all the same.
+const STALLED: Duration = Duration::from_secs(20);
+const STARTS: u32 = 4;
+
+pub struct Nemesis<'a> {
+    pub system: &'a mut System,
+    pub shop: &'a Shop,
+    pub proxy: &'a ChaosProxy,
+    pub replicas: usize,
+    /// Of `infra/up`.
+    pub infra_state: Option<PathBuf>,
+    pub kills: u64,
+    /// What happened that nobody had planned.
+    pub notes: Vec<String>,
+    /// Services that ended without being killed.
+    pub ended: Vec<String>,
+}
+
+impl Nemesis<'_> {
+    /// # Errors
+    /// Something cannot be brought back.
+    pub async fn carry_out(&mut self, schedule: &[Step]) -> Result<(), Error> {
+        let kills = schedule.len() as u64;
+        let start = Instant::now();
+        self.allow(1, kills);
+        for (number, step) in (1_u64..).zip(schedule) {
+            self.await_progress(step.at).await;
+            // What is let in now is in flight when it breaks.
+            self.allow(number + 1, kills);
+            let (passed, reserved) = (start.elapsed().as_secs_f64(), self.shop.book.reserved());
+            eprintln!("{passed:>7.1}s {number:>4}/{kills} {reserved:>6} reserved; {step}");
+            self.carry_out_one(step.clone()).await?;
+        }
+        Ok(())
+    }
+
+    fn allow(&self, windows: u64, kills: u64) {
+        self.shop.allowed.store(self.shop.wanted * windows / (kills + 1), Ordering::SeqCst);
+    }
+
+    async fn await_progress(&self, at: u64) {
+        let (mut last, mut since) = (self.shop.book.reserved(), Instant::now());
+        while last < at && since.elapsed() < STALLED {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            let now = self.shop.book.reserved();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
+    }
+
+    async fn carry_out_one(&mut self, step: Step) -> Result<(), Error> {
+        self.trouble(step.trouble).await;
+        tokio::time::sleep(Duration::from_millis(step.wait_ms)).await;
+        self.kills += 1;
+        let down = Duration::from_millis(step.down_ms);
+        match step.victim {
+            Victim::Service(service, replica) => {
+                self.system.kill(service, replica);
+                tokio::time::sleep(down).await;
+                self.revive(service, replica).await?;
+            }
+            Victim::Kafka => self.outage("kafka", down).await?,
+            Victim::Postgres => self.outage("postgres", down).await?,
+        }
+        self.proxy.set(Network::Passes).await;
+        Ok(())
+    }
+
+    async fn trouble(&self, trouble: Trouble) {
+        match trouble {
+            Trouble::None => {}
+            Trouble::Pause(service, replica, ms) => {
+                self.system.signal(service, replica, Signal::STOP);
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                self.system.signal(service, replica, Signal::CONT);
+            }
+            Trouble::Delay(ms) => self.proxy.set(Network::DelaysAnswers(Duration::from_millis(ms))).await,
+            Trouble::Cut => self.proxy.set(Network::CutsAnswers).await,
+            Trouble::Refuse => self.proxy.set(Network::Refuses).await,
+            Trouble::Swallow => self.proxy.set(Network::Swallows).await,
+        }
+    }
+
+    async fn outage(&mut self, part: &str, down: Duration) -> Result<(), Error> {
+        self.infra("down", &["--kill", part]).await?;
+        tokio::time::sleep(down).await;
+        self.infra("up", &[part]).await?;
+        self.all_run().await
+    }
+
+    async fn infra(&self, script: &str, arguments: &[&str]) -> Result<(), Error> {
+        let Some(state) = &self.infra_state else { return Ok(()) };
+        let status = tokio::process::Command::new(workspace().join("infra").join(script))
+            .args(arguments)
+            .env("INFRA_STATE", state)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()
+            .await
+            .map_err(Error::io(format!("starting infra/{script}")))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Error::unexpected(format!("infra/{script} {arguments:?} failed")))
+        }
+    }
+
+    /// Every process is ready; one that ended by itself is noted, and started again as a cluster would.
+    ///
+    /// # Errors
+    /// One cannot be started.
+    pub async fn all_run(&mut self) -> Result<(), Error> {
+        for service in Service::ALL {
+            for replica in 0..self.replicas {
+                if let Err(error) = self.system.start_one(service, replica).await {
+                    self.ended.push(format!("{}-{replica}: {error}", service.name()));
+                    self.system.kill(service, replica);
+                    self.revive(service, replica).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn revive(&mut self, service: Service, replica: usize) -> Result<(), Error> {
+        let mut tries = 1;
+        loop {
+            match self.system.start_one(service, replica).await {
+                Ok(()) => return Ok(()),
+                Err(error) if tries < STARTS => {
+                    self.notes.push(format!("start {tries} of {}-{replica}: {error}", service.name()));
+                    self.system.kill(service, replica);
+                    tries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What is told at the end: a table for people, JSON for programs, and the whole history of what went wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use crate::faults::audit::{Kind, Violation, ledger_key};
+use crate::faults::orders::{Pages, Told};
+use crate::faults::quiet::Verdict;
+use crate::faults::schedule::Step;
+
+const HISTORIES: usize = 20;
+
+pub struct Outcome {
+    /// Repeats the run.
+    pub command: String,
+    pub seed: u64,
+    pub against: &'static str,
+    pub replicas: usize,
+    pub schedule: Vec<Step>,
+    pub kills: u64,
+    pub poisoned: u64,
+    pub took_seconds: f64,
+    pub notes: Vec<String>,
+    pub ended: Vec<String>,
+    pub verdict: Verdict,
+}
+
+impl Outcome {
+    pub fn failed(&self) -> bool {
+        !self.verdict.violations.is_empty()
+    }
+
+    fn count(&self, kind: Kind) -> usize {
+        // Of one reservation, all that is wrong in one way is one.
+        let of_kind = self.verdict.violations.iter().filter(|violation| violation.kind == kind);
+        let mut reservations = BTreeSet::new();
+        let mut nameless = 0;
+        for violation in of_kind {
+            match (violation.reservation, violation.order) {
+                (None, None) => nameless += 1,
+                whose => drop(reservations.insert(whose)),
+            }
+        }
+        reservations.len() + nameless
+    }
+
+    pub fn totals(&self, pages: &Pages) -> Vec<(&'static str, u64)> {
+        let told = |told| pages.orders.values().filter(|entry| entry.told == told).count() as u64;
+        let confirmed = pages.cancels.values().filter(|cancels| cancels.confirmed).count() as u64;
+        vec![
+            ("orders", pages.orders.len() as u64),
+            ("reservations", told(Told::Reserved)),
+            ("refused", told(Told::Refused)),
+            ("cancelled", confirmed),
+            ("kills", self.kills),
+            ("poisoned", self.poisoned),
+            ("lost", self.count(Kind::Lost) as u64),
+            ("doubled", self.count(Kind::Doubled) as u64),
+            ("charged_and_cancelled", self.count(Kind::ChargedAndCancelled) as u64),
+            ("open", self.count(Kind::Open) as u64),
+            ("violations", self.verdict.violations.len() as u64),
+        ]
+    }
+
+    pub fn json(&self, pages: &Pages) -> Value {
+        let totals: BTreeMap<&str, u64> = self.totals(pages).into_iter().collect();
+        let snapshot = &self.verdict.snapshot;
+        let refunds = snapshot.ledger.values().flatten().filter(|entry| entry.kind == "refund").count();
+        let mut json = json!({
+            "seed": self.seed, "against": self.against, "replicas": self.replicas, "command": self.command,
+            "took_seconds": self.took_seconds, "quiet_after_seconds": self.verdict.quiet_after.as_secs_f64(),
+            "totals": totals, "answers": pages.answers, "ended_by_themselves": self.ended, "notes": self.notes,
+            "facts": snapshot.facts.len(), "refunds": refunds,
+            "schedule": self.schedule.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "violations": self.verdict.violations, "histories": self.histories(pages),
+        });
+        // Also where a program looks first.
+        if let Some(object) = json.as_object_mut() {
+            for name in ["reservations", "kills", "lost", "doubled", "charged_and_cancelled", "open"] {
+                object.insert(name.to_owned(), json!(totals[name]));
+            }
+        }
+        json
+    }
+
+    pub fn table(&self, pages: &Pages) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "\nseed {} against {}, {} replicas", self.seed, self.against, self.replicas);
+        for (name, count) in self.totals(pages) {
+            let _ = writeln!(text, "  {name:<24}{count:>8}");
+        }
+        let quiet = self.verdict.quiet_after.as_secs_f64();
+        let _ = writeln!(text, "  {:<24}{quiet:>8.1} s after everything ran again", "quiet");
+        for line in self.ended.iter().map(|line| format!("ended by itself: {line}")).chain(self.notes.clone())
+        {
+            let _ = writeln!(text, "  note: {line}");
+        }
+        if self.failed() {
+            let _ = writeln!(text, "\nthe schedule:");
+            for step in &self.schedule {
+                let _ = writeln!(text, "  {step}");
+            }
+            for Violation { kind, reservation, order, what } in &self.verdict.violations {
+                let _ = writeln!(text, "{kind:?}: reservation {reservation:?}, order {order:?}: {what}");
+            }
+            for (name, lines) in self.histories(pages) {
+                let _ = writeln!(text, "\n{name}");
+                for line in lines {
+                    let _ = writeln!(text, "  {line}");
+                }
+            }
+        }
+        let _ = writeln!(text, "\nrepeat with: {}", self.command);
+        text
+    }
+
+    /// All that is known of the violators.
+    fn histories(&self, pages: &Pages) -> BTreeMap<String, Vec<String>> {
+        let whose: BTreeSet<_> = self.verdict.violations.iter().map(|v| (v.reservation, v.order)).collect();
+        let known = whose.into_iter().filter(|whose| *whose != (None, None)).take(HISTORIES);
+        known
+            .map(|(id, order)| {
+                (format!("reservation {id:?}, order {order:?}"), self.history(pages, id, order))
+            })
+            .collect()
+    }
+
+    fn history(&self, pages: &Pages, id: Option<i64>, order: Option<u64>) -> Vec<String> {
+        let snapshot = &self.verdict.snapshot;
+        let mut lines = Vec::new();
+        if let Some(entry) = order.and_then(|order| pages.orders.get(&order)) {
+            lines.push(format!("{:?}", entry.order));
+            lines.extend(entry.history.iter().cloned());
+        }
+        let Some(id) = id else { return lines };
+        lines.extend(pages.cancel_history.get(&id).into_iter().flatten().cloned());
+        lines.push(format!("prereservation: {:?}", snapshot.reservations.get(&id)));
+        lines.push(format!("payment: {:?}", snapshot.payments.get(&id)));
+        lines.push(format!("ledger: {:?}", snapshot.ledger.get(&ledger_key(id))));
+        lines.push(format!("receipt: {:?}", snapshot.receipts.get(&id)));
+        lines.push(format!("view: {:?}", snapshot.view.get(&id)));
+        lines.extend(
+            snapshot.facts.iter().filter(|fact| fact.reservation == id).map(|fact| format!("topic: {fact}")),
+        );
+        lines
+    }
+}

@@ -1,0 +1,109 @@
+//! Records that nobody can read, under the keys of reservations that exist; and at the end, what an operator does.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use messaging::{EventLog, Record};
+
+use crate::faults::customers::Shop;
+use crate::faults::rng::Rng;
+use crate::http::{self, Client};
+use crate::{Error, Service, System};
+
+/// Tells them from the services' own.
+pub const HEADER: &str = "x-fault-runner";
+const PAYLOADS: [&str; 3] = [
+    "no json at all \u{1}{",
+    "{\"eventType\":\"PaymentCreated\",\"timestamp\":1,\"id\":\"none\",\"preReservationId\":-5,\"version\":\"x\"}",
+    "{\"timestamp\":1662883010408,\"status\":\"of no type\"}",
+];
+/// Facts of a reservation that takes its usual way.
+const FACTS: f64 = 3.0;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Keeps the share of bad records at `percent` of all until the shop is done.
+pub async fn poison(
+    shop: Arc<Shop>,
+    log: Arc<dyn EventLog>,
+    topic: String,
+    percent: f64,
+    published: Arc<AtomicU64>,
+) {
+    let mut rng = Rng::fork(shop.seed, u64::MAX);
+    while !shop.is_done() {
+        let wanted = shop.book.reserved() as f64 * FACTS * percent / 100.0;
+        let done = published.load(Ordering::SeqCst);
+        let latest = shop.book.latest();
+        if (done as f64) < wanted && latest > 0 {
+            // Mostly where something still happens.
+            let back = i64::try_from(rng.below(10)).unwrap_or_default();
+            let payload = PAYLOADS[usize::try_from(rng.below(PAYLOADS.len() as u64)).unwrap_or_default()];
+            let record = Record {
+                topic: topic.clone(),
+                key: Some((latest - back).max(1).to_string()),
+                payload: payload.as_bytes().to_vec(),
+                headers: vec![(HEADER.to_owned(), b"poison".to_vec())],
+                timestamp_ms: storage::now_ms(),
+            };
+            // A log that is away takes none; the next one is tried instead.
+            if log.publish(&[record]).await.iter().all(Result::is_ok) {
+                published.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Replays what waits and discards what is dead, through each service's actuator, until nothing is left.
+///
+/// # Errors
+/// An actuator that does not answer.
+pub async fn clean_up(system: &System, deadline: Instant) -> Result<u64, Error> {
+    let mut discarded = 0;
+    for service in [Service::Payment, Service::Receipt, Service::Myreservation] {
+        let mut operator = Operator::new(system.address(service)?);
+        // Once: a replay of what is really bad fails, and leaves everything as it was.
+        let mut replayed = false;
+        loop {
+            let dead = operator.dead().await?;
+            if dead.is_empty() || Instant::now() > deadline {
+                break;
+            }
+            let action = if replayed { "discard" } else { "replay" };
+            for id in dead {
+                discarded += u64::from(operator.ask(id, action).await? && replayed);
+            }
+            replayed = true;
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+        }
+    }
+    Ok(discarded)
+}
+
+struct Operator(Client);
+
+impl Operator {
+    fn new(address: SocketAddr) -> Self {
+        Self(Client::new(address, PATIENCE))
+    }
+
+    /// Not those that wait behind them, nor those already asked for.
+    async fn dead(&mut self) -> Result<Vec<i64>, Error> {
+        let answer =
+            self.0.get("/actuator/deadletters").await.map_err(Error::io("asking for dead letters"))?;
+        let json = answer.json().unwrap_or_default();
+        let letters = json["deadLetters"].as_array().cloned().unwrap_or_default();
+        let dead = letters.iter().filter(|letter| letter["status"] == "dead");
+        Ok(dead.filter_map(|letter| letter["id"].as_i64()).collect())
+    }
+
+    async fn ask(&mut self, id: i64, action: &str) -> Result<bool, Error> {
+        let mut request = Vec::new();
+        let body = format!("{{\"action\":\"{action}\"}}");
+        http::with_body(&mut request, "POST", &format!("/actuator/deadletters/{id}"), "", body.as_bytes());
+        let answer = self.0.send(&request).await.map_err(Error::io("asking to clean up"))?;
+        Ok(answer.status < 300)
+    }
+}
