@@ -12,7 +12,6 @@
 mod actuator;
 mod deadlines;
 mod gateway;
-mod home;
 mod inbound;
 mod metrics;
 pub mod probe;

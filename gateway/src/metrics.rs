@@ -22,7 +22,7 @@ pub(crate) enum Side {
 pub(crate) enum Resource {
     Route(usize),
     Actuator,
-    Home,
+    Root,
     /// Refused before it was known, or nothing is there.
     Unknown,
 }
@@ -80,7 +80,7 @@ impl Metrics {
         match resource {
             Resource::Route(index) => self.gateway.routes[index].pattern.as_str(),
             Resource::Actuator => "/actuator/**",
-            Resource::Home => "/",
+            Resource::Root => "/",
             Resource::Unknown => "UNKNOWN",
         }
     }

@@ -57,32 +57,6 @@ async fn the_root_links_to_what_the_routes_lead_to() {
 }
 
 #[tokio::test]
-async fn the_root_names_what_there_is() {
-    let service = Service::saying("mine").await;
-    let mut routes = vec![
-        route("x", "/x/**", service.addr),
-        route("y", "/y/z/**", service.addr),
-        route("z", "/z", service.addr),
-    ];
-    let gateway = Gateway::start(settings(&routes)).await;
-    let mut client = Client::connect(gateway.addr).await;
-    let answer = client.ask("GET / HTTP/1.1\r\nHost: shop:81\r\n\r\n").await;
-    assert_eq!(answer.header("content-type"), Some("application/hal+json"));
-    let root: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
-    let x = serde_json::json!({"href": "http://shop:81/x{?page,size,sort}", "templated": true});
-    assert_eq!(root, serde_json::json!({"_links": {"x": x}}));
-    let answer = client.ask("GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n").await;
-    assert_eq!(answer.header("content-type"), Some("application/json"));
-    let answer = client.ask("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    answer.is_problem(405);
-    assert_eq!(answer.header("allow"), Some("GET, HEAD, OPTIONS"));
-    // Unless a route leads elsewhere.
-    routes.push(route("root", "/", service.addr));
-    let gateway = Gateway::start(settings(&routes)).await;
-    assert_eq!(get(gateway.addr, "/").await.body, "mine");
-}
-
-#[tokio::test]
 async fn a_route_opens_its_methods_and_no_others() {
     let service = Service::saying("").await;
     let gateway = Gateway::start(settings(&[

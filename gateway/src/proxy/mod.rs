@@ -20,7 +20,7 @@ pub(crate) use forwarded::ForwardedHeaders;
 
 use self::{cors::Verdict, exchange::Exchange, forward::Call};
 use crate::{
-    actuator, home,
+    actuator,
     inbound::Session,
     metrics::Resource,
     problems::{self, malformed},
@@ -118,17 +118,13 @@ fn decide(
             Verdict::Refused(why) => return Err(Problem::new(403).detail(why)),
         }
     }
-    if path == "/" && !gateway.routes.iter().any(|route| route.pattern.matches("/")) {
-        headers::prepare(&mut parts, host, &session.forwarded);
-        let answer = root::answer(&gateway.routes, &parts.method, &parts.headers);
-        return answer.map(|answer| Step::Answered(Ok(answer.map(Content::Full))));
-    }
     let route = match routing::find(&gateway.routes, &parts.method, &path) {
         Match::Route(route) => route,
         Match::OtherMethods(allow) => return Err(Problem::method_not_allowed(allow)),
         Match::None if path == "/" => {
-            exchange.is_for(Resource::Home);
-            let answer = home::answer(gateway, &parts, &host, &session.forwarded)?;
+            exchange.is_for(Resource::Root);
+            headers::prepare(&mut parts, host, &session.forwarded);
+            let answer = root::answer(&gateway.routes, &parts.method, &parts.headers)?;
             return Ok(Step::Answered(Ok(answer.map(Content::Full))));
         }
         Match::None => return Err(problems::no_route()),

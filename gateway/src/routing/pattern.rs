@@ -62,16 +62,6 @@ impl Pattern {
         &self.text
     }
 
-    /// The `x` of `/x/**`.
-    pub(crate) fn collection(&self) -> Option<&str> {
-        match self.kind {
-            Kind::Below(length) => {
-                self.text[..length].strip_prefix('/').filter(|name| !name.is_empty() && !name.contains('/'))
-            }
-            _ => None,
-        }
-    }
-
     pub(crate) fn matches(&self, path: &str) -> bool {
         match &self.kind {
             Kind::Exact => path == self.text,
@@ -114,15 +104,6 @@ mod tests {
             for path in other {
                 assert!(!parsed.matches(path), "{pattern} {path}");
             }
-        }
-    }
-
-    #[test]
-    fn collections() {
-        for (pattern, collection) in
-            [("/x/**", Some("x")), ("/x", None), ("/**", None), ("/x/y/**", None), ("/{x}/**", None)]
-        {
-            assert_eq!(Pattern::parse(pattern).unwrap().collection(), collection, "{pattern}");
         }
     }
 
