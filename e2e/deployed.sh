@@ -95,8 +95,8 @@ siege_urls() { sed "s#http://localhost:8088#$GATEWAY#" "$SYSTEM/load/siege/urls.
 # siege_figures FILE: what siege printed, in one line.
 siege_figures() {
   sed 's/\r//g' "$1" | tr -d '"{},' | awk -F: '
-    { gsub(/^[ \t]+|[ \t]+$/, "", $1); gsub(/^[ \t]+|[ \t]+$/, "", $2); v[tolower($1)] = $2 }
-    END { printf "%s requests, %s failed, availability %s, %s/s, longest %s s\n", v["transactions"], v["failed_transactions"] v["failed transactions"], v["availability"], v["transaction_rate"] v["transaction rate"], v["longest_transaction"] v["longest transaction"] }'
+    { gsub(/^[ \t]+|[ \t]+$/, "", $1); sub(/^[ \t]+/, "", $2); sub(/[ \t].*$/, "", $2); v[tolower($1)] = $2 }
+    END { printf "%s requests, %s failed, availability %s %%, %s/s, longest %s s\n", v["transactions"], v["failed_transactions"] v["failed transactions"], v["availability"], v["transaction_rate"] v["transaction rate"], v["longest_transaction"] v["longest transaction"] }'
 }
 siege_failed() { tr -d '"{},' < "$1" | awk -F: 'tolower($1) ~ /failed.transactions/ { print $2 + 0 }'; }
 # run_siege ARGUMENTS...: its summary into $work/siege.
