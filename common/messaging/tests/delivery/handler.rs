@@ -9,6 +9,9 @@ use testkit::record;
 
 pub(crate) const CAUSED: &str = "caused";
 
+/// Before the payload of a fact that came again in another record, and changed nothing.
+pub(crate) const REPEATED: &str = "again: ";
+
 /// What a record does to whoever handles it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -29,7 +32,7 @@ pub(crate) struct TestHandler {
     tries: Mutex<BTreeMap<String, usize>>,
     pub(crate) largest_batch: AtomicUsize,
     pub(crate) committed: AtomicUsize,
-    /// Skips what was applied already, as a service does whose facts are numbered.
+    /// Knows facts that were applied already, as a service does whose facts are numbered.
     skips_repeats: bool,
 }
 
@@ -66,29 +69,38 @@ impl TestHandler {
         self.faults.lock().unwrap()
     }
 
+    async fn is_known(
+        &self,
+        tx: &mut Tx,
+        received: &ReceivedRecord,
+        payload: &str,
+    ) -> Result<bool, sqlx::Error> {
+        let known: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM effect WHERE record_key = $1 AND payload = $2")
+                .bind(received.record.key.clone())
+                .bind(payload)
+                .fetch_one(&mut **tx)
+                .await?;
+        Ok(known > 0)
+    }
+
     async fn apply(&self, tx: &mut Tx, received: &ReceivedRecord, payload: &str) -> Result<(), sqlx::Error> {
-        if self.skips_repeats {
-            let known: i64 =
-                sqlx::query_scalar("SELECT COUNT(*) FROM effect WHERE record_key = $1 AND payload = $2")
-                    .bind(received.record.key.clone())
-                    .bind(payload)
-                    .fetch_one(&mut **tx)
-                    .await?;
-            if known > 0 {
-                return Ok(());
-            }
-        }
         let owner: String = sqlx::query_scalar("SELECT owner FROM inbox_position WHERE log_partition = $1")
             .bind(received.partition)
             .fetch_one(&mut **tx)
             .await?;
+        let repeated = self.skips_repeats && self.is_known(tx, received, payload).await?;
+        let payload = if repeated { format!("{REPEATED}{payload}") } else { payload.to_owned() };
         sqlx::query("INSERT INTO effect (log_offset, record_key, payload, owner) VALUES ($1, $2, $3, $4)")
             .bind(received.offset)
             .bind(received.record.key.as_ref().map(|key| key.replace('\0', "NUL")))
-            .bind(payload)
+            .bind(payload.as_str())
             .bind(owner)
             .execute(&mut **tx)
             .await?;
+        if repeated {
+            return Ok(());
+        }
         let key = received.record.key.clone().unwrap_or_default();
         self.outbox.append(tx, &[record(CAUSED, key, payload)]).await
     }

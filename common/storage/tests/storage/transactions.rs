@@ -150,6 +150,8 @@ fn on_postgres_closing_does_not_wait_for_a_server_that_is_silent() {
         let tx = database.begin().await.unwrap();
         proxy.stall();
         drop(tx);
+        // The connection is on its way back, and waits for an answer.
+        tokio::time::sleep(Duration::from_millis(100)).await;
         let closed = tokio::time::timeout(Duration::from_secs(20), database.close()).await;
         closed.expect("closing ends");
     });
