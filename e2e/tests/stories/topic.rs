@@ -134,7 +134,8 @@ pub(crate) async fn records_that_are_not_ours(setup: Setup) {
     let system = System::start(setup).await;
     Customer::new().reserve_all(&system).await;
     let events = system.events();
-    let foreign: [(Option<&str>, &[u8], &[(&str, &str)]); 8] = [
+    type Foreign<'a> = (Option<&'a str>, &'a [u8], &'a [(&'a str, &'a str)]);
+    let foreign: [Foreign; 8] = [
         (None, b"hello", &[]),
         (Some("999999"), b"\xff\xfe\x00", &[]),
         (Some("999998"), b"{}", &[]),

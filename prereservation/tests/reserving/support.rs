@@ -15,28 +15,28 @@ use prereservation::use_cases::reserve::Reserve;
 use storage::Database;
 use testkit::TestDatabase;
 
-pub struct Rig {
-    pub database: Database,
-    pub store: Arc<dyn ReservationStore>,
+pub(crate) struct Rig {
+    pub(crate) database: Database,
+    pub(crate) store: Arc<dyn ReservationStore>,
 }
 
 impl Rig {
-    pub async fn on(db: &TestDatabase) -> Self {
+    pub(crate) async fn on(db: &TestDatabase) -> Self {
         let database = db.open(&[messaging::MIGRATIONS, MIGRATIONS]).await;
         let outbox = Outbox::new(database.clone());
         let store = SqlReservationStore::new(database.clone(), outbox, "prereservation".into());
         Self { database, store: Arc::new(store) }
     }
 
-    pub fn reserve(&self, payments: impl PaymentGateway + 'static) -> Reserve {
+    pub(crate) fn reserve(&self, payments: impl PaymentGateway + 'static) -> Reserve {
         Reserve { store: self.store.clone(), payments: Arc::new(payments) }
     }
 
-    pub fn cancel(&self) -> Cancel {
+    pub(crate) fn cancel(&self) -> Cancel {
         Cancel { store: self.store.clone() }
     }
 
-    pub async fn started(&self) -> Reservation {
+    pub(crate) async fn started(&self) -> Reservation {
         match self.store.begin(&order(1), None).await.unwrap() {
             Begun::Started(reservation) => reservation,
             other => panic!("not started: {other:?}"),
@@ -44,7 +44,7 @@ impl Rig {
     }
 
     /// The types of the facts that wait to be published, oldest first.
-    pub async fn told(&self) -> Vec<String> {
+    pub(crate) async fn told(&self) -> Vec<String> {
         let payloads: Vec<Vec<u8>> = sqlx::query_scalar("SELECT payload FROM outbox ORDER BY id")
             .fetch_all(self.database.reader())
             .await
@@ -56,7 +56,7 @@ impl Rig {
     }
 }
 
-pub fn order(user_id: i64) -> NewReservation {
+pub(crate) fn order(user_id: i64) -> NewReservation {
     NewReservation {
         user_id,
         user_address: "seoul".into(),
@@ -67,16 +67,16 @@ pub fn order(user_id: i64) -> NewReservation {
     }
 }
 
-pub fn card() -> CardNumber {
+pub(crate) fn card() -> CardNumber {
     CardNumber::parse("1234-1234-1234-1234").unwrap()
 }
 
-pub fn key(key: &str) -> IdempotencyKey {
+pub(crate) fn key(key: &str) -> IdempotencyKey {
     IdempotencyKey { key: key.into(), fingerprint: "same".into() }
 }
 
 /// Answers what it was told to.
-pub struct Answers(pub PaymentOutcome);
+pub(crate) struct Answers(pub(crate) PaymentOutcome);
 
 #[async_trait]
 impl PaymentGateway for Answers {
@@ -86,7 +86,7 @@ impl PaymentGateway for Answers {
 }
 
 /// Lets something happen while the payment is under way, then says that it was paid.
-pub struct Meanwhile<F>(pub F);
+pub(crate) struct Meanwhile<F>(pub(crate) F);
 
 #[async_trait]
 impl<F, W> PaymentGateway for Meanwhile<F>
@@ -100,18 +100,18 @@ where
     }
 }
 
-pub fn paid() -> PaymentOutcome {
+pub(crate) fn paid() -> PaymentOutcome {
     PaymentOutcome::Paid(Paid { payment_id: 1 })
 }
 
-pub fn declined() -> PaymentOutcome {
+pub(crate) fn declined() -> PaymentOutcome {
     PaymentOutcome::Declined(Declined { why: DeclinedWhy::Card, detail: Some("no funds".into()) })
 }
 
-pub fn not_sent() -> PaymentOutcome {
+pub(crate) fn not_sent() -> PaymentOutcome {
     PaymentOutcome::NotSent(NotSent { why: NotSentWhy::BreakerOpen, retry_after: Duration::from_secs(3) })
 }
 
-pub fn unknown() -> PaymentOutcome {
+pub(crate) fn unknown() -> PaymentOutcome {
     PaymentOutcome::Unknown(Unknown { why: UnknownWhy::Timeout })
 }
