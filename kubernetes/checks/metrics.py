@@ -27,7 +27,8 @@ wrong = []
 
 def binary():
     named = os.environ.get("PREORDER")
-    built = [ROOT / "target/release/preorder", ROOT / "target/debug/preorder"]
+    target = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+    built = [target / "release/preorder", target / "debug/preorder"]
     found = [pathlib.Path(named)] if named else sorted((p for p in built if p.exists()), key=lambda p: -p.stat().st_mtime)
     if not found:
         subprocess.run(["cargo", "build", "--quiet", "-p", "preorder"], cwd=ROOT, check=True)
