@@ -47,8 +47,9 @@ pub(super) async fn timeline(
     view: ViewData,
 ) -> Result<HttpResponse, Problem> {
     wanted.wait(&readers).await?;
-    let found = view.find(id.0).await.map_err(|error| problem(&error))?.ok_or_else(Problem::not_found)?;
+    // The steps first: what commits in between may make the outcome newer than they are, never older.
     let steps = view.steps(id.0).await.map_err(|error| problem(&error))?;
+    let found = view.find(id.0).await.map_err(|error| problem(&error))?.ok_or_else(Problem::not_found)?;
     let document = TimelineDocument::new(&base, Timeline::of(&found, steps));
     Ok(HttpResponse::Ok().content_type(base.media.as_str()).json(document))
 }
