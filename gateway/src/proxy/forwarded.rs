@@ -80,7 +80,8 @@ impl ForwardedHeaders {
             port: port.unwrap_or(HeaderValue::from_static("80")),
             client: value(&self.peer.to_string()),
             forwarded: value(&forwarded),
-            host,
+            // A copy: the value is a part of hyper's read buffer and would keep all 8 kB of it alive.
+            host: value(text),
         }
     }
 }
