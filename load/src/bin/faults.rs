@@ -3,19 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use e2e::chaos::ChaosProxy;
 use load::binaries::{Binaries, workspace};
-use load::faults::customers::{self, Shop};
-use load::faults::nemesis::Nemesis;
-use load::faults::outcome::Outcome;
-use load::faults::schedule::{self, Scene};
-use load::faults::{poison, quiet};
+use load::faults::campaign::Campaign;
+use load::faults::run::{self, Settings};
 use load::infra::Infra;
-use load::{Against, Error, Ground, Plan, Service, Stage, System};
+use load::{Against, Error, Stage};
 
 /// Kills services, databases and brokers while customers reserve and cancel, then audits: nothing lost, nothing doubled.
 ///
@@ -26,6 +21,13 @@ use load::{Against, Error, Ground, Plan, Service, Stage, System};
 /// Kafka and PostgreSQL. At the end the customers' log is held against all databases, the topic, the view and the
 /// card network's ledger. The exit code is 1 when anything is lost, doubled, charged and cancelled, open after 60 s
 /// or broken otherwise; then the schedule and the histories are printed.
+///
+/// A long run is made of pieces of at most 1000 reservations and 20 kills, each on empty data, with a seed of its own that
+/// follows from the seed, and with its own audit:
+///
+/// faults --against real --reservations 50000 --kills 1000 --seed 4 --report real.json --resume --minutes 9
+///
+/// does as many of them as nine minutes allow and ends with 3 if there are more to do; called again it goes on.
 #[derive(Parser, Clone)]
 #[command(name = "faults", version)]
 struct Arguments {
@@ -50,9 +52,18 @@ struct Arguments {
     /// Share of records on the topic that nobody can read
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
     poison: f64,
-    /// Write the report as JSON
+    /// So many pieces [default: as many as there have to be]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pieces: Option<u64>,
+    /// Write the report as JSON, after each piece
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Leave out the pieces that the report has
+    #[arg(long, requires = "report", requires = "seed")]
+    resume: bool,
+    /// Begin no piece after so long; 3 is the exit code if there are more
+    #[arg(long, value_name = "N")]
+    minutes: Option<u64>,
     /// Take the services' binaries from here, as they are [default: beside this program, built first]
     #[arg(long, value_name = "DIRECTORY")]
     binaries: Option<PathBuf>,
@@ -67,9 +78,12 @@ struct Arguments {
     keep_infra: bool,
 }
 
-/// What is still open then never ends by itself.
-const QUIET_WITHIN: Duration = Duration::from_secs(60);
-const REPEATED: usize = 100;
+enum Verdict {
+    Clean,
+    Broken,
+    /// Nothing found so far.
+    Unfinished,
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -81,8 +95,9 @@ fn main() -> ExitCode {
         }
     };
     match runtime.block_on(run(&arguments)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(Verdict::Clean) => ExitCode::SUCCESS,
+        Ok(Verdict::Broken) => ExitCode::FAILURE,
+        Ok(Verdict::Unfinished) => ExitCode::from(3),
         Err(error) => {
             eprintln!("faults: {error}");
             ExitCode::from(2)
@@ -90,7 +105,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: &Arguments) -> Result<bool, Error> {
+async fn run(arguments: &Arguments) -> Result<Verdict, Error> {
     let data = arguments.data.clone().unwrap_or_else(|| workspace().join("target/faults"));
     std::fs::create_dir_all(&data).map_err(Error::io(format!("creating {}", data.display())))?;
     let data = data.canonicalize().map_err(Error::io("finding the data directory"))?;
@@ -104,8 +119,9 @@ async fn run(arguments: &Arguments) -> Result<bool, Error> {
         Against::Real => Some(Infra::up(&infra_state).await?),
     };
     let stage = Arc::new(Stage { binaries, data, infra });
-    let passed = tokio::select! {
-        passed = on_stage(arguments, &stage, infra_state) => passed,
+    let state = stage.infra.is_some().then_some(infra_state);
+    let verdict = tokio::select! {
+        verdict = on_stage(arguments, &stage, state) => verdict,
         // Processes end with what holds them.
         _ = tokio::signal::ctrl_c() => Err(Error::unexpected("interrupted")),
     };
@@ -114,125 +130,59 @@ async fn run(arguments: &Arguments) -> Result<bool, Error> {
     {
         infra.down().await;
     }
-    passed
+    verdict
 }
 
-fn plan(replicas: usize) -> Result<(Plan, ChaosProxy), Error> {
-    let mut plan = Plan::all()?;
-    for service in Service::ALL {
-        for _ in 1..replicas {
-            plan.add_replica(service)?;
-        }
-    }
-    let payment = plan.addresses(Service::Payment).first().copied();
-    let proxy = ChaosProxy::start(payment.ok_or_else(|| Error::unexpected("no payment"))?);
-    // A network that takes its time and fails now and then; patience for a busy machine.
-    let plan = plan
-        .with(Some(Service::Prereservation), "URL_PAYMENT", &proxy.url())
-        .with(Some(Service::Prereservation), "PAYMENT_CLIENT_TIMEOUT_MS", "1500")
-        .with(Some(Service::Prereservation), "CIRCUIT_BREAKER_SLOW_CALL_DURATION_THRESHOLD_MS", "1400")
-        .with(Some(Service::Prereservation), "CIRCUIT_BREAKER_WAIT_DURATION_IN_OPEN_STATE_MS", "500")
-        .with(Some(Service::Payment), "PROVIDER_LATENCY_MAX_MS", "40")
-        .with(Some(Service::Payment), "PROVIDER_ERROR_RATE", "0.02");
-    Ok((plan, proxy))
-}
-
-async fn on_stage(arguments: &Arguments, stage: &Arc<Stage>, infra_state: PathBuf) -> Result<bool, Error> {
-    let seed = arguments.seed.unwrap_or_else(|| storage::now_ms().unsigned_abs() % 1_000_000_007);
-    let replicas = usize::try_from(arguments.replicas).unwrap_or(1);
-    let real = stage.infra.is_some();
-    let scene = Scene { reservations: arguments.reservations, kills: arguments.kills, replicas, real };
-    let schedule = schedule::of(seed, scene);
-    eprintln!("seed {seed}; starting the services");
+async fn on_stage(
+    arguments: &Arguments,
+    stage: &Arc<Stage>,
+    infra_state: Option<PathBuf>,
+) -> Result<Verdict, Error> {
     let start = Instant::now();
-    let (plan, proxy) = plan(replicas)?;
-    let mut system = System::start(plan, Ground::new(stage).await?).await?;
-    let gateways = system.plan().addresses(Service::Gateway).to_vec();
-    let shop = Arc::new(Shop::new(seed, gateways, arguments.reservations));
-    let poisoned = Arc::new(AtomicU64::new(0));
-    let mut visitors = tokio::task::JoinSet::new();
-    for till in 0..arguments.customers {
-        visitors.spawn(customers::shop(Arc::clone(&shop), usize::try_from(till).unwrap_or_default()));
-    }
-    if arguments.poison > 0.0 {
-        let (log, topic) = (system.ground().open_log().await?, system.ground().event_log.topic.clone());
-        visitors.spawn(poison::poison(
-            Arc::clone(&shop),
-            log,
-            topic,
-            arguments.poison,
-            Arc::clone(&poisoned),
-        ));
-    }
-    let infra_state = real.then_some(infra_state);
-    let mut nemesis = Nemesis {
-        system: &mut system,
-        shop: &shop,
-        proxy: &proxy,
-        replicas,
-        infra_state,
-        kills: 0,
-        notes: Vec::new(),
-        ended: Vec::new(),
+    let whole = Settings {
+        seed: arguments.seed.unwrap_or_else(|| storage::now_ms().unsigned_abs() % 1_000_000_007),
+        reservations: arguments.reservations,
+        kills: arguments.kills,
+        replicas: usize::try_from(arguments.replicas).unwrap_or(1),
+        customers: arguments.customers,
+        poison: arguments.poison,
     };
-    nemesis.carry_out(&schedule).await?;
-    shop.allowed.store(u64::MAX, Ordering::SeqCst);
-    nemesis.all_run().await?;
-    let Nemesis { kills, notes, ended, .. } = nemesis;
-    let running_since = Instant::now();
-    eprintln!("everything runs again; {} of {} reserved", shop.book.reserved(), shop.wanted);
-    while visitors.join_next().await.is_some() {}
-    let deadline = Instant::now() + QUIET_WITHIN;
-    customers::ask_again(&shop, deadline).await;
-    if arguments.poison > 0.0 {
-        let discarded = poison::clean_up(&system, deadline).await?;
-        eprintln!("{discarded} dead letters discarded after a replay");
+    let command = command(arguments, &whole);
+    let (against, report) = (arguments.against.name(), arguments.report.clone());
+    let mut campaign = Campaign::new(command, against, &whole, arguments.pieces, report);
+    if arguments.resume {
+        campaign.resume()?;
     }
-    customers::repeat(&shop, REPEATED).await;
-    eprintln!("waiting for quiet, then auditing");
-    let verdict = quiet::verdict(system.ground(), &shop, running_since, deadline).await?;
-    let outcome = Outcome {
-        command: command(arguments, seed),
-        seed,
-        against: arguments.against.name(),
-        replicas,
-        schedule,
-        kills,
-        poisoned: poisoned.load(Ordering::SeqCst),
-        took_seconds: start.elapsed().as_secs_f64(),
-        notes,
-        ended,
-        verdict,
-    };
-    tell(arguments, &shop, &outcome)?;
-    let ground = system.stop().await?;
-    if arguments.keep || outcome.failed() {
-        eprintln!("data and logs stay in {}", ground.keep().display());
-    } else {
-        ground.remove().await?;
-    }
-    Ok(!outcome.failed())
-}
-
-fn tell(arguments: &Arguments, shop: &Shop, outcome: &Outcome) -> Result<(), Error> {
-    let pages = shop.book.pages();
-    print!("{}", outcome.table(&pages));
-    let json = outcome.json(&pages);
-    match &arguments.report {
-        Some(path) => std::fs::write(path, format!("{json:#}\n"))
-            .map_err(Error::io(format!("writing {}", path.display()))),
-        None => {
-            println!("{}", json["totals"]);
-            Ok(())
+    eprintln!("seed {}", whole.seed);
+    while let Some((number, of, piece)) = campaign.next() {
+        if arguments.minutes.is_some_and(|minutes| start.elapsed() >= Duration::from_secs(60 * minutes)) {
+            break;
         }
+        eprintln!("piece {number} of {of}, seed {}: starting the services", piece.seed);
+        let outcome = run::run(stage, infra_state.clone(), &piece.clone(), arguments.keep).await?;
+        print!("{}", outcome.table());
+        campaign.finish(&outcome)?;
     }
+    println!("\nall pieces: {}", serde_json::json!(campaign.totals()));
+    Ok(match (campaign.failed(), campaign.next()) {
+        (true, _) => Verdict::Broken,
+        (false, Some((number, of, _))) => {
+            println!(
+                "unfinished: piece {number} of {of} is the next; the same command with --resume goes on"
+            );
+            Verdict::Unfinished
+        }
+        (false, None) => Verdict::Clean,
+    })
 }
 
-fn command(arguments: &Arguments, seed: u64) -> String {
-    let Arguments { against, reservations, kills, replicas, customers, poison, .. } = arguments;
+/// What the result depends on, and nothing else.
+fn command(arguments: &Arguments, whole: &Settings) -> String {
+    let Settings { seed, reservations, kills, replicas, customers, poison } = whole;
+    let pieces = arguments.pieces.map(|pieces| format!(" --pieces {pieces}")).unwrap_or_default();
     format!(
         "cargo run --release -p load --bin faults -- --against {} --reservations {reservations} --kills {kills} \
-         --seed {seed} --replicas {replicas} --customers {customers} --poison {poison}",
-        against.name()
+         --seed {seed} --replicas {replicas} --customers {customers} --poison {poison}{pieces}",
+        arguments.against.name()
     )
 }

@@ -1,5 +1,8 @@
 //! The customers' log against what lies everywhere else.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -19,6 +22,8 @@ pub enum Kind {
     Open,
     /// Order on the topic, card numbers, counters, answers that must not be.
     Broken,
+    /// Nothing was reserved any more although everything ran.
+    Stalled,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -261,6 +266,9 @@ impl Auditor<'_> {
         }
         for unfinished in &self.snapshot.unfinished {
             self.report(Kind::Open, None, unfinished.clone());
+        }
+        if let Some(what) = &self.pages.stalled {
+            self.report(Kind::Stalled, None, what.clone());
         }
         for oddity in &self.pages.oddities {
             let what = oddity.what.clone();

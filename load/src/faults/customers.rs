@@ -43,6 +43,13 @@ impl Shop {
         self.closed.load(Ordering::SeqCst) || self.book.reserved() >= self.wanted
     }
 
+    /// Sends everybody home; what was not reserved never will be.
+    pub fn close(&self, why: &str) {
+        eprintln!("given up: {why}");
+        self.book.stalled(format!("{} of {} reserved; {why}", self.book.reserved(), self.wanted));
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
     fn may_order(&self) -> bool {
         self.book.reserved() < self.allowed.load(Ordering::SeqCst).min(self.wanted)
     }

@@ -1,20 +1,20 @@
 //! Breaks what the schedule says, and puts it together again.
 
-use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use e2e::chaos::{ChaosProxy, Network};
 use rustix::process::Signal;
 
-use crate::binaries::workspace;
 use crate::faults::customers::Shop;
+use crate::faults::infrastructure::Infrastructure;
 use crate::faults::schedule::{Step, Trouble, Victim};
 use crate::{Error, Service, System};
 
 /// With nothing answered for so long, the next fault comes all the same.
 const STALLED: Duration = Duration::from_secs(20);
+/// So many faults in a row after which nothing was answered: nothing will be.
+const STALLED_FAULTS: u32 = 4;
 const STARTS: u32 = 4;
 
 pub struct Nemesis<'a> {
@@ -22,8 +22,7 @@ pub struct Nemesis<'a> {
     pub shop: &'a Shop,
     pub proxy: &'a ChaosProxy,
     pub replicas: usize,
-    /// Of `infra/up`.
-    pub infra_state: Option<PathBuf>,
+    pub infrastructure: Option<Infrastructure>,
     pub kills: u64,
     /// What happened that nobody had planned.
     pub notes: Vec<String>,
@@ -38,8 +37,13 @@ impl Nemesis<'_> {
         let kills = schedule.len() as u64;
         let start = Instant::now();
         self.allow(1, kills);
+        let mut in_vain = 0;
         for (number, step) in (1_u64..).zip(schedule) {
-            self.await_progress(step.at).await;
+            in_vain = if self.await_progress(step.at).await { 0 } else { in_vain + 1 };
+            if in_vain == STALLED_FAULTS {
+                self.shop.close("nothing was reserved between several faults");
+                return Ok(());
+            }
             // What is let in now is in flight when it breaks.
             self.allow(number + 1, kills);
             let (passed, reserved) = (start.elapsed().as_secs_f64(), self.shop.book.reserved());
@@ -53,8 +57,10 @@ impl Nemesis<'_> {
         self.shop.allowed.store(self.shop.wanted * windows / (kills + 1), Ordering::SeqCst);
     }
 
-    async fn await_progress(&self, at: u64) {
-        let (mut last, mut since) = (self.shop.book.reserved(), Instant::now());
+    /// Whether there was any.
+    async fn await_progress(&self, at: u64) -> bool {
+        let first = self.shop.book.reserved();
+        let (mut last, mut since) = (first, Instant::now());
         while last < at && since.elapsed() < STALLED {
             tokio::time::sleep(Duration::from_millis(2)).await;
             let now = self.shop.book.reserved();
@@ -62,6 +68,7 @@ impl Nemesis<'_> {
                 (last, since) = (now, Instant::now());
             }
         }
+        last > first || last >= at
     }
 
     async fn carry_out_one(&mut self, step: Step) -> Result<(), Error> {
@@ -98,27 +105,11 @@ impl Nemesis<'_> {
     }
 
     async fn outage(&mut self, part: &str, down: Duration) -> Result<(), Error> {
-        self.infra("down", &["--kill", part]).await?;
+        let Some(infrastructure) = &self.infrastructure else { return Ok(()) };
+        infrastructure.kill(part).await?;
         tokio::time::sleep(down).await;
-        self.infra("up", &[part]).await?;
+        self.notes.extend(infrastructure.up(part).await?);
         self.all_run().await
-    }
-
-    async fn infra(&self, script: &str, arguments: &[&str]) -> Result<(), Error> {
-        let Some(state) = &self.infra_state else { return Ok(()) };
-        let status = tokio::process::Command::new(workspace().join("infra").join(script))
-            .args(arguments)
-            .env("INFRA_STATE", state)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()
-            .await
-            .map_err(Error::io(format!("starting infra/{script}")))?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(Error::unexpected(format!("infra/{script} {arguments:?} failed")))
-        }
     }
 
     /// Every process is ready; one that ended by itself is noted, and started again as a cluster would.

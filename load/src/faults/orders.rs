@@ -95,6 +95,8 @@ pub struct Pages {
     /// Orders without a last word, to be asked for again later.
     pub limbo: Vec<u64>,
     pub answers: BTreeMap<String, u64>,
+    /// Why no more was reserved than was.
+    pub stalled: Option<String>,
 }
 
 /// The customers' log.
@@ -124,6 +126,11 @@ impl Book {
     /// How many orders were answered 201.
     pub fn reserved(&self) -> u64 {
         self.reserved.load(Ordering::SeqCst)
+    }
+
+    /// What is not reserved now never will be: the run goes on to its audit.
+    pub fn stalled(&self, what: impl Into<String>) {
+        self.pages().stalled.get_or_insert(what.into());
     }
 
     /// The largest id seen.

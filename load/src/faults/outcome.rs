@@ -3,21 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+#[cfg(test)]
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::faults::audit::{Kind, Violation, ledger_key};
 use crate::faults::orders::{Pages, Told};
 use crate::faults::quiet::Verdict;
+use crate::faults::run::Settings;
 use crate::faults::schedule::Step;
+#[cfg(test)]
+use crate::faults::snapshot::Snapshot;
 
 const HISTORIES: usize = 20;
 
 pub struct Outcome {
-    /// Repeats the run.
-    pub command: String,
-    pub seed: u64,
+    /// Repeat the run.
+    pub settings: Settings,
     pub against: &'static str,
-    pub replicas: usize,
     pub schedule: Vec<Step>,
     pub kills: u64,
     pub poisoned: u64,
@@ -25,11 +29,23 @@ pub struct Outcome {
     pub notes: Vec<String>,
     pub ended: Vec<String>,
     pub verdict: Verdict,
+    /// The customers' log.
+    pub pages: Pages,
 }
 
 impl Outcome {
     pub fn failed(&self) -> bool {
         !self.verdict.violations.is_empty()
+    }
+
+    /// Repeats it.
+    fn command(&self) -> String {
+        let Settings { seed, reservations, kills, replicas, customers, poison } = self.settings;
+        format!(
+            "cargo run --release -p load --bin faults -- --against {} --reservations {reservations} --kills {kills} \
+             --seed {seed} --replicas {replicas} --customers {customers} --poison {poison} --pieces 1",
+            self.against
+        )
     }
 
     fn count(&self, kind: Kind) -> usize {
@@ -46,7 +62,8 @@ impl Outcome {
         reservations.len() + nameless
     }
 
-    pub fn totals(&self, pages: &Pages) -> Vec<(&'static str, u64)> {
+    pub fn totals(&self) -> Vec<(&'static str, u64)> {
+        let pages = &self.pages;
         let told = |told| pages.orders.values().filter(|entry| entry.told == told).count() as u64;
         let confirmed = pages.cancels.values().filter(|cancels| cancels.confirmed).count() as u64;
         vec![
@@ -60,36 +77,35 @@ impl Outcome {
             ("doubled", self.count(Kind::Doubled) as u64),
             ("charged_and_cancelled", self.count(Kind::ChargedAndCancelled) as u64),
             ("open", self.count(Kind::Open) as u64),
+            ("stalled", self.count(Kind::Stalled) as u64),
             ("violations", self.verdict.violations.len() as u64),
         ]
     }
 
-    pub fn json(&self, pages: &Pages) -> Value {
-        let totals: BTreeMap<&str, u64> = self.totals(pages).into_iter().collect();
+    pub fn json(&self) -> Value {
+        let totals: BTreeMap<&str, u64> = self.totals().into_iter().collect();
         let snapshot = &self.verdict.snapshot;
         let refunds = snapshot.ledger.values().flatten().filter(|entry| entry.kind == "refund").count();
-        let mut json = json!({
-            "seed": self.seed, "against": self.against, "replicas": self.replicas, "command": self.command,
+        let answers = &self.pages.answers;
+        json!({
+            "seed": self.settings.seed, "replicas": self.settings.replicas, "command": self.command(),
             "took_seconds": self.took_seconds, "quiet_after_seconds": self.verdict.quiet_after.as_secs_f64(),
-            "totals": totals, "answers": pages.answers, "ended_by_themselves": self.ended, "notes": self.notes,
+            "totals": totals, "answers": answers, "ended_by_themselves": self.ended, "notes": self.notes,
             "facts": snapshot.facts.len(), "refunds": refunds,
             "schedule": self.schedule.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "violations": self.verdict.violations, "histories": self.histories(pages),
-        });
-        // Also where a program looks first.
-        if let Some(object) = json.as_object_mut() {
-            for name in ["reservations", "kills", "lost", "doubled", "charged_and_cancelled", "open"] {
-                object.insert(name.to_owned(), json!(totals[name]));
-            }
-        }
-        json
+            "violations": self.verdict.violations, "histories": self.histories(),
+        })
     }
 
-    pub fn table(&self, pages: &Pages) -> String {
+    pub fn table(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = writeln!(text, "\nseed {} against {}, {} replicas", self.seed, self.against, self.replicas);
-        for (name, count) in self.totals(pages) {
+        let _ = writeln!(
+            text,
+            "\nseed {} against {}, {} replicas",
+            self.settings.seed, self.against, self.settings.replicas
+        );
+        for (name, count) in self.totals() {
             let _ = writeln!(text, "  {name:<24}{count:>8}");
         }
         let quiet = self.verdict.quiet_after.as_secs_f64();
@@ -106,30 +122,28 @@ impl Outcome {
             for Violation { kind, reservation, order, what } in &self.verdict.violations {
                 let _ = writeln!(text, "{kind:?}: reservation {reservation:?}, order {order:?}: {what}");
             }
-            for (name, lines) in self.histories(pages) {
+            for (name, lines) in self.histories() {
                 let _ = writeln!(text, "\n{name}");
                 for line in lines {
                     let _ = writeln!(text, "  {line}");
                 }
             }
         }
-        let _ = writeln!(text, "\nrepeat with: {}", self.command);
+        let _ = writeln!(text, "\nrepeat with: {}", self.command());
         text
     }
 
     /// All that is known of the violators.
-    fn histories(&self, pages: &Pages) -> BTreeMap<String, Vec<String>> {
+    fn histories(&self) -> BTreeMap<String, Vec<String>> {
         let whose: BTreeSet<_> = self.verdict.violations.iter().map(|v| (v.reservation, v.order)).collect();
         let known = whose.into_iter().filter(|whose| *whose != (None, None)).take(HISTORIES);
         known
-            .map(|(id, order)| {
-                (format!("reservation {id:?}, order {order:?}"), self.history(pages, id, order))
-            })
+            .map(|(id, order)| (format!("reservation {id:?}, order {order:?}"), self.history(id, order)))
             .collect()
     }
 
-    fn history(&self, pages: &Pages, id: Option<i64>, order: Option<u64>) -> Vec<String> {
-        let snapshot = &self.verdict.snapshot;
+    fn history(&self, id: Option<i64>, order: Option<u64>) -> Vec<String> {
+        let (pages, snapshot) = (&self.pages, &self.verdict.snapshot);
         let mut lines = Vec::new();
         if let Some(entry) = order.and_then(|order| pages.orders.get(&order)) {
             lines.push(format!("{:?}", entry.order));
@@ -146,5 +160,24 @@ impl Outcome {
             snapshot.facts.iter().filter(|fact| fact.reservation == id).map(|fact| format!("topic: {fact}")),
         );
         lines
+    }
+
+    /// Of a run in which nothing happened.
+    #[cfg(test)]
+    pub fn empty(settings: Settings) -> Self {
+        let verdict =
+            Verdict { violations: Vec::new(), snapshot: Snapshot::default(), quiet_after: Duration::ZERO };
+        Self {
+            settings,
+            against: "embedded",
+            schedule: Vec::new(),
+            kills: 0,
+            poisoned: 0,
+            took_seconds: 0.0,
+            notes: Vec::new(),
+            ended: Vec::new(),
+            verdict,
+            pages: Pages::default(),
+        }
     }
 }

@@ -1,0 +1,61 @@
+//! Kafka and PostgreSQL of `infra/up`: killed, and brought back however long that takes.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use crate::Error;
+use crate::binaries::workspace;
+
+/// `infra/up` waits a minute each time; a machine that is busy may need more.
+const TRIES: u32 = 5;
+
+pub struct Infrastructure {
+    state: PathBuf,
+}
+
+impl Infrastructure {
+    pub fn new(state: PathBuf) -> Self {
+        Self { state }
+    }
+
+    /// SIGKILL.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub async fn kill(&self, part: &str) -> Result<(), Error> {
+        if self.script("down", &["--kill", part]).await? {
+            Ok(())
+        } else {
+            Err(Error::unexpected(format!("infra/down --kill {part} failed")))
+        }
+    }
+
+    /// Returns once it answers; with what was out of the ordinary.
+    ///
+    /// # Errors
+    /// It does not come back.
+    pub async fn up(&self, part: &str) -> Result<Option<String>, Error> {
+        for tries in 1..=TRIES {
+            if self.script("up", &[part]).await? {
+                return Ok(
+                    (tries > 1).then(|| format!("{part} was back only after {tries} calls of infra/up"))
+                );
+            }
+            // One that is still starting would be taken for one that runs.
+            self.script("down", &["--kill", part]).await?;
+        }
+        Err(Error::unexpected(format!("{part} does not come back")))
+    }
+
+    async fn script(&self, name: &str, arguments: &[&str]) -> Result<bool, Error> {
+        let status = tokio::process::Command::new(workspace().join("infra").join(name))
+            .args(arguments)
+            .env("INFRA_STATE", &self.state)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()
+            .await
+            .map_err(Error::io(format!("starting infra/{name}")))?;
+        Ok(status.success())
+    }
+}
