@@ -6,6 +6,8 @@
 mod backoff;
 pub mod consumer;
 pub mod dead_letters;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 pub mod handler;
 mod header_text;
 mod inbox;

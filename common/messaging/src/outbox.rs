@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use failpoints::step;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use storage::{Database, Tx, sql};
@@ -37,6 +38,7 @@ impl Outbox {
     /// # Errors
     /// The database's.
     pub async fn append(&self, tx: &mut Tx, records: &[Record]) -> Result<(), sqlx::Error> {
+        step!("messaging.outbox.before_append");
         for chunk in sql::chunks(records, LARGEST_INSERT) {
             let text = format!(
                 "INSERT INTO outbox (topic, record_key, payload, headers, timestamp_ms) VALUES {}",
@@ -61,7 +63,9 @@ impl Outbox {
     /// # Errors
     /// The database's; whether the transaction was committed is then unknown to the caller.
     pub async fn commit(&self, tx: Tx) -> Result<(), sqlx::Error> {
+        step!("messaging.outbox.before_commit");
         tx.commit().await?;
+        step!("messaging.outbox.after_commit");
         self.committed.notify_one();
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use failpoints::step;
 use storage::Lease;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -150,6 +151,7 @@ impl Relay {
     }
 
     async fn publish_batch(&mut self) -> Result<Turn, sqlx::Error> {
+        step!("messaging.relay.before_lease");
         if !self.lease.hold().await? {
             self.held = Held::default();
             return Ok(Turn::NotOurs);
@@ -158,6 +160,7 @@ impl Relay {
             self.outbox.let_go().await?;
             self.held = Held { since: Some(Instant::now()), ..Held::default() };
         }
+        step!("messaging.relay.before_read");
         let batch = self.outbox.oldest(BATCH).await?;
         if batch.is_empty() {
             return Ok(Turn::Done);
@@ -173,6 +176,7 @@ impl Relay {
         let (ids, records): (Vec<i64>, Vec<Record>) =
             free.into_iter().map(|Pending { id, record }| (id, record)).unzip();
 
+        step!("messaging.relay.before_publish");
         let results = if records.is_empty() { Vec::new() } else { self.publish(&records).await };
         let mut published = Vec::with_capacity(ids.len());
         let mut first_error = None;
@@ -196,7 +200,9 @@ impl Relay {
                 }
             }
         }
+        step!("messaging.relay.before_remove");
         self.outbox.remove(&published).await?;
+        step!("messaging.relay.after_remove");
         self.outbox.hold(&held).await?;
         metrics::counter!("outbox_published_total", "application" => self.application)
             .increment(published.len() as u64);

@@ -2,6 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use failpoints::step;
 use futures::StreamExt;
 use telemetry::{Kind, Operation, TraceContext};
 use tokio::sync::Notify;
@@ -44,7 +45,7 @@ struct Waiting {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum RefundError {
+pub(super) enum RefundError {
     #[error("the card network did not confirm the refund")]
     Provider(#[from] ProviderError),
     #[error("the refund could not be stored")]
@@ -80,6 +81,7 @@ impl RefundWorker {
         let mut open = HashSet::new();
         let mut last_id = i64::MIN;
         loop {
+            step!("payment.refund.before_read");
             let page = self.refund.store.unfinished(Status::Refunding, last_id, PAGE).await?;
             let Some(last) = page.last() else { break };
             last_id = last.payment.id;
@@ -146,6 +148,7 @@ impl Refund {
     }
 
     async fn undo(&self, payment: &Payment) -> Result<(), RefundError> {
+        step!("payment.refund.before_provider");
         let answer = self.provider.refund(&payment.order.idempotency_key()).await?;
         let change = match payment.refund_answered(answer, now_ms()) {
             Transition::Applied(change) => change,
@@ -155,7 +158,9 @@ impl Refund {
                 return Ok(());
             }
         };
+        step!("payment.refund.before_save");
         if self.store.save(std::slice::from_ref(&change)).await? == [true] {
+            step!("payment.refund.after_save");
             let outcome = change.after().status();
             tracing::debug!(
                 payment = payment.id,

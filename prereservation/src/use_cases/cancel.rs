@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use failpoints::step;
 use storage::now_ms;
 
 use super::ports::{ReservationStore, SavedOutcome, StoreError};
@@ -23,6 +24,7 @@ impl Cancel {
     /// The store's.
     pub async fn execute(&self, id: i64) -> Result<Cancelled, StoreError> {
         loop {
+            step!("prereservation.cancel.before_find");
             let Some(mut reservation) = self.store.find(id).await? else {
                 return Ok(Cancelled::NotFound);
             };
@@ -38,7 +40,9 @@ impl Cancel {
                 detail: None,
                 at: reservation.modified_at,
             });
+            step!("prereservation.cancel.before_save");
             if self.store.save(&reservation, &fact, expected_version, outcome.as_ref()).await? {
+                step!("prereservation.cancel.after_save");
                 return Ok(Cancelled::Now(reservation));
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events::Event;
+use failpoints::step;
 use storage::now_ms;
 
 use super::ports::{
@@ -46,6 +47,7 @@ impl Reserve {
         card: CardNumber,
         key: Option<IdempotencyKey>,
     ) -> Result<Reserved, StoreError> {
+        step!("prereservation.reserve.before_begin");
         let reservation = match self.store.begin(&order, key.as_ref()).await? {
             Begun::Started(reservation) => reservation,
             Begun::Answered(reservation, outcome) => return Ok(replay(reservation, &outcome)),
@@ -60,7 +62,9 @@ impl Reserve {
             price: order.price,
             card,
         };
+        step!("prereservation.reserve.before_payment");
         let outcome = self.payments.pay(&request).await;
+        step!("prereservation.reserve.after_payment");
         self.settle(reservation, outcome, key.is_some()).await
     }
 
@@ -123,12 +127,20 @@ impl Reserve {
             detail: reservation.cancel_detail.clone(),
             at: reservation.modified_at,
         });
-        self.store.save(reservation, fact, expected_version, outcome.as_ref()).await
+        step!("prereservation.reserve.before_save");
+        let saved = self.store.save(reservation, fact, expected_version, outcome.as_ref()).await?;
+        step!("prereservation.reserve.after_save");
+        Ok(saved)
+    }
+
+    async fn find(&self, id: i64) -> Result<Option<Reservation>, StoreError> {
+        step!("prereservation.reserve.before_find");
+        self.store.find(id).await
     }
 
     /// Somebody else decided meanwhile: taken over, or cancelled by its customer.
     async fn as_it_stands(&self, id: i64) -> Result<Reserved, StoreError> {
-        match self.store.find(id).await {
+        match self.find(id).await {
             Ok(Some(reservation)) => match reservation.status {
                 Status::Reservated => Ok(Reserved::Confirmed(reservation)),
                 Status::Cancelled => Ok(Reserved::Cancelled { reservation, retry_after: None }),

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use failpoints::step;
 use storage::now_ms;
 
 use super::ports::{ReservationStore, SavedOutcome, StoreError};
@@ -32,6 +33,7 @@ impl TakeOver {
     /// # Errors
     /// The store's.
     pub async fn execute(&mut self) -> Result<(usize, usize), StoreError> {
+        step!("prereservation.take_over.before_pending");
         let pending = self.store.pending(BATCH).await?;
         let now = Instant::now();
         let before = std::mem::take(&mut self.seen);
@@ -53,6 +55,7 @@ impl TakeOver {
     }
 
     async fn end(&self, id: i64) -> Result<bool, StoreError> {
+        step!("prereservation.take_over.before_find");
         let Some(mut reservation) = self.store.find(id).await? else { return Ok(false) };
         if reservation.version != 0 {
             return Ok(false);
@@ -69,6 +72,9 @@ impl TakeOver {
             at: reservation.modified_at,
         };
         tracing::warn!(reservation = id, "abandoned reservation taken over and cancelled");
-        self.store.save(&reservation, &fact, 0, Some(&outcome)).await
+        step!("prereservation.take_over.before_save");
+        let saved = self.store.save(&reservation, &fact, 0, Some(&outcome)).await?;
+        step!("prereservation.take_over.after_save");
+        Ok(saved)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use events::{Event, PaymentCreated};
+use failpoints::step;
 use storage::{Tx, now_ms};
 
 use super::ports::{ReceiptStore, Telling};
@@ -87,6 +88,7 @@ impl Follow {
             instructions.iter().map(|(instruction, _)| instruction.reservation_id()).collect();
         ids.sort_unstable();
         ids.dedup();
+        step!("receipt.follow.before_read");
         let stored = self.store.of_reservations(tx, &ids).await?;
         Ok(stored
             .into_iter()
@@ -103,12 +105,14 @@ impl Follow {
             .filter(|slot| slot.changed && !slot.stored)
             .filter_map(|slot| slot.receipt.as_mut())
             .collect();
+        step!("receipt.follow.before_add");
         self.store.add(tx, &mut added).await?;
         let updated: Vec<&Receipt> = slots
             .values()
             .filter(|slot| slot.changed && slot.stored)
             .filter_map(|slot| slot.receipt.as_ref())
             .collect();
+        step!("receipt.follow.before_update");
         self.store.update(tx, &updated).await?;
         let facts: Vec<Telling> = slots
             .into_values()
@@ -118,6 +122,9 @@ impl Follow {
                     .map(move |(told, traceparent)| Telling { event: receipt.fact(told), traceparent })
             })
             .collect();
-        self.store.tell(tx, &facts).await
+        step!("receipt.follow.before_tell");
+        self.store.tell(tx, &facts).await?;
+        step!("receipt.follow.after");
+        Ok(())
     }
 }

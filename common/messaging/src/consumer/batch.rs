@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, HashSet};
 use std::panic::AssertUnwindSafe;
 
+use failpoints::step;
 use futures::FutureExt;
 use storage::Tx;
 
@@ -127,8 +128,10 @@ impl Reader {
         verdicts: &BTreeMap<i64, Verdict>,
     ) -> Result<(), Failed> {
         let next_offset = batch[batch.len() - 1].offset + 1;
+        step!("messaging.consumer.before_begin");
         let mut tx = self.database().begin().await?;
         self.guard(&mut tx, partition, Some(next_offset)).await?;
+        step!("messaging.consumer.after_guard");
         // Taken, and put back after the commit: whatever goes wrong, they are read again.
         let known = self.position(partition).and_then(|position| position.blocked.take());
         let mut blocked = match known {
@@ -157,11 +160,16 @@ impl Reader {
             for (record, verdict) in aside {
                 match verdict {
                     Some(verdict) => self.set_aside(&mut tx, record, verdict).await?,
-                    None => dead_letters::wait_behind(&mut tx, record).await?,
+                    None => {
+                        step!("messaging.dead_letters.before_wait");
+                        dead_letters::wait_behind(&mut tx, record).await?;
+                    }
                 }
             }
         }
+        step!("messaging.consumer.before_commit");
         self.consumer.outbox.commit(tx).await.map_err(Failed::of_records)?;
+        step!("messaging.consumer.after_commit");
         self.backoff.succeeded();
         self.consumer.status.going();
         if let Some(position) = self.position(partition) {
@@ -210,7 +218,9 @@ impl Reader {
             attempts,
             "record set aside as a dead letter"
         );
+        step!("messaging.dead_letters.before_set_aside");
         dead_letters::set_aside(tx, record, &verdict.reason, attempts).await?;
+        step!("messaging.dead_letters.after_set_aside");
         let copy = dead_letter_record(record, self.consumer.group, &verdict.reason, attempts);
         self.consumer.outbox.append(tx, &[copy]).await?;
         Ok(())

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::Duration;
 
+use failpoints::step;
 use storage::Database;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -143,7 +144,9 @@ impl Reader {
                 }))
             }
             _ => {
+                step!("messaging.consumer.before_claim");
                 let next_offset = self.inbox.claim(self.database(), partition).await?;
+                step!("messaging.consumer.after_claim");
                 tracing::info!(partition, next_offset, "partition assigned");
                 self.backoff.succeeded();
                 Ok(Some(Position::at(next_offset)))
@@ -159,6 +162,7 @@ impl Reader {
         let Some(first) = records.first() else {
             return Ok(());
         };
+        step!("messaging.consumer.polled");
         let partition = first.partition;
         let Some(position) = self.position(partition) else {
             return Ok(());
@@ -174,9 +178,11 @@ impl Reader {
         records.retain(|record| record.offset >= expected);
         match self.apply(partition, &records).await {
             Applied::Everything(next_offset) => {
+                step!("messaging.consumer.before_acknowledgement");
                 if let Err(error) = subscription.commit(partition, next_offset).await {
                     tracing::debug!(%error, "group offset not committed; the position in the database counts");
                 }
+                step!("messaging.consumer.after_acknowledgement");
             }
             Applied::Lost => self.lost(partition),
             Applied::Doubtful => {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use events::{Event, ReadError};
+use failpoints::step;
 use messaging::{HandleError, Handler, ReceivedRecord};
 use storage::Tx;
 use telemetry::TraceContext;
@@ -33,6 +34,7 @@ impl Facts {
 impl Handler for Facts {
     async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError> {
         let Some(partition) = records.first().map(|record| record.partition) else { return Ok(()) };
+        step!("myreservation.events.received");
         let mut batch = Batch::default();
         for (index, record) in records.iter().enumerate() {
             read(&mut batch, record).map_err(|reason| HandleError::Record { index, reason })?;
@@ -41,7 +43,10 @@ impl Handler for Facts {
         if batch.is_empty() {
             return Ok(());
         }
-        Ok(self.projection.apply(tx, batch, partition).await?)
+        step!("myreservation.events.before_apply");
+        self.projection.apply(tx, batch, partition).await?;
+        step!("myreservation.events.after_apply");
+        Ok(())
     }
 
     fn committed(&self) {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use events::{Event, ReadError, ReservationCancelled};
+use failpoints::step;
 use messaging::{HandleError, Handler, ReceivedRecord};
 use storage::Tx;
 use tokio::sync::Notify;
@@ -30,6 +31,7 @@ impl ReservationEvents {
 #[async_trait]
 impl Handler for ReservationEvents {
     async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError> {
+        step!("payment.events.received");
         let mut orders = Vec::new();
         for (index, received) in records.iter().enumerate() {
             match Event::from_json(&received.record.payload) {

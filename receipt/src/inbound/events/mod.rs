@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use events::{Event, ReadError};
+use failpoints::step;
 use messaging::{HandleError, Handler, ReceivedRecord};
 use storage::Tx;
 use telemetry::TraceContext;
@@ -15,6 +16,7 @@ pub struct Facts {
 #[async_trait]
 impl Handler for Facts {
     async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError> {
+        step!("receipt.events.received");
         let mut instructions = Vec::with_capacity(records.len());
         for (index, received) in records.iter().enumerate() {
             let event = match Event::from_json(&received.record.payload) {
