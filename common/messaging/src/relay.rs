@@ -17,7 +17,8 @@ const BATCH: usize = 512;
 /// Another process's commit wakes nobody here, so the relay looks again after this long.
 const POLL: Duration = Duration::from_millis(50);
 /// How long a relay may be silent before another replica's takes over.
-const LEASE_TTL: Duration = Duration::from_secs(3);
+/// Test builds have it die by the hundred, and wait less.
+const LEASE_TTL: Duration = Duration::from_millis(if cfg!(feature = "failpoints") { 800 } else { 3_000 });
 const METRICS_EVERY: Duration = Duration::from_secs(5);
 /// What the log refuses is offered again after this time: the log's limits may have been changed.
 const HELD_AGAIN_AFTER: Duration = Duration::from_secs(60);

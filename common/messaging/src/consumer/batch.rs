@@ -9,6 +9,7 @@ use futures::FutureExt;
 use storage::Tx;
 
 use super::Reader;
+use super::traced::Handling;
 use crate::dead_letters;
 use crate::handler::HandleError;
 use crate::log::ReceivedRecord;
@@ -90,7 +91,13 @@ impl Reader {
         let mut rest = records;
         while let Some(first) = rest.first() {
             let batch = if one_by_one { &rest[..1] } else { rest };
-            match self.transact(partition, batch, &verdicts).await {
+            let handling = Handling::of(&self.consumer.topic, batch);
+            let transacted = self.transact(partition, batch, &verdicts).await;
+            if let Err(failed) = &transacted {
+                handling.failed(|| format!("{failed:?}"));
+            }
+            drop(handling);
+            match transacted {
                 Ok(()) => {
                     failures = 0;
                     rest = &rest[batch.len()..];

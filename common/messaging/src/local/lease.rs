@@ -11,9 +11,14 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::watch;
 
-pub(super) const BEAT: Duration = Duration::from_millis(750);
-pub(super) const FENCE: Duration = Duration::from_secs(2);
-const STALE: Duration = Duration::from_secs(3);
+pub(super) const BEAT: Duration = unit(3);
+pub(super) const FENCE: Duration = unit(8);
+const STALE: Duration = unit(12);
+
+/// Quarters of a second. Test builds have holders die by the hundred, and wait less.
+const fn unit(n: u64) -> Duration {
+    Duration::from_millis(n * if cfg!(feature = "failpoints") { 70 } else { 250 })
+}
 
 /// What a subscription knows of its lease.
 #[derive(Debug, Clone, Copy)]
