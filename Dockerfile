@@ -1,7 +1,7 @@
 # One Dockerfile for all services; the workspace is compiled once, whichever of them is wanted.
 #
 #   docker build --build-arg SERVICE=payment -t preorder/payment .     one
-#   docker buildx bake                                                 all five (docker-bake.hcl)
+#   docker buildx bake -f docker-bake.hcl                              all five
 #   docker compose build                                               all five, as the compose file names them
 #
 # The images hold one binary and what it links to: no shell, no package manager. They run as user 65532 on a read-only

@@ -1,5 +1,7 @@
-// All images in one build: docker buildx bake. The compilation is one stage that they share.
-//   REGISTRY=preorder.azurecr.io TAG=1.0.0 docker buildx bake --push
+// All images in one build, whose compilation is one stage that they share. Without -f, bake reads docker-compose.yml too,
+// and that wants the passwords of an .env.
+//   docker buildx bake -f docker-bake.hcl
+//   REGISTRY=preorder.azurecr.io TAG=1.0.0 docker buildx bake -f docker-bake.hcl --push
 variable "REGISTRY" { default = "preorder" }
 variable "TAG" { default = "dev" }
 variable "VERSION" { default = "0.1.0" }

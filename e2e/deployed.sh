@@ -101,4 +101,16 @@ siege_figures() {
 siege_failed() { tr -d '"{},' < "$1" | awk -F: 'tolower($1) ~ /failed.transactions/ { print $2 + 0 }'; }
 # run_siege ARGUMENTS...: its summary into $work/siege.
 run_siege() { (cd "$SYSTEM" && siege --rc=load/siege/siegerc --content-type application/json "$@") > "$work/siege" 2>&1 || true; }
+# begin_siege ARGUMENTS... lets it run until end_siege, which has it sum up.
+siege_pid=""
+begin_siege() {
+  (cd "$SYSTEM" && exec siege --rc=load/siege/siegerc --content-type application/json -t 3600S "$@") > "$work/siege" 2>&1 &
+  siege_pid=$!
+}
+end_siege() {
+  [ -n "$siege_pid" ] || return 0
+  kill -TERM "$siege_pid" 2> /dev/null || true
+  wait "$siege_pid" || true
+  siege_pid=""
+}
 accepted() { sql prereservation "select count(*) from reservation where status = 'reservated'"; }
