@@ -24,7 +24,7 @@ pub use init::{TelemetryError, TelemetryGuard, init};
 pub use labels::{method_label, outcome_label};
 pub use log::{LevelError, LogControl, LogLevel, LoggerLevels, log_control};
 pub use metrics::{CONTENT_TYPE, Metrics, metrics_handle};
-pub use operation::{Kind, Operation};
+pub use operation::{Kind, Operation, exports_spans};
 pub use scope::Scope;
 pub use settings::{LogFormat, LogSettings, TracingSettings};
 pub use trace_context::{InvalidTraceparent, TRACEPARENT_LENGTH, TraceContext};

@@ -20,6 +20,11 @@ pub(crate) fn start_exporting() {
     EXPORTING.store(true, Ordering::Relaxed);
 }
 
+/// Whether spans are collected at all. Worth asking before many are begun that nobody would see.
+pub fn exports_spans() -> bool {
+    EXPORTING.load(Ordering::Relaxed)
+}
+
 /// The side of a message that an operation is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -69,7 +74,7 @@ impl Operation {
     /// Begins an operation caused by `parent`; without one, a new trace begins.
     pub fn start(kind: Kind, name: impl Into<Cow<'static, str>>, parent: Option<TraceContext>) -> Operation {
         let context = parent.map_or_else(TraceContext::new_root, TraceContext::child);
-        if !context.is_sampled() || !EXPORTING.load(Ordering::Relaxed) {
+        if !context.is_sampled() || !exports_spans() {
             return Operation { span: Span::none(), context };
         }
         let span = tracing::info_span!(
