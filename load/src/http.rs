@@ -31,9 +31,14 @@ impl Answer {
 
 /// Appends a `GET`.
 pub fn get(request: &mut Vec<u8>, path: &str) {
-    request.extend_from_slice(b"GET ");
-    request.extend_from_slice(path.as_bytes());
-    request.extend_from_slice(b" HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n");
+    get_with(request, path, "");
+}
+
+/// Appends a `GET`; `headers` are whole lines, each with its `\r\n`.
+pub fn get_with(request: &mut Vec<u8>, path: &str, headers: &str) {
+    for part in ["GET ", path, " HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n", headers, "\r\n"] {
+        request.extend_from_slice(part.as_bytes());
+    }
 }
 
 /// Appends any request with a JSON body; `headers` are whole lines, each with its `\r\n`.

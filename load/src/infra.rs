@@ -1,6 +1,7 @@
 //! Kafka and PostgreSQL for `--against real`: those of `infra/up`, with a state of their own, so that nothing else that
 //! runs on the machine is counted or disturbed.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -33,16 +34,25 @@ impl Infra {
     /// `infra/up` failed; its own words are on standard error.
     pub async fn up(state: &Path) -> Result<Self, Error> {
         let state = std::env::var_os("INFRA_STATE").map_or_else(|| state.to_owned(), PathBuf::from);
-        script("up", &state, &[])?;
-        let mut infra = Self::connect(&state).await?;
+        let started = Self::start(&state).await;
+        if started.is_err() {
+            // One of the two may run.
+            script("down", &state, &[])?;
+        }
+        started
+    }
+
+    async fn start(state: &Path) -> Result<Self, Error> {
+        script("up", state, &[])?;
+        let mut infra = Self::connect(state).await?;
         if !infra.counts_statements().await? {
             // Only takes effect with a restart; the server is ours.
             infra.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'").await?;
             infra.execute("ALTER SYSTEM SET pg_stat_statements.max = 5000").await.ok();
             infra.admin.close().await;
-            script("down", &state, &["postgres"])?;
-            script("up", &state, &["postgres"])?;
-            infra = Self::connect(&state).await?;
+            script("down", state, &["postgres"])?;
+            script("up", state, &["postgres"])?;
+            infra = Self::connect(state).await?;
         }
         infra.remove_leftovers().await?;
         Ok(infra)
@@ -69,6 +79,10 @@ impl Infra {
             .await
             .map_err(Error::sql("connecting to PostgreSQL"))?;
         Ok(Self { state: state.to_owned(), brokers, postgres_port, admin })
+    }
+
+    pub fn postgres_address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.postgres_port))
     }
 
     /// A connection to the server itself, as its superuser.
