@@ -2,11 +2,12 @@
 //!
 //! Reading order: [`setup`] (on what a story runs), [`binaries`] (what is started), [`process`] (one of them),
 //! [`system`] (all of them, and how to hurt them), [`chaos`] (a network that fails on call), [`http`] and
-//! [`customer`] (what a user does), [`events`] and [`ledger`] (what can be seen from outside), [`waiting`],
+//! [`customer`] (what a user does), [`events`], [`ledger`] and [`collector`] (what can be seen from outside), [`waiting`],
 //! [`report`] (which story ran where).
 
 pub mod binaries;
 pub mod chaos;
+pub mod collector;
 pub mod customer;
 mod environment;
 pub mod events;

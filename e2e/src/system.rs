@@ -80,6 +80,7 @@ pub struct Plan {
     setup: Setup,
     settings: Vec<(Service, &'static str, String)>,
     log_level: Option<&'static str>,
+    collector: Option<String>,
     links: Vec<Link>,
     groups_of_its_own: bool,
     payment_timeout_ms: u64,
@@ -105,6 +106,7 @@ impl Plan {
             setup,
             settings: Vec::new(),
             log_level: None,
+            collector: None,
             links: Vec::new(),
             groups_of_its_own: true,
             // As patient as a busy machine needs.
@@ -129,6 +131,13 @@ impl Plan {
     #[must_use]
     pub fn log_level(mut self, level: &'static str) -> Self {
         self.log_level = Some(level);
+        self
+    }
+
+    /// Where everybody sends their spans.
+    #[must_use]
+    pub fn spans_to(mut self, collector: &str) -> Self {
+        self.collector = Some(collector.to_owned());
         self
     }
 
@@ -241,6 +250,9 @@ impl Plan {
         }
         if let Some(level) = self.log_level {
             environment.set_for_all("LOG_LEVEL", level);
+        }
+        if let Some(collector) = &self.collector {
+            environment.set_for_all("TRACING_OTLP_ENDPOINT", collector);
         }
         for (service, variable, value) in &self.settings {
             environment.set(*service, variable, value);

@@ -73,6 +73,25 @@ pub struct Operation {
 impl Operation {
     /// Begins an operation caused by `parent`; without one, a new trace begins.
     pub fn start(kind: Kind, name: impl Into<Cow<'static, str>>, parent: Option<TraceContext>) -> Operation {
+        Operation::made(kind, name.into(), parent, || Scope::with_current(Scope::application))
+    }
+
+    /// Begins an operation of that service, where no scope says yet whose it is.
+    pub fn of(
+        application: &'static str,
+        kind: Kind,
+        name: impl Into<Cow<'static, str>>,
+        parent: Option<TraceContext>,
+    ) -> Operation {
+        Operation::made(kind, name.into(), parent, || Some(application))
+    }
+
+    fn made(
+        kind: Kind,
+        name: Cow<'static, str>,
+        parent: Option<TraceContext>,
+        application: impl FnOnce() -> Option<&'static str>,
+    ) -> Operation {
         let context = parent.map_or_else(TraceContext::new_root, TraceContext::child);
         if !context.is_sampled() || !exports_spans() {
             return Operation { span: Span::none(), context };
@@ -80,9 +99,9 @@ impl Operation {
         let span = tracing::info_span!(
             target: TARGET,
             "operation",
-            otel.name = &*name.into(),
+            otel.name = &*name,
             otel.kind = kind.as_str(),
-            application = Scope::with_current(Scope::application),
+            application = application(),
         );
         // A span disabled by the subscriber has nobody to tell.
         let _ = span.set_parent(parent.map_or_else(Context::new, |parent| {

@@ -88,7 +88,7 @@ where
         let leaves_traces = !request.method().is_safe();
         let parent =
             request.headers().get(&TRACEPARENT).and_then(|value| TraceContext::parse_bytes(value.as_bytes()));
-        let operation = Operation::start(Kind::Server, "", parent);
+        let operation = Operation::of(shared.application, Kind::Server, "", parent);
         let request_id = request_id(request.headers(), operation.context());
         let scope = Scope::default()
             .with_application(shared.application)

@@ -15,6 +15,7 @@ mod restarts;
 mod secrets;
 mod starting;
 mod topic;
+mod tracing;
 mod viewing;
 mod walking;
 mod wire;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         shared!("view::read_your_writes", viewing::read_your_writes),
         shared!("events::every_fact_as_agreed", topic::every_fact_as_agreed),
         shared!("events::one_trace", topic::one_trace),
+        own!("events::one_trace_collected", tracing::one_reservation_is_one_trace),
         shared!("events::preorder_events", topic::printed_by_preorder_events).not_on(&[Real], IS_KAFKA),
         shared!("events::kafka_console_consumer", topic::printed_by_kafka_console_consumer)
             .not_on(&[One, Five, Mixed], NO_KAFKA),

@@ -34,7 +34,7 @@ impl Exchange {
     pub(super) fn begin<B>(session: &Rc<Session>, request: &Request<B>) -> Self {
         let headers = request.headers();
         let parent = headers.get(TRACEPARENT).and_then(|value| TraceContext::parse_bytes(value.as_bytes()));
-        let operation = Operation::start(Kind::Server, "gateway", parent);
+        let operation = Operation::of(crate::APPLICATION, Kind::Server, "gateway", parent);
         let continued = parent.is_some();
         let carried = continued && !operation.is_exported();
         let request_id = headers

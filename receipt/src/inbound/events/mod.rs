@@ -39,10 +39,17 @@ impl Handler for Facts {
         }
         Ok(self.follow.execute(tx, instructions).await?)
     }
+
+    fn concerns(&self, received: &ReceivedRecord) -> bool {
+        match Event::from_json(&received.record.payload) {
+            Ok(fact) => Instruction::of(fact.event).is_some(),
+            Err(error) => !matches!(error, ReadError::UnknownType(_)),
+        }
+    }
 }
 
-/// The trace goes on in what receipt tells.
+/// The trace goes on in what receipt tells, from the span that caused it: a collector has that one.
 fn traceparent(received: &ReceivedRecord) -> Option<String> {
     let (_, value) = received.record.headers.iter().find(|(name, _)| name == "traceparent")?;
-    Some(TraceContext::parse_bytes(value)?.child().to_string())
+    Some(TraceContext::parse_bytes(value)?.to_string())
 }
