@@ -140,7 +140,7 @@ async fn ensure_topics(
 ) -> Option<&'static str> {
     for topic in &topics {
         while let Err(error) = log.ensure_topic(topic).await {
-            tracing::warn!(%error, topic, "topic not there yet; trying again");
+            tracing::warn!(error = crate::error_chain(&error), topic, "topic not there yet; trying again");
             tokio::select! {
                 () = tokio::time::sleep(TOPIC_RETRY) => {}
                 () = stop.cancelled() => return None,

@@ -1,11 +1,12 @@
 //! What librdkafka is told. Properties of `[kafka.properties]` come last and win.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::settings::KafkaSettings;
 
@@ -92,6 +93,9 @@ fn with_defaults(common: &ClientConfig, defaults: &[(&str, &str)]) -> ClientConf
     config
 }
 
+/// A wrong password or certificate does not mend itself: it is said, but not each time one of several clients tries.
+const REFUSALS_EVERY: Duration = Duration::from_secs(60);
+
 /// Passes on what librdkafka has to say. Brokers that are away fill its log; the ports report them, so it is at debug.
 #[derive(Debug, Clone)]
 pub(super) struct Logs {
@@ -115,6 +119,36 @@ impl ClientContext for Logs {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(client = self.client, %error, "{reason}");
+        if is_refusal(&error) && is_to_be_said() {
+            tracing::error!(client = self.client, "Kafka cannot be used: {}", reason.trim_end());
+        } else {
+            tracing::debug!(client = self.client, %error, "{reason}");
+        }
     }
+}
+
+/// The broker does not take us, or we do not take the broker.
+fn is_refusal(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::SSL
+                | RDKafkaErrorCode::SaslAuthenticationFailed
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+        )
+    )
+}
+
+fn is_to_be_said() -> bool {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    let due = last.is_none_or(|last| now.duration_since(last) >= REFUSALS_EVERY);
+    if due {
+        *last = Some(now);
+    }
+    due
 }
