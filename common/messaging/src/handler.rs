@@ -16,6 +16,12 @@ pub trait Handler: Send + Sync {
     /// is not the database's own fault and one record alone causes it again and again, sets that record aside.
     async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError>;
 
+    /// Whether the record could have an effect. A batch in which none could is passed without a transaction, and its
+    /// position stored later. A record that cannot be read is of concern: it has to be set aside.
+    fn concerns(&self, _record: &ReceivedRecord) -> bool {
+        true
+    }
+
     /// Told after `tx` committed; for waking whoever waits for the effect.
     fn committed(&self) {}
 }
