@@ -26,9 +26,22 @@ pub enum Network {
     CutsAnswers,
     /// Connections are taken, and nothing ever comes through them.
     Swallows,
+    /// Connections are reset, open ones and new ones.
+    Resets,
+    /// Nothing passes and nothing breaks; afterwards all goes on as if nothing had been.
+    Freezes,
+}
+
+impl Network {
+    /// Whether a connection may outlive the change.
+    fn keeps(self, next: Self) -> bool {
+        let unbroken = |network| matches!(network, Self::Passes | Self::Freezes);
+        unbroken(self) && unbroken(next)
+    }
 }
 
 /// The proxy. A change breaks the connections that are open: what is pooled must not outlive the network it was made on.
+/// Only between [`Network::Passes`] and [`Network::Freezes`] they stay.
 pub struct ChaosProxy {
     address: SocketAddr,
     network: watch::Sender<Network>,
@@ -41,14 +54,22 @@ pub struct ChaosProxy {
 impl ChaosProxy {
     /// Listens, and leads to `target`.
     pub fn start(target: SocketAddr) -> Self {
-        let address = SocketAddr::from(([127, 0, 0, 1], ports::free()));
+        Self::between(SocketAddr::from(([127, 0, 0, 1], ports::free())), vec![target])
+    }
+
+    /// Listens there, and leads to these in turn; one that refuses is passed over.
+    pub fn between(address: SocketAddr, targets: Vec<SocketAddr>) -> Self {
         let (network, changes) = watch::channel(Network::Passes);
         // Whatever it is, it is not there yet.
         let (arrive, reached) = watch::channel(Network::Refuses);
         let requests = Arc::new(AtomicUsize::new(0));
-        let link = Link { target, requests: requests.clone() };
+        let link = Link { targets: targets.into(), next: Arc::default(), requests: requests.clone() };
         let task = crate::runtime().spawn(accept(address, changes, arrive, link));
         Self { address, network, reached, requests, task }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub fn url(&self) -> String {
@@ -76,8 +97,22 @@ impl Drop for ChaosProxy {
 
 #[derive(Clone)]
 struct Link {
-    target: SocketAddr,
+    targets: Arc<[SocketAddr]>,
+    next: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
+}
+
+impl Link {
+    async fn connect(&self) -> Option<TcpStream> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        for number in 0..self.targets.len() {
+            if let Ok(server) = TcpStream::connect(self.targets[(first + number) % self.targets.len()]).await
+            {
+                return Some(server);
+            }
+        }
+        None
+    }
 }
 
 async fn accept(
@@ -87,7 +122,7 @@ async fn accept(
     link: Link,
 ) {
     loop {
-        let network = *changes.borrow_and_update();
+        let mut network = *changes.borrow_and_update();
         // Dropped with everything in it when the network changes.
         let mut connections = JoinSet::new();
         let listener = match network {
@@ -100,15 +135,26 @@ async fn accept(
         arrive.send_replace(network);
         loop {
             tokio::select! {
-                changed = changes.changed() => match changed {
-                    Ok(()) => break,
-                    Err(_) => return,
-                },
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let next = *changes.borrow_and_update();
+                    if !network.keeps(next) {
+                        break;
+                    }
+                    network = next;
+                    arrive.send_replace(network);
+                }
                 Some((client, _)) = next(listener.as_ref()) => {
-                    connections.spawn(connect(client, network, link.clone()));
+                    connections.spawn(connect(client, changes.clone(), link.clone()));
                 }
                 Some(_) = connections.join_next() => {}
             }
+        }
+        if *changes.borrow() == Network::Resets && network != Network::Swallows {
+            // They end by themselves, and not in order.
+            while connections.join_next().await.is_some() {}
         }
         connections.shutdown().await;
     }
@@ -141,44 +187,79 @@ async fn next(listener: Option<&TcpListener>) -> Option<(TcpStream, SocketAddr)>
     }
 }
 
-async fn connect(client: TcpStream, network: Network, link: Link) {
-    let (from_client, to_client) = client.into_split();
+async fn connect(client: TcpStream, mut changes: watch::Receiver<Network>, link: Link) {
+    // Small packets to and fro: waiting for more of them would take 40 ms each time.
+    let _ = client.set_nodelay(true);
+    let network = *changes.borrow_and_update();
     if network == Network::Swallows {
-        let _held = to_client;
+        let (from_client, _held) = client.into_split();
         return swallow(from_client, &link.requests).await;
     }
+    if network == Network::Resets {
+        let _ = client.set_zero_linger();
+        return;
+    }
     // A target that is not there: the connection closes again, as it would behind a load balancer.
-    let Ok(server) = TcpStream::connect(link.target).await else { return };
+    let Some(server) = link.connect().await else { return };
+    let _ = server.set_nodelay(true);
+    let (from_client, mut to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
+    let gate = || Gate(changes.clone());
     // Whichever side ends, both are closed.
-    tokio::select! {
-        () = pass_requests(from_client, to_server, &link.requests) => {}
-        () = pass_answers(from_server, to_client, network) => {}
+    let reset = tokio::select! {
+        () = pass_requests(from_client, to_server, gate(), &link.requests) => None,
+        () = pass_answers(from_server, &mut to_client, gate(), network) => None,
+        reset = changes.wait_for(|network| *network == Network::Resets) => reset.ok().map(drop),
+    };
+    if reset.is_some() {
+        let _ = to_client.as_ref().set_zero_linger();
+        // Without the polite end that dropping it would send.
+        to_client.forget();
     }
 }
 
-async fn pass_requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, requests: &AtomicUsize) {
+/// Closed while the network is frozen.
+struct Gate(watch::Receiver<Network>);
+
+impl Gate {
+    async fn pass(&mut self) {
+        if self.0.wait_for(|network| *network != Network::Freezes).await.is_err() {
+            // The proxy is gone, and this with it.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn pass_requests(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut gate: Gate,
+    requests: &AtomicUsize,
+) {
     let mut buffer = vec![0; 16_384];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        gate.pass().await;
         count(&buffer[..length], requests);
         if to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
     }
+    gate.pass().await;
 }
 
-async fn pass_answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, network: Network) {
+async fn pass_answers(mut from: OwnedReadHalf, to: &mut OwnedWriteHalf, mut gate: Gate, network: Network) {
     let mut buffer = vec![0; 16_384];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         match network {
             Network::CutsAnswers => return,
             Network::DelaysAnswers(delay) => tokio::time::sleep(delay).await,
-            Network::Passes | Network::Refuses | Network::Swallows => {}
+            _ => gate.pass().await,
         }
         if to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
     }
+    gate.pass().await;
 }
 
 async fn swallow(mut from: OwnedReadHalf, requests: &AtomicUsize) {

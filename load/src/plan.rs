@@ -41,6 +41,8 @@ impl Service {
 pub struct Plan {
     pub(crate) addresses: BTreeMap<Service, Vec<SocketAddr>>,
     environment: Vec<(Option<Service>, String, String)>,
+    /// Of one process only.
+    own: Vec<(Service, usize, String, String)>,
     pub(crate) cpus: BTreeMap<Service, String>,
 }
 
@@ -50,7 +52,12 @@ impl Plan {
     /// # Errors
     /// No port is free.
     pub fn new(services: &[Service]) -> Result<Self, Error> {
-        let mut plan = Self { addresses: BTreeMap::new(), environment: Vec::new(), cpus: BTreeMap::new() };
+        let mut plan = Self {
+            addresses: BTreeMap::new(),
+            environment: Vec::new(),
+            own: Vec::new(),
+            cpus: BTreeMap::new(),
+        };
         for service in services {
             plan.add_replica(*service)?;
         }
@@ -81,6 +88,13 @@ impl Plan {
     #[must_use]
     pub fn with(mut self, service: Option<Service>, name: &str, value: &str) -> Self {
         self.environment.push((service, name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets a variable for one process. Wins over everything else.
+    #[must_use]
+    pub fn with_own(mut self, service: Service, replica: usize, name: &str, value: &str) -> Self {
+        self.own.push((service, replica, name.to_owned(), value.to_owned()));
         self
     }
 
@@ -125,6 +139,8 @@ impl Plan {
         }
         let own = self.environment.iter().filter(|(of, ..)| of.is_none_or(|of| of == service));
         environment.extend(own.map(|(_, name, value)| (name.clone(), value.clone())));
+        let own = self.own.iter().filter(|(of, which, ..)| (*of, *which) == (service, replica));
+        environment.extend(own.map(|(.., name, value)| (name.clone(), value.clone())));
         environment
     }
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use load::binaries::{Binaries, workspace};
 use load::faults::campaign::Campaign;
-use load::faults::run::{self, Settings};
+use load::faults::infrastructure::Infrastructure;
+use load::faults::run::{self, Place, Settings};
 use load::infra::Infra;
 use load::{Against, Error, Stage};
 
@@ -16,9 +17,9 @@ use load::{Against, Error, Stage};
 ///
 /// cargo run --release -p load --bin faults -- --against embedded --reservations 300 --kills 20 --seed 1
 ///
-/// The five services start on empty data. Everything that is broken follows from the seed: kill -9, SIGSTOP, late,
-/// cut, refused and swallowed connections between prereservation and payment, with --against real also SIGKILL for
-/// Kafka and PostgreSQL. At the end the customers' log is held against all databases, the topic, the view and the
+/// The five services start on empty data. Everything that is broken follows from the seed: kill -9, SIGSTOP, and
+/// connections that are late, cut, refused, swallowed, reset or frozen between any two of them; with --against real also
+/// between services, Kafka and PostgreSQL, and SIGKILL for both. At the end the customers' log is held against all databases, the topic, the view and the
 /// card network's ledger. The exit code is 1 when anything is lost, doubled, charged and cancelled, open after 60 s
 /// or broken otherwise; then the schedule and the histories are printed.
 ///
@@ -113,15 +114,20 @@ async fn run(arguments: &Arguments) -> Result<Verdict, Error> {
         Some(directory) => Binaries::in_directory(directory)?,
         None => Binaries::beside_this(true)?,
     };
-    let infra_state = std::env::var_os("INFRA_STATE").map_or_else(|| data.join("infra"), PathBuf::from);
-    let infra = match arguments.against {
+    let infrastructure = match arguments.against {
         Against::Embedded => None,
-        Against::Real => Some(Infra::up(&infra_state).await?),
+        Against::Real => {
+            let state = std::env::var_os("INFRA_STATE").map_or_else(|| data.join("infra"), PathBuf::from);
+            Some(Infrastructure::start(state, replicas(arguments)).await?)
+        }
+    };
+    let infra = match &infrastructure {
+        None => None,
+        Some(infrastructure) => Some(Infra::up(infrastructure.state()).await?),
     };
     let stage = Arc::new(Stage { binaries, data, infra });
-    let state = stage.infra.is_some().then_some(infra_state);
     let verdict = tokio::select! {
-        verdict = on_stage(arguments, &stage, state) => verdict,
+        verdict = on_stage(arguments, &stage, infrastructure.as_ref()) => verdict,
         // Processes end with what holds them.
         _ = tokio::signal::ctrl_c() => Err(Error::unexpected("interrupted")),
     };
@@ -133,17 +139,21 @@ async fn run(arguments: &Arguments) -> Result<Verdict, Error> {
     verdict
 }
 
+fn replicas(arguments: &Arguments) -> usize {
+    usize::try_from(arguments.replicas).unwrap_or(1)
+}
+
 async fn on_stage(
     arguments: &Arguments,
     stage: &Arc<Stage>,
-    infra_state: Option<PathBuf>,
+    infrastructure: Option<&Infrastructure>,
 ) -> Result<Verdict, Error> {
     let start = Instant::now();
     let whole = Settings {
         seed: arguments.seed.unwrap_or_else(|| storage::now_ms().unsigned_abs() % 1_000_000_007),
         reservations: arguments.reservations,
         kills: arguments.kills,
-        replicas: usize::try_from(arguments.replicas).unwrap_or(1),
+        replicas: replicas(arguments),
         customers: arguments.customers,
         poison: arguments.poison,
     };
@@ -154,12 +164,13 @@ async fn on_stage(
         campaign.resume()?;
     }
     eprintln!("seed {}", whole.seed);
+    let place = Place { stage, infrastructure, keep: arguments.keep };
     while let Some((number, of, piece)) = campaign.next() {
         if arguments.minutes.is_some_and(|minutes| start.elapsed() >= Duration::from_secs(60 * minutes)) {
             break;
         }
         eprintln!("piece {number} of {of}, seed {}: starting the services", piece.seed);
-        let outcome = run::run(stage, infra_state.clone(), &piece.clone(), arguments.keep).await?;
+        let outcome = run::run(place, &piece.clone()).await?;
         print!("{}", outcome.table());
         campaign.finish(&outcome)?;
     }

@@ -92,7 +92,7 @@ impl Auditor<'_> {
             if known != Some(&id) {
                 report(Kind::Doubled, format!("answered as {id}, but its key belongs to {known:?}"));
             }
-            let cancels = pages.cancels.get(&id).copied().unwrap_or_default();
+            let cancels = pages.cancels.get(&id).cloned().unwrap_or_default();
             let status = row.map_or("", |row| row.status.as_str());
             match (entry.told, status) {
                 (Told::Reserved, "reservated") if cancels.confirmed => {

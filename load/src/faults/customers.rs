@@ -6,18 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::faults::orders::{Book, CARD, DECLINED_CARD, Order, Told};
+use crate::faults::orders::{Book, CARD, DECLINED_CARD, Habits, Order, Told};
 use crate::faults::rng::Rng;
 use crate::http::{self, Answer, Client};
 
 const PATIENCE: Duration = Duration::from_secs(12);
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
+/// About as long as a reservation takes.
+const WHILE_PAYING_MS: u64 = 60;
 
 pub struct Shop {
     pub seed: u64,
     pub gateways: Vec<SocketAddr>,
     pub book: Book,
+    pub habits: Habits,
     /// So many orders may be answered 201 for now: the load is spread over the faults.
     pub allowed: AtomicU64,
     /// So many are wanted.
@@ -27,11 +30,12 @@ pub struct Shop {
 }
 
 impl Shop {
-    pub fn new(seed: u64, gateways: Vec<SocketAddr>, wanted: u64) -> Self {
+    pub fn new(seed: u64, gateways: Vec<SocketAddr>, habits: Habits, wanted: u64) -> Self {
         Self {
             seed,
             gateways,
-            book: Book::new(seed),
+            book: Book::new(seed, habits),
+            habits,
             allowed: AtomicU64::new(0),
             wanted,
             next: AtomicU64::new(1),
@@ -56,8 +60,9 @@ impl Shop {
 }
 
 /// One customer after the other, until there are as many reservations as wanted.
-pub async fn shop(shop: Arc<Shop>, till: usize) {
+pub async fn shop(shop: Arc<Shop>, till: usize, tills: u64) {
     let mut desk = Desk::new(&shop, till);
+    let mut other = Desk::new(&shop, till);
     while !shop.is_done() {
         if !shop.may_order() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -65,21 +70,29 @@ pub async fn shop(shop: Arc<Shop>, till: usize) {
         }
         let order = shop.book.open(shop.next.fetch_add(1, Ordering::SeqCst));
         let mut rng = Rng::fork(shop.seed, order.number | 1 << 63);
-        if desk.reserve(&order, TRIES).await.is_none() {
+        let race = async {
+            if rng.percent(shop.habits.races) {
+                tokio::time::sleep(Duration::from_millis(rng.below(WHILE_PAYING_MS))).await;
+                // Anywhere between its first row and its payment, or not even begun.
+                let around = i64::try_from(rng.below(2 * tills)).unwrap_or_default();
+                let back = i64::try_from(tills / 2).unwrap_or_default();
+                other.cancel((shop.book.latest() + around - back).max(1), false).await;
+            }
+        };
+        let (told, ()) = tokio::join!(desk.reserve(&order, TRIES), race);
+        if told.is_none() {
             shop.book.pages().limbo.push(order.number);
         }
-        let id = desk.reserved_as(order.number);
-        if rng.percent(10) {
-            // Somebody else's, which may be anywhere between its first row and its payment.
-            desk.cancel(shop.book.latest() + i64::try_from(rng.between(1, 4)).unwrap_or(1), false).await;
-        }
-        if let Some(id) = id {
+        if let Some(id) = desk.reserved_as(order.number) {
             if order.reads {
                 desk.look(&order, id).await;
             }
             if order.cancels {
                 desk.cancel(id, true).await;
             }
+        }
+        if !shop.habits.pause.is_zero() {
+            tokio::time::sleep(shop.habits.pause).await;
         }
     }
 }
@@ -94,7 +107,7 @@ pub async fn ask_again(shop: &Shop, deadline: Instant) {
             return;
         }
         for number in limbo {
-            let order = Order::of(shop.seed, number);
+            let order = shop.book.order(number);
             if desk.reserve(&order, 1).await.is_none() {
                 shop.book.pages().limbo.push(number);
             }
@@ -116,29 +129,32 @@ pub async fn repeat(shop: &Shop, most: usize) {
     }
 }
 
-struct Desk<'a> {
+pub(crate) struct Desk<'a> {
     shop: &'a Shop,
     client: Client,
 }
 
 impl<'a> Desk<'a> {
-    fn new(shop: &'a Shop, till: usize) -> Self {
+    pub(crate) fn new(shop: &'a Shop, till: usize) -> Self {
         let address = shop.gateways[till % shop.gateways.len()];
         Self { shop, client: Client::new(address, PATIENCE) }
     }
 
-    fn reserved_as(&self, number: u64) -> Option<i64> {
+    pub(crate) fn reserved_as(&self, number: u64) -> Option<i64> {
         let pages = self.shop.book.pages();
         pages.orders.get(&number).filter(|entry| entry.told == Told::Reserved)?.id
     }
 
     /// `None`: still without a last word.
-    async fn reserve(&mut self, order: &Order, tries: u32) -> Option<Told> {
+    pub(crate) async fn reserve(&mut self, order: &Order, tries: u32) -> Option<Told> {
         let mut request = Vec::new();
         let header = format!("Idempotency-Key: {}\r\n", order.key);
         http::with_body(&mut request, "POST", "/preReservations", &header, order.body().as_bytes());
         for _ in 0..tries {
-            match self.client.send(&request).await {
+            let sent_at = self.shop.book.now();
+            let answer = self.client.send(&request).await;
+            self.shop.book.posted(sent_at, answer.as_ref().map_or(0, |answer| answer.status));
+            match answer {
                 Ok(answer) => {
                     self.no_card(order.number, &answer);
                     if let Some(told) = self.understand(order, &answer) {
@@ -199,7 +215,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    async fn cancel(&mut self, id: i64, known: bool) {
+    pub(crate) async fn cancel(&mut self, id: i64, known: bool) {
         let mut request = Vec::new();
         http::with_body(&mut request, "DELETE", &format!("/preReservations/{id}"), "", b"");
         let book = &self.shop.book;

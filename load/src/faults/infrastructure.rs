@@ -1,21 +1,38 @@
 //! Kafka and PostgreSQL of `infra/up`: killed, and brought back however long that takes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use crate::Error;
 use crate::binaries::workspace;
+use crate::faults::links::Doors;
 
 /// `infra/up` waits a minute each time; a machine that is busy may need more.
 const TRIES: u32 = 5;
 
 pub struct Infrastructure {
     state: PathBuf,
+    /// Through which each process reaches Kafka.
+    pub doors: Doors,
 }
 
 impl Infrastructure {
-    pub fn new(state: PathBuf) -> Self {
-        Self { state }
+    /// Starts both, Kafka with a door for each process.
+    ///
+    /// # Errors
+    /// One does not start.
+    pub async fn start(state: PathBuf, replicas: usize) -> Result<Self, Error> {
+        let infrastructure = Self { state, doors: Doors::new(replicas)? };
+        // One that runs already has other doors.
+        infrastructure.script("down", &["kafka"]).await?;
+        for part in ["kafka", "postgres"] {
+            infrastructure.up(part).await?;
+        }
+        Ok(infrastructure)
+    }
+
+    pub fn state(&self) -> &Path {
+        &self.state
     }
 
     /// SIGKILL.
@@ -51,6 +68,7 @@ impl Infrastructure {
         let status = tokio::process::Command::new(workspace().join("infra").join(name))
             .args(arguments)
             .env("INFRA_STATE", &self.state)
+            .env("INFRA_KAFKA_DOORS", self.doors.to_environment())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status()

@@ -3,11 +3,12 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use e2e::chaos::{ChaosProxy, Network};
+use e2e::chaos::Network;
 use rustix::process::Signal;
 
 use crate::faults::customers::Shop;
 use crate::faults::infrastructure::Infrastructure;
+use crate::faults::links::{Link, Links};
 use crate::faults::schedule::{Step, Trouble, Victim};
 use crate::{Error, Service, System};
 
@@ -20,9 +21,16 @@ const STARTS: u32 = 4;
 pub struct Nemesis<'a> {
     pub system: &'a mut System,
     pub shop: &'a Shop,
-    pub proxy: &'a ChaosProxy,
+    pub links: &'a Links,
     pub replicas: usize,
-    pub infrastructure: Option<Infrastructure>,
+    pub infrastructure: Option<&'a Infrastructure>,
+    pub deeds: &'a mut Deeds,
+    /// How far the customers are: faults come by this.
+    pub progress: fn(&Shop) -> u64,
+}
+
+#[derive(Default)]
+pub struct Deeds {
     pub kills: u64,
     /// What happened that nobody had planned.
     pub notes: Vec<String>,
@@ -46,24 +54,27 @@ impl Nemesis<'_> {
             }
             // What is let in now is in flight when it breaks.
             self.allow(number + 1, kills);
-            let (passed, reserved) = (start.elapsed().as_secs_f64(), self.shop.book.reserved());
-            eprintln!("{passed:>7.1}s {number:>4}/{kills} {reserved:>6} reserved; {step}");
+            let (passed, reached) = (start.elapsed().as_secs_f64(), (self.progress)(self.shop));
+            eprintln!("{passed:>7.1}s {number:>4}/{kills} {reached:>6} done; {step}");
             self.carry_out_one(step.clone()).await?;
         }
         Ok(())
     }
 
     fn allow(&self, windows: u64, kills: u64) {
-        self.shop.allowed.store(self.shop.wanted * windows / (kills + 1), Ordering::SeqCst);
+        self.shop.allowed.store(
+            self.shop.wanted / (kills + 1) * windows + self.shop.wanted % (kills + 1) * windows / (kills + 1),
+            Ordering::SeqCst,
+        );
     }
 
     /// Whether there was any.
     async fn await_progress(&self, at: u64) -> bool {
-        let first = self.shop.book.reserved();
+        let first = (self.progress)(self.shop);
         let (mut last, mut since) = (first, Instant::now());
         while last < at && since.elapsed() < STALLED {
             tokio::time::sleep(Duration::from_millis(2)).await;
-            let now = self.shop.book.reserved();
+            let now = (self.progress)(self.shop);
             if now != last {
                 (last, since) = (now, Instant::now());
             }
@@ -71,21 +82,30 @@ impl Nemesis<'_> {
         last > first || last >= at
     }
 
-    async fn carry_out_one(&mut self, step: Step) -> Result<(), Error> {
+    /// # Errors
+    /// Something cannot be brought back.
+    pub async fn carry_out_one(&mut self, step: Step) -> Result<(), Error> {
         self.trouble(step.trouble).await;
         tokio::time::sleep(Duration::from_millis(step.wait_ms)).await;
-        self.kills += 1;
+        self.deeds.kills += 1;
         let down = Duration::from_millis(step.down_ms);
+        let link = match step.trouble {
+            Trouble::Network(link, _) => link,
+            _ => Link::Payment,
+        };
         match step.victim {
             Victim::Service(service, replica) => {
                 self.system.kill(service, replica);
                 tokio::time::sleep(down).await;
+                if link.is_needed_at_start() {
+                    self.links.set(link, Network::Passes).await;
+                }
                 self.revive(service, replica).await?;
             }
-            Victim::Kafka => self.outage("kafka", down).await?,
-            Victim::Postgres => self.outage("postgres", down).await?,
+            Victim::Kafka => self.outage("kafka", down, link).await?,
+            Victim::Postgres => self.outage("postgres", down, link).await?,
         }
-        self.proxy.set(Network::Passes).await;
+        self.links.set(link, Network::Passes).await;
         Ok(())
     }
 
@@ -97,18 +117,16 @@ impl Nemesis<'_> {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 self.system.signal(service, replica, Signal::CONT);
             }
-            Trouble::Delay(ms) => self.proxy.set(Network::DelaysAnswers(Duration::from_millis(ms))).await,
-            Trouble::Cut => self.proxy.set(Network::CutsAnswers).await,
-            Trouble::Refuse => self.proxy.set(Network::Refuses).await,
-            Trouble::Swallow => self.proxy.set(Network::Swallows).await,
+            Trouble::Network(link, network) => self.links.set(link, network).await,
         }
     }
 
-    async fn outage(&mut self, part: &str, down: Duration) -> Result<(), Error> {
-        let Some(infrastructure) = &self.infrastructure else { return Ok(()) };
+    async fn outage(&mut self, part: &str, down: Duration, link: Link) -> Result<(), Error> {
+        let Some(infrastructure) = self.infrastructure else { return Ok(()) };
         infrastructure.kill(part).await?;
         tokio::time::sleep(down).await;
-        self.notes.extend(infrastructure.up(part).await?);
+        self.deeds.notes.extend(infrastructure.up(part).await?);
+        self.links.set(link, Network::Passes).await;
         self.all_run().await
     }
 
@@ -120,7 +138,7 @@ impl Nemesis<'_> {
         for service in Service::ALL {
             for replica in 0..self.replicas {
                 if let Err(error) = self.system.start_one(service, replica).await {
-                    self.ended.push(format!("{}-{replica}: {error}", service.name()));
+                    self.deeds.ended.push(format!("{}-{replica}: {error}", service.name()));
                     self.system.kill(service, replica);
                     self.revive(service, replica).await?;
                 }
@@ -135,7 +153,7 @@ impl Nemesis<'_> {
             match self.system.start_one(service, replica).await {
                 Ok(()) => return Ok(()),
                 Err(error) if tries < STARTS => {
-                    self.notes.push(format!("start {tries} of {}-{replica}: {error}", service.name()));
+                    self.deeds.notes.push(format!("start {tries} of {}-{replica}: {error}", service.name()));
                     self.system.kill(service, replica);
                     tries += 1;
                 }

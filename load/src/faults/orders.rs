@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::faults::rng::Rng;
 
@@ -25,17 +25,36 @@ pub struct Order {
     pub reads: bool,
 }
 
+/// What customers do: shares of their orders in percent.
+#[derive(Clone, Copy, Debug)]
+pub struct Habits {
+    /// Pay with a card that is declined.
+    pub declines: u64,
+    pub cancels: u64,
+    pub reads: u64,
+    /// Meanwhile cancel one that is probably just being paid, whoever's it is.
+    pub races: u64,
+    /// Between two orders of a customer.
+    pub pause: Duration,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self { declines: 5, cancels: 25, reads: 50, races: 10, pause: Duration::ZERO }
+    }
+}
+
 impl Order {
-    pub fn of(seed: u64, number: u64) -> Self {
+    pub fn of(seed: u64, habits: Habits, number: u64) -> Self {
         let mut rng = Rng::fork(seed, number);
-        let declines = rng.percent(5);
+        let declines = rng.percent(habits.declines);
         Self {
             number,
             key: format!("order-{seed}-{number}"),
             price: FIRST_PRICE + i64::try_from(number).unwrap_or(i64::MAX / 2),
             declines,
-            cancels: rng.percent(25),
-            reads: rng.percent(50),
+            cancels: rng.percent(habits.cancels),
+            reads: rng.percent(habits.reads),
         }
     }
 
@@ -67,13 +86,18 @@ pub struct Entry {
     pub order: Order,
     pub told: Told,
     pub id: Option<i64>,
+    /// When it was asked for first, and when it got its last word; since the run began.
+    pub asked_at: Option<Duration>,
+    pub told_at: Option<Duration>,
     pub history: Vec<String>,
 }
 
 /// Requests to cancel one reservation, by anybody.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Cancels {
     pub asked: u32,
+    /// When they were sent, since the run began.
+    pub sent_at: Vec<Duration>,
     /// One was answered 204, or 404 after another had been asked for.
     pub confirmed: bool,
 }
@@ -86,6 +110,16 @@ pub struct Oddity {
     pub what: String,
 }
 
+/// One request to reserve.
+#[derive(Clone, Copy, Debug)]
+pub struct Post {
+    /// Since the run began.
+    pub sent_at: Duration,
+    pub took: Duration,
+    /// 0: no answer.
+    pub status: u16,
+}
+
 #[derive(Default)]
 pub struct Pages {
     pub orders: BTreeMap<u64, Entry>,
@@ -95,6 +129,9 @@ pub struct Pages {
     /// Orders without a last word, to be asked for again later.
     pub limbo: Vec<u64>,
     pub answers: BTreeMap<String, u64>,
+    pub posts: Vec<Post>,
+    /// The keys of records that nobody can read, one for each.
+    pub poisoned: Vec<i64>,
     /// Why no more was reserved than was.
     pub stalled: Option<String>,
 }
@@ -102,6 +139,7 @@ pub struct Pages {
 /// The customers' log.
 pub struct Book {
     seed: u64,
+    habits: Habits,
     start: Instant,
     pages: Mutex<Pages>,
     reserved: AtomicU64,
@@ -109,9 +147,10 @@ pub struct Book {
 }
 
 impl Book {
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, habits: Habits) -> Self {
         Self {
             seed,
+            habits,
             start: Instant::now(),
             pages: Mutex::default(),
             reserved: AtomicU64::new(0),
@@ -138,15 +177,37 @@ impl Book {
         self.latest.load(Ordering::SeqCst)
     }
 
+    pub fn order(&self, number: u64) -> Order {
+        Order::of(self.seed, self.habits, number)
+    }
+
     pub fn open(&self, number: u64) -> Order {
-        let order = Order::of(self.seed, number);
-        let entry = Entry { order: order.clone(), told: Told::Nothing, id: None, history: Vec::new() };
+        let order = self.order(number);
+        let entry = Entry {
+            order: order.clone(),
+            told: Told::Nothing,
+            id: None,
+            asked_at: Some(self.now()),
+            told_at: None,
+            history: Vec::new(),
+        };
         self.pages().orders.entry(number).or_insert(entry);
         order
     }
 
+    /// Since the run began.
+    pub fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// A request to reserve that has ended, one way or another.
+    pub fn posted(&self, sent_at: Duration, status: u16) {
+        let took = self.now() - sent_at;
+        self.pages().posts.push(Post { sent_at, took, status });
+    }
+
     fn stamp(&self, what: &str) -> String {
-        format!("{:>9.3}s {what}", self.start.elapsed().as_secs_f64())
+        format!("{:>9.3}s {what}", self.now().as_secs_f64())
     }
 
     pub fn note(&self, number: u64, what: &str) {
@@ -163,11 +224,12 @@ impl Book {
         if let Some(id) = id {
             self.latest.fetch_max(id, Ordering::SeqCst);
         }
+        let now = self.now();
         let mut pages = self.pages();
         let Some(entry) = pages.orders.get_mut(&number) else { return };
         let before = (entry.told, entry.id);
         if before.0 == Told::Nothing {
-            (entry.told, entry.id) = (told, id);
+            (entry.told, entry.id, entry.told_at) = (told, id, Some(now));
             if told == Told::Reserved {
                 self.reserved.fetch_add(1, Ordering::SeqCst);
             }
@@ -188,7 +250,11 @@ impl Book {
 
     /// Before the request leaves: from now on it may have been cancelled.
     pub fn cancel_asked(&self, id: i64) {
-        self.pages().cancels.entry(id).or_default().asked += 1;
+        let now = self.now();
+        let mut pages = self.pages();
+        let cancels = pages.cancels.entry(id).or_default();
+        cancels.asked += 1;
+        cancels.sent_at.push(now);
     }
 
     pub fn cancel_answered(&self, id: i64, answer: &str, confirmed: bool) {

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use messaging::{EventLog, Record};
@@ -24,32 +23,27 @@ const FACTS: f64 = 3.0;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Keeps the share of bad records at `percent` of all until the shop is done.
-pub async fn poison(
-    shop: Arc<Shop>,
-    log: Arc<dyn EventLog>,
-    topic: String,
-    percent: f64,
-    published: Arc<AtomicU64>,
-) {
+pub async fn poison(shop: Arc<Shop>, log: Arc<dyn EventLog>, topic: String, percent: f64) {
     let mut rng = Rng::fork(shop.seed, u64::MAX);
     while !shop.is_done() {
         let wanted = shop.book.reserved() as f64 * FACTS * percent / 100.0;
-        let done = published.load(Ordering::SeqCst);
+        let done = shop.book.pages().poisoned.len();
         let latest = shop.book.latest();
         if (done as f64) < wanted && latest > 0 {
             // Mostly where something still happens.
             let back = i64::try_from(rng.below(10)).unwrap_or_default();
             let payload = PAYLOADS[usize::try_from(rng.below(PAYLOADS.len() as u64)).unwrap_or_default()];
+            let key = (latest - back).max(1);
             let record = Record {
                 topic: topic.clone(),
-                key: Some((latest - back).max(1).to_string()),
+                key: Some(key.to_string()),
                 payload: payload.as_bytes().to_vec(),
                 headers: vec![(HEADER.to_owned(), b"poison".to_vec())],
                 timestamp_ms: storage::now_ms(),
             };
             // A log that is away takes none; the next one is tried instead.
             if log.publish(&[record]).await.iter().all(Result::is_ok) {
-                published.fetch_add(1, Ordering::SeqCst);
+                shop.book.pages().poisoned.push(key);
             }
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -1,18 +1,18 @@
 //! One run: the system on empty data, customers, faults, quiet, audit.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use e2e::chaos::ChaosProxy;
 use tokio::task::JoinSet;
 
 use crate::faults::customers::{self, Shop};
 use crate::faults::infrastructure::Infrastructure;
-use crate::faults::nemesis::Nemesis;
+use crate::faults::links::Links;
+use crate::faults::nemesis::{Deeds, Nemesis};
+use crate::faults::orders::Habits;
 use crate::faults::outcome::Outcome;
-use crate::faults::schedule::{self, Scene};
+use crate::faults::schedule::{self, Scene, Step};
 use crate::faults::{poison, quiet};
 use crate::{Error, Ground, Plan, Service, Stage, System};
 
@@ -33,91 +33,149 @@ pub struct Settings {
     pub poison: f64,
 }
 
-/// Runs it and leaves nothing behind, unless something was found or `keep` is set.
-///
+/// Where runs take place.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub stage: &'a Arc<Stage>,
+    /// None on files.
+    pub infrastructure: Option<&'a Infrastructure>,
+    /// Leave data and logs.
+    pub keep: bool,
+}
+
 /// # Errors
 /// Something that belongs to the runner, not to the system, failed: no verdict.
-pub async fn run(
-    stage: &Arc<Stage>,
-    infra_state: Option<PathBuf>,
-    settings: &Settings,
-    keep: bool,
-) -> Result<Outcome, Error> {
-    let start = Instant::now();
+pub async fn run(place: Place<'_>, settings: &Settings) -> Result<Outcome, Error> {
     let scene = Scene {
         reservations: settings.reservations,
         kills: settings.kills,
         replicas: settings.replicas,
-        real: stage.infra.is_some(),
+        real: place.stage.infra.is_some(),
     };
     let schedule = schedule::of(settings.seed, scene);
-    let (plan, proxy) = plan(settings.replicas)?;
-    let mut system = System::start(plan, Ground::new(stage).await?).await?;
-    let gateways = system.plan().addresses(Service::Gateway).to_vec();
-    let shop = Arc::new(Shop::new(settings.seed, gateways, settings.reservations));
-    let mut visitors = JoinSet::new();
-    for till in 0..settings.customers {
-        visitors.spawn(customers::shop(Arc::clone(&shop), usize::try_from(till).unwrap_or_default()));
-    }
-    let poisoned = Arc::new(AtomicU64::new(0));
-    if settings.poison > 0.0 {
-        let (log, topic) = (system.ground().open_log().await?, system.ground().event_log.topic.clone());
-        let count = Arc::clone(&poisoned);
-        visitors.spawn(poison::poison(Arc::clone(&shop), log, topic, settings.poison, count));
-    }
-    let mut nemesis = Nemesis {
-        system: &mut system,
-        shop: &shop,
-        proxy: &proxy,
-        replicas: settings.replicas,
-        infrastructure: infra_state.map(Infrastructure::new),
-        kills: 0,
-        notes: Vec::new(),
-        ended: Vec::new(),
-    };
-    nemesis.carry_out(&schedule).await?;
-    shop.allowed.store(u64::MAX, Ordering::SeqCst);
-    nemesis.all_run().await?;
-    let Nemesis { kills, notes, ended, .. } = nemesis;
-    let running_since = Instant::now();
-    eprintln!("everything runs again; {} of {} reserved", shop.book.reserved(), shop.wanted);
-    all_served(&shop, &mut visitors).await;
-    let deadline = Instant::now() + QUIET_WITHIN;
-    customers::ask_again(&shop, deadline).await;
-    if settings.poison > 0.0 {
-        let discarded = poison::clean_up(&system, deadline).await?;
-        eprintln!("{discarded} dead letters discarded after a replay");
-    }
-    customers::repeat(&shop, REPEATED).await;
-    eprintln!("waiting for quiet, then auditing");
-    let verdict = quiet::verdict(system.ground(), &shop, running_since, deadline).await?;
-    let pages = std::mem::take(&mut *shop.book.pages());
-    let mut outcome = Outcome {
-        settings: settings.clone(),
-        against: stage.against().name(),
-        schedule,
-        kills,
-        poisoned: poisoned.load(Ordering::SeqCst),
-        took_seconds: start.elapsed().as_secs_f64(),
-        notes,
-        ended,
-        verdict,
-        pages,
-    };
-    let ground = match system.stop().await {
-        Ok(ground) => ground,
-        // Its data went with it; the verdict stands.
-        Err(error) => {
-            outcome.notes.push(format!("at the end: {error}"));
-            return Ok(outcome);
+    let mut show = Show::open(place, settings, Habits::default(), plan(settings.replicas)?).await?;
+    show.nemesis(|shop| shop.book.reserved()).carry_out(&schedule).await?;
+    show.close(schedule).await
+}
+
+/// A network that takes its time and fails now and then; patience for a busy machine.
+///
+/// # Errors
+/// No port is free.
+pub fn plan(replicas: usize) -> Result<Plan, Error> {
+    let mut plan = Plan::all()?;
+    for service in Service::ALL {
+        for _ in 1..replicas {
+            plan.add_replica(service)?;
         }
-    };
-    if keep || outcome.failed() {
-        eprintln!("data and logs stay in {}", ground.keep().display());
-    } else {
-        ground.remove().await?;
     }
-    Ok(outcome)
+    Ok(plan
+        .with(Some(Service::Prereservation), "PAYMENT_CLIENT_TIMEOUT_MS", "1500")
+        .with(Some(Service::Prereservation), "CIRCUIT_BREAKER_SLOW_CALL_DURATION_THRESHOLD_MS", "1400")
+        .with(Some(Service::Prereservation), "CIRCUIT_BREAKER_WAIT_DURATION_IN_OPEN_STATE_MS", "500")
+        .with(Some(Service::Payment), "PROVIDER_LATENCY_MAX_MS", "40")
+        .with(Some(Service::Payment), "PROVIDER_ERROR_RATE", "0.02"))
+}
+
+/// The system with its customers, while it runs.
+pub struct Show<'a> {
+    place: Place<'a>,
+    settings: Settings,
+    start: Instant,
+    pub system: System,
+    pub links: Links,
+    pub shop: Arc<Shop>,
+    pub deeds: Deeds,
+    visitors: JoinSet<()>,
+}
+
+impl<'a> Show<'a> {
+    /// Customers come in as the shop allows: nobody yet.
+    ///
+    /// # Errors
+    /// The system does not start.
+    pub async fn open(
+        place: Place<'a>,
+        settings: &Settings,
+        habits: Habits,
+        plan: Plan,
+    ) -> Result<Self, Error> {
+        let start = Instant::now();
+        let ground = Ground::new(place.stage).await?;
+        let doors = place.infrastructure.map(|infrastructure| &infrastructure.doors);
+        let (plan, links) = Links::lay(plan, &ground, settings.replicas, doors)?;
+        let system = System::start(plan, ground).await?;
+        let gateways = system.plan().addresses(Service::Gateway).to_vec();
+        let shop = Arc::new(Shop::new(settings.seed, gateways, habits, settings.reservations));
+        let mut visitors = JoinSet::new();
+        for till in 0..settings.customers {
+            let number = usize::try_from(till).unwrap_or_default();
+            visitors.spawn(customers::shop(Arc::clone(&shop), number, settings.customers));
+        }
+        if settings.poison > 0.0 {
+            let (log, topic) = (system.ground().open_log().await?, system.ground().event_log.topic.clone());
+            visitors.spawn(poison::poison(Arc::clone(&shop), log, topic, settings.poison));
+        }
+        let (settings, deeds) = (settings.clone(), Deeds::default());
+        Ok(Self { place, settings, start, system, links, shop, deeds, visitors })
+    }
+
+    pub fn nemesis(&mut self, progress: fn(&Shop) -> u64) -> Nemesis<'_> {
+        Nemesis {
+            system: &mut self.system,
+            shop: &self.shop,
+            links: &self.links,
+            replicas: self.settings.replicas,
+            infrastructure: self.place.infrastructure,
+            deeds: &mut self.deeds,
+            progress,
+        }
+    }
+
+    /// Lets the customers come to an end, waits for quiet, and audits. Leaves nothing behind, unless something was found
+    /// or everything is to be kept.
+    ///
+    /// # Errors
+    /// Something cannot be brought back or read: no verdict.
+    pub async fn close(mut self, schedule: Vec<Step>) -> Result<Outcome, Error> {
+        self.shop.allowed.store(u64::MAX, Ordering::SeqCst);
+        self.nemesis(|shop| shop.book.reserved()).all_run().await?;
+        let running_since = Instant::now();
+        let Self { place, settings, start, system, shop, deeds, mut visitors, links } = self;
+        eprintln!("everything runs again; {} reserved", shop.book.reserved());
+        all_served(&shop, &mut visitors).await;
+        let deadline = Instant::now() + QUIET_WITHIN;
+        customers::ask_again(&shop, deadline).await;
+        if settings.poison > 0.0 {
+            let discarded = poison::clean_up(&system, deadline).await?;
+            eprintln!("{discarded} dead letters discarded after a replay");
+        }
+        customers::repeat(&shop, REPEATED).await;
+        eprintln!("waiting for quiet, then auditing");
+        let verdict = quiet::verdict(system.ground(), &shop, running_since, deadline).await?;
+        let mut outcome = Outcome {
+            settings,
+            against: place.stage.against().name(),
+            schedule,
+            kills: deeds.kills,
+            took_seconds: start.elapsed().as_secs_f64(),
+            notes: deeds.notes,
+            ended: deeds.ended,
+            verdict,
+            pages: std::mem::take(&mut *shop.book.pages()),
+        };
+        let stopped = system.stop().await;
+        drop(links);
+        match stopped {
+            Ok(ground) if place.keep || outcome.failed() => {
+                eprintln!("data and logs stay in {}", ground.keep().display());
+            }
+            Ok(ground) => ground.remove().await?,
+            // Its data went with it; the verdict stands.
+            Err(error) => outcome.notes.push(format!("at the end: {error}")),
+        }
+        Ok(outcome)
+    }
 }
 
 /// Until every customer has gone home; who is never served is sent home.
@@ -133,24 +191,4 @@ async fn all_served(shop: &Shop, visitors: &mut JoinSet<()>) {
             shop.close(&format!("nothing was reserved for {STALLED:?} although everything runs"));
         }
     }
-}
-
-fn plan(replicas: usize) -> Result<(Plan, ChaosProxy), Error> {
-    let mut plan = Plan::all()?;
-    for service in Service::ALL {
-        for _ in 1..replicas {
-            plan.add_replica(service)?;
-        }
-    }
-    let payment = plan.addresses(Service::Payment).first().copied();
-    let proxy = ChaosProxy::start(payment.ok_or_else(|| Error::unexpected("no payment"))?);
-    // A network that takes its time and fails now and then; patience for a busy machine.
-    let plan = plan
-        .with(Some(Service::Prereservation), "URL_PAYMENT", &proxy.url())
-        .with(Some(Service::Prereservation), "PAYMENT_CLIENT_TIMEOUT_MS", "1500")
-        .with(Some(Service::Prereservation), "CIRCUIT_BREAKER_SLOW_CALL_DURATION_THRESHOLD_MS", "1400")
-        .with(Some(Service::Prereservation), "CIRCUIT_BREAKER_WAIT_DURATION_IN_OPEN_STATE_MS", "500")
-        .with(Some(Service::Payment), "PROVIDER_LATENCY_MAX_MS", "40")
-        .with(Some(Service::Payment), "PROVIDER_ERROR_RATE", "0.02");
-    Ok((plan, proxy))
 }

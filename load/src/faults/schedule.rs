@@ -1,8 +1,12 @@
 //! What is broken when: all of it from the seed, so that it can be broken again.
 
 use std::fmt;
+use std::time::Duration;
+
+use e2e::chaos::Network;
 
 use crate::Service;
+use crate::faults::links::Link;
 use crate::faults::rng::Rng;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +21,8 @@ pub enum Trouble {
     None,
     /// SIGSTOP, and SIGCONT after so many milliseconds: a process that slept and does not know it.
     Pause(Service, usize, u64),
-    /// Between prereservation and payment, while something else is killed.
-    Delay(u64),
-    Cut,
-    Refuse,
-    Swallow,
+    /// Between two of them, while something else is killed.
+    Network(Link, Network),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +68,8 @@ fn step(rng: &mut Rng, scene: Scene, number: u64, first_outage: u64) -> Step {
     Step {
         at: rng.between(from, to.saturating_sub(1).max(from)),
         trouble: trouble(rng, scene),
-        wait_ms: rng.between(5, 250),
+        // Mostly in the middle of it; now and then after every time-out in the system.
+        wait_ms: if rng.percent(10) { rng.between(2000, 7000) } else { rng.between(5, 250) },
         victim,
         down_ms,
     }
@@ -79,14 +81,27 @@ fn trouble(rng: &mut Rng, scene: Scene) -> Trouble {
     // Long enough, now and then, for another replica to take a lease over from the sleeper.
     let long = scene.replicas > 1 && rng.percent(30);
     let asleep = if long { rng.between(5000, 8000) } else { rng.between(50, 1200) };
-    let delay = rng.between(200, 2500);
+    let network = network(rng);
+    // The one where money is at stake, or any.
+    let links = Link::all(scene.replicas, scene.real);
+    let any = links[usize::try_from(rng.below(links.len() as u64)).unwrap_or_default()];
+    let link = if rng.percent(40) { Link::Payment } else { any };
     match rng.below(10) {
         0..=2 => Trouble::Pause(service, replica, asleep),
-        3 | 4 => Trouble::Delay(delay),
-        5 => Trouble::Cut,
-        6 => Trouble::Refuse,
-        7 => Trouble::Swallow,
+        3..=7 => Trouble::Network(link, network),
         _ => Trouble::None,
+    }
+}
+
+fn network(rng: &mut Rng) -> Network {
+    let delay = rng.between(200, 2500);
+    match rng.below(8) {
+        0 | 1 => Network::DelaysAnswers(Duration::from_millis(delay)),
+        2 | 3 => Network::CutsAnswers,
+        4 => Network::Refuses,
+        5 => Network::Swallows,
+        6 => Network::Resets,
+        _ => Network::Freezes,
     }
 }
 
@@ -98,10 +113,18 @@ impl fmt::Display for Step {
             Trouble::Pause(service, replica, ms) => {
                 write!(f, "{}-{replica} stopped for {ms} ms, ", service.name())?;
             }
-            Trouble::Delay(ms) => write!(f, "payment's answers {ms} ms late, ")?,
-            Trouble::Cut => write!(f, "payment's answers cut, ")?,
-            Trouble::Refuse => write!(f, "payment refuses connections, ")?,
-            Trouble::Swallow => write!(f, "requests to payment vanish, ")?,
+            Trouble::Network(link, network) => {
+                let how = match network {
+                    Network::Passes => "passes".to_owned(),
+                    Network::DelaysAnswers(delay) => format!("answers {} ms late", delay.as_millis()),
+                    Network::CutsAnswers => "answers cut".to_owned(),
+                    Network::Refuses => "refused".to_owned(),
+                    Network::Swallows => "requests vanish".to_owned(),
+                    Network::Resets => "reset".to_owned(),
+                    Network::Freezes => "frozen".to_owned(),
+                };
+                write!(f, "{link}: {how}, ")?;
+            }
         }
         let (wait, down) = (self.wait_ms, self.down_ms);
         match self.victim {
@@ -128,5 +151,10 @@ mod tests {
         assert!(steps.is_sorted_by_key(|step| step.at));
         assert!(steps.iter().any(|step| step.victim == Victim::Kafka));
         assert!(steps.iter().any(|step| step.victim == Victim::Postgres));
+        let broken = |wanted: fn(Link) -> bool| {
+            steps.iter().any(|step| matches!(step.trouble, Trouble::Network(link, _) if wanted(link)))
+        };
+        assert!(broken(|link| link == Link::Payment));
+        assert!(broken(Link::is_needed_at_start));
     }
 }

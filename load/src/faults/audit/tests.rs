@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::faults::orders::{Book, Oddity};
+use crate::faults::orders::{Book, Habits, Oddity};
 use crate::faults::snapshot::Priced;
 
 const STANDS: i64 = 1;
@@ -23,7 +23,7 @@ fn fact(offset: i64, reservation: i64, kind: &str, version: i64) -> Fact {
 
 /// Two orders: the first stands, the second was cancelled and refunded.
 fn sound() -> (Book, Snapshot) {
-    let book = Book::new(1);
+    let book = Book::new(1, Habits::default());
     let mut snapshot = Snapshot::default();
     for (id, number, cancelled) in [(STANDS, 1, false), (CANCELLED, 2, true)] {
         let order = book.open(number);
