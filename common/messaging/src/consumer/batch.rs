@@ -7,6 +7,7 @@ use std::panic::AssertUnwindSafe;
 use failpoints::step;
 use futures::FutureExt;
 use storage::Tx;
+use tokio::time::Instant;
 
 use super::Reader;
 use super::traced::Handling;
@@ -17,8 +18,11 @@ use crate::set_aside::dead_letter_record;
 
 /// Where we stand in a partition that is ours.
 pub(crate) struct Position {
-    /// As it stands in the database.
     pub(crate) next_offset: i64,
+    /// As it stands in the database; less than `next_offset` where the records between were no concern of ours.
+    pub(super) stored: i64,
+    /// Since when it is less.
+    pub(super) ahead_since: Option<Instant>,
     /// The keys whose later records wait. `None`: to be read; nobody else changes them while the partition is ours.
     pub(crate) blocked: Option<HashSet<String>>,
     /// The last transaction failed because something is away.
@@ -29,7 +33,14 @@ pub(crate) struct Position {
 
 impl Position {
     pub(super) fn at(next_offset: i64) -> Self {
-        Self { next_offset, blocked: None, retrying: false, asked_again: false }
+        Self {
+            next_offset,
+            stored: next_offset,
+            ahead_since: None,
+            blocked: None,
+            retrying: false,
+            asked_again: false,
+        }
     }
 }
 
@@ -83,6 +94,39 @@ struct Verdict {
 }
 
 impl Reader {
+    /// Goes past records that are no concern of ours, without a transaction; the next offset if it could. After a
+    /// crash they are read, and passed, again.
+    pub(super) fn pass(&mut self, partition: i32, records: &[ReceivedRecord]) -> Option<i64> {
+        let handler = self.consumer.handler.clone();
+        let next_offset = records.last()?.offset + 1;
+        let position = self.position(partition)?;
+        let nobody_waits = position.blocked.as_ref().is_some_and(HashSet::is_empty);
+        if !nobody_waits || position.retrying || records.iter().any(|record| handler.concerns(record)) {
+            return None;
+        }
+        position.next_offset = next_offset;
+        position.asked_again = false;
+        position.ahead_since.get_or_insert_with(Instant::now);
+        metrics::counter!("consumer_records_total", "application" => self.consumer.group)
+            .increment(records.len() as u64);
+        Some(next_offset)
+    }
+
+    /// Stores the position that [`pass`](Self::pass) left in memory.
+    pub(super) async fn catch_up_stored(&mut self, partition: i32) -> Result<(), Failed> {
+        let Some(next_offset) = self.position(partition).map(|position| position.next_offset) else {
+            return Ok(());
+        };
+        let mut tx = self.database().begin().await?;
+        self.guard(&mut tx, partition, Some(next_offset)).await?;
+        tx.commit().await?;
+        if let Some(position) = self.position(partition) {
+            position.stored = next_offset;
+            position.ahead_since = None;
+        }
+        Ok(())
+    }
+
     /// Commits the records' effects, however many transactions it takes.
     pub(super) async fn apply(&mut self, partition: i32, records: &[ReceivedRecord]) -> Applied {
         let mut verdicts: BTreeMap<i64, Verdict> = BTreeMap::new();
@@ -190,7 +234,7 @@ impl Reader {
 
     /// Locks the partition's row for `tx`; with `to`, moves the position there.
     pub(crate) async fn guard(&mut self, tx: &mut Tx, partition: i32, to: Option<i64>) -> Result<(), Failed> {
-        let from = self.position(partition).ok_or(Failed::Lost)?.next_offset;
+        let from = self.position(partition).ok_or(Failed::Lost)?.stored;
         if self.inbox.advance(tx, partition, from, to.unwrap_or(from)).await? {
             Ok(())
         } else {

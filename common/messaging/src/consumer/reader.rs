@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Consumer;
-use super::batch::{Applied, Position};
+use super::batch::{Applied, Failed, Position};
 use crate::backoff::Backoff;
 use crate::dead_letters::DeadLetters;
 use crate::inbox::Inbox;
@@ -23,6 +23,9 @@ const METRICS_EVERY: Duration = Duration::from_secs(5);
 /// A partition that somebody else has claimed is usually revoked in a moment. If it is not, nobody else is reading
 /// it (he claimed it when it was ours already), and it is claimed again.
 const CLAIM_AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// A position that moved without effects is stored after this time: it spares a commit a record, and a restart reads
+/// no more than this again.
+const STORED_AFTER: Duration = Duration::from_secs(1);
 
 /// A consumer at work.
 pub(crate) struct Reader {
@@ -67,7 +70,7 @@ impl Reader {
         while !self.stop.is_cancelled() {
             let polled = tokio::select! {
                 polled = subscription.poll(self.consumer.settings.batch, wait) => polled?,
-                () = self.stop.cancelled() => return Ok(()),
+                () = self.stop.cancelled() => break,
             };
             match polled {
                 Polled::Assigned(partitions) => {
@@ -96,7 +99,9 @@ impl Reader {
                 metrics_at = Instant::now() + METRICS_EVERY;
                 self.measure(subscription).await;
             }
+            self.store_positions(STORED_AFTER).await;
         }
+        self.store_positions(Duration::ZERO).await;
         Ok(())
     }
 
@@ -176,7 +181,11 @@ impl Reader {
             tracing::warn!(partition, expected, found = first.offset, "records are no longer in the log");
         }
         records.retain(|record| record.offset >= expected);
-        match self.apply(partition, &records).await {
+        let applied = match self.pass(partition, &records) {
+            Some(next_offset) => Applied::Everything(next_offset),
+            None => self.apply(partition, &records).await,
+        };
+        match applied {
             Applied::Everything(next_offset) => {
                 step!("messaging.consumer.before_acknowledgement");
                 if let Err(error) = subscription.commit(partition, next_offset).await {
@@ -186,12 +195,40 @@ impl Reader {
             }
             Applied::Lost => self.lost(partition),
             Applied::Doubtful => {
-                let from = self.position(partition).map_or(expected, |position| position.next_offset);
-                self.partitions.insert(partition, Standing::Doubtful { from });
+                self.doubt(partition);
             }
             Applied::Stopped => {}
         }
         Ok(())
+    }
+
+    /// Stores the positions that have been ahead of the database for so long.
+    async fn store_positions(&mut self, ahead_for: Duration) {
+        let ahead = |standing: &Standing| match standing {
+            Standing::Ours(position) => {
+                position.ahead_since.is_some_and(|since| since.elapsed() >= ahead_for)
+            }
+            _ => false,
+        };
+        let due: Vec<i32> =
+            self.partitions.iter().filter(|(_, s)| ahead(s)).map(|(number, _)| *number).collect();
+        for partition in due {
+            match self.catch_up_stored(partition).await {
+                Ok(()) => {}
+                Err(Failed::Lost) => self.lost(partition),
+                Err(failed) => {
+                    self.doubt(partition);
+                    tracing::debug!(partition, ?failed, "position not stored");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn doubt(&mut self, partition: i32) {
+        if let Some(from) = self.position(partition).map(|position| position.stored) {
+            self.partitions.insert(partition, Standing::Doubtful { from });
+        }
     }
 
     fn lost(&mut self, partition: i32) {

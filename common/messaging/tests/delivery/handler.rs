@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     BadStatement,
     /// The database goes away.
     Away,
+    /// None: the record is no concern of this handler's.
+    Foreign,
 }
 
 /// Writes one row and one caused record for each record, and does what it was told to with some.
@@ -119,6 +121,7 @@ impl Handler for TestHandler {
             let fault = self.faults().get(payload).copied();
             match fault {
                 None => self.apply(tx, received, payload).await?,
+                Some(Fault::Foreign) => {}
                 Some(Fault::Poison) => return Err(poison("poison")),
                 Some(Fault::Panic) => panic!("the test panics at {payload}"),
                 Some(Fault::Away) => return Err(sqlx::Error::PoolTimedOut.into()),
@@ -128,6 +131,11 @@ impl Handler for TestHandler {
             }
         }
         Ok(())
+    }
+
+    fn concerns(&self, received: &ReceivedRecord) -> bool {
+        let payload = std::str::from_utf8(&received.record.payload).unwrap_or_default();
+        self.faults().get(payload) != Some(&Fault::Foreign)
     }
 
     fn committed(&self) {

@@ -75,6 +75,51 @@ testkit::for_each_backend! {
         assert_eq!(log.seeks(), [(0, 0), (0, 0)]);
     }
 
+    /// No transaction for them; the position follows.
+    async fn what_is_no_concern_is_passed_and_the_position_stored_later(db: TestDatabase) {
+        let rig = Rig::new(db).await;
+        for foreign in [1, 2, 4, 5] {
+            rig.handler.set(foreign, Fault::Foreign);
+        }
+        let log = ScriptedLog::saying([
+            assigned(),
+            records([0]),
+            records([1, 2]),
+            records([3, 4]),
+            records([5]),
+        ]);
+        let (consumer, _) = consume(&rig, &log);
+        assert_eq!(rig.effects_come(2).await, texts([0, 3]));
+        through(&log).await;
+        assert_eq!(rig.handler.tries(1) + rig.handler.tries(5), 0);
+        eventually("the position is stored", SOON, async || rig.next_offset().await == 6).await;
+        consumer.stop().await;
+        assert_eq!(log.commits.lock().unwrap().last(), Some(&(0, 6)));
+    }
+
+    async fn a_consumer_that_stops_stores_what_it_passed(db: TestDatabase) {
+        let rig = Rig::new(db).await;
+        rig.handler.set(1, Fault::Foreign);
+        let log = ScriptedLog::saying([assigned(), records([0]), records([1])]);
+        let (consumer, _) = consume(&rig, &log);
+        assert_eq!(rig.effects_come(1).await, texts([0]));
+        through(&log).await;
+        consumer.stop().await;
+        assert_eq!(rig.next_offset().await, 2);
+    }
+
+    async fn who_lost_the_partition_while_passing_cannot_commit(db: TestDatabase) {
+        let rig = Rig::new(db).await;
+        rig.handler.set(1, Fault::Foreign);
+        let log = ScriptedLog::saying([assigned(), records([0]), records([1])]);
+        let (consumer, _) = consume(&rig, &log);
+        assert_eq!(rig.effects_come(1).await, texts([0]));
+        steal(&rig).await;
+        through(&log).await;
+        consumer.stop().await;
+        assert_eq!(rig.next_offset().await, 1, "it belongs to somebody else");
+    }
+
     /// Having asked in an earlier life of the assignment is not having asked.
     async fn a_gap_is_asked_about_after_each_assignment(db: TestDatabase) {
         let rig = Rig::new(db).await;

@@ -54,6 +54,13 @@ impl Handler for ReservationEvents {
         Ok(())
     }
 
+    fn concerns(&self, received: &ReceivedRecord) -> bool {
+        match Event::from_json(&received.record.payload) {
+            Ok(fact) => matches!(fact.event, Event::ReservationCancelled(_)),
+            Err(error) => !matches!(error, ReadError::UnknownType(_)),
+        }
+    }
+
     fn committed(&self) {
         if self.cancelled.swap(false, Ordering::Relaxed) {
             self.refunds.notify_one();
