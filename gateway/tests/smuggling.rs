@@ -9,81 +9,10 @@ use support::{Client, Gateway, Service, get};
 const SMUGGLED: &str = "GET /x/smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// Heads that are refused; each is followed by [`SMUGGLED`].
-const REFUSED: &[&str] = &[
-    // Both lengths, either way round (CL.TE, TE.CL).
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    // One of them hidden from half of the readers (TE.TE).
-    "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nX: y\r\n\tTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nX: y\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nX: y\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nTransfer\rEncoding: chunked\r\n\r\n0\r\n\r\n",
-    "POST /x HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    // Lengths that are no number, or not one.
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 44\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0, 44\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0 44\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: +44\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0x2c\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4_4\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length : 44\r\n\r\n",
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 44\nX: y\r\n\r\n",
-    // Line ends and names.
-    "GET /x HTTP/1.1\nHost: a\n\n",
-    "GET /x HTTP/1.1\r\nHost: a\r\nX: y\n\r\n",
-    "GET /x HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n",
-    "GET /x HTTP/1.1\r\nHost: a\r\nX\0: y\r\n\r\n",
-    "GET /x HTTP/1.1\r\nHost: a\r\n: y\r\n\r\n",
-    "GET /x HTTP/1.1\r\nHost: a\r\nX\r\n\r\n",
-    "GET /x HTTP/1.1\r\nHost: a\r\n(X): y\r\n\r\n",
-    "GET /x HTTP/1.1\r\n X: y\r\nHost: a\r\n\r\n",
-    // Hosts.
-    "GET /x HTTP/1.1\r\n\r\n",
-    "GET /x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-    "GET /x HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n",
-    "GET /x HTTP/1.1\r\nHost : a\r\n\r\n",
-    // Request lines.
-    "GET /x HTTP/1.1 HTTP/1.1\r\nHost: a\r\n\r\n",
-    "GET  /x HTTP/1.1\r\nHost: a\r\n\r\n",
-    "GET\t/x\tHTTP/1.1\r\nHost: a\r\n\r\n",
-    "GET /x\r\nHost: a\r\n\r\n",
-    "GET /x\x0b HTTP/1.1\r\nHost: a\r\n\r\n",
-    "GET /x HTTP/1.1\rHost: a\r\n\r\n",
-    "GET /x HTTP/11\r\nHost: a\r\n\r\n",
-    "\0GET /x HTTP/1.1\r\nHost: a\r\n\r\n",
-];
+const REFUSED: &[&str] = include!("corpora/refused.rs");
 
 /// Chunked bodies that do not end as they should; the request may have reached the service, what follows must not.
-const BAD_CHUNKS: &[&str] = &[
-    "x\r\n\r\n",
-    "-1\r\n\r\n",
-    "+1\r\na\r\n0\r\n\r\n",
-    "0x1\r\na\r\n0\r\n\r\n",
-    "\r\n\r\n",
-    "1 1\r\na\r\n0\r\n\r\n",
-    "g\r\na\r\n0\r\n\r\n",
-    "1\r\nab\r\n0\r\n\r\n",
-    "1\na\n0\n\n",
-    "1\r\na0\r\n\r\n",
-    "ffffffffffffffff1\r\na\r\n0\r\n\r\n",
-    "10000000000000000\r\na\r\n0\r\n\r\n",
-    "1;\n\r\na\r\n0\r\n\r\n",
-];
+const BAD_CHUNKS: &[&str] = include!("corpora/bad_chunks.rs");
 
 #[tokio::test]
 async fn no_request_hides_behind_another() {

@@ -98,6 +98,17 @@ impl Plan {
         self
     }
 
+    /// All processes of this service share one port, as those do of which one takes over from another.
+    #[must_use]
+    pub fn on_one_port(mut self, service: Service) -> Self {
+        if let Some(addresses) = self.addresses.get_mut(&service)
+            && let Some(first) = addresses.first().copied()
+        {
+            addresses.fill(first);
+        }
+        self.with(Some(service), "SERVER_REUSE_PORT", "true")
+    }
+
     /// Keeps a service on these CPUs (`taskset`'s list).
     #[must_use]
     pub fn on_cpus(mut self, service: Service, cpus: &str) -> Self {

@@ -10,6 +10,7 @@ use load::binaries::{Binaries, workspace};
 use load::faults::campaign::Campaign;
 use load::faults::infrastructure::Infrastructure;
 use load::faults::run::{self, Place, Settings};
+use load::faults::scenarios::{Act, Scenario};
 use load::infra::Infra;
 use load::{Against, Error, Stage};
 
@@ -32,6 +33,12 @@ use load::{Against, Error, Stage};
 #[derive(Parser, Clone)]
 #[command(name = "faults", version)]
 struct Arguments {
+    /// Play this instead; sizes are its own, see --small
+    #[arg(long, value_enum, conflicts_with_all = ["reservations", "kills", "poison", "pieces", "resume"])]
+    scenario: Option<Scenario>,
+    /// The scenario in miniature, for CI
+    #[arg(long, requires = "scenario")]
+    small: bool,
     /// What the services stand on
     #[arg(long, value_enum, default_value = "embedded")]
     against: Against,
@@ -139,8 +146,33 @@ async fn run(arguments: &Arguments) -> Result<Verdict, Error> {
     verdict
 }
 
+fn seed(arguments: &Arguments) -> u64 {
+    arguments.seed.unwrap_or_else(|| storage::now_ms().unsigned_abs() % 1_000_000_007)
+}
+
 fn replicas(arguments: &Arguments) -> usize {
     usize::try_from(arguments.replicas).unwrap_or(1)
+}
+
+async fn play(arguments: &Arguments, place: Place<'_>, scenario: Scenario) -> Result<Verdict, Error> {
+    let act = Act { seed: seed(arguments), small: arguments.small, replicas: replicas(arguments) };
+    let command = format!(
+        "cargo run --release -p load --bin faults -- --scenario {} --against {} --seed {} --replicas {}{}",
+        scenario.name(),
+        arguments.against.name(),
+        act.seed,
+        act.replicas,
+        if act.small { " --small" } else { "" }
+    );
+    eprintln!("{}, seed {}", scenario.name(), act.seed);
+    let played = scenario.play(place, act).await?;
+    print!("{}\nrepeat with: {command}\n", played.table());
+    if let Some(path) = &arguments.report {
+        let json = played.json(&command);
+        std::fs::write(path, format!("{json:#}\n"))
+            .map_err(Error::io(format!("writing {}", path.display())))?;
+    }
+    Ok(if played.failed() { Verdict::Broken } else { Verdict::Clean })
 }
 
 async fn on_stage(
@@ -148,9 +180,13 @@ async fn on_stage(
     stage: &Arc<Stage>,
     infrastructure: Option<&Infrastructure>,
 ) -> Result<Verdict, Error> {
+    let place = Place { stage, infrastructure, keep: arguments.keep };
+    if let Some(scenario) = arguments.scenario {
+        return play(arguments, place, scenario).await;
+    }
     let start = Instant::now();
     let whole = Settings {
-        seed: arguments.seed.unwrap_or_else(|| storage::now_ms().unsigned_abs() % 1_000_000_007),
+        seed: seed(arguments),
         reservations: arguments.reservations,
         kills: arguments.kills,
         replicas: replicas(arguments),
@@ -164,7 +200,6 @@ async fn on_stage(
         campaign.resume()?;
     }
     eprintln!("seed {}", whole.seed);
-    let place = Place { stage, infrastructure, keep: arguments.keep };
     while let Some((number, of, piece)) = campaign.next() {
         if arguments.minutes.is_some_and(|minutes| start.elapsed() >= Duration::from_secs(60 * minutes)) {
             break;

@@ -220,18 +220,20 @@ impl<'a> Desk<'a> {
         http::with_body(&mut request, "DELETE", &format!("/preReservations/{id}"), "", b"");
         let book = &self.shop.book;
         for _ in 0..TRIES {
-            book.cancel_asked(id);
+            let sent_at = book.cancel_asked(id);
             match self.client.send(&request).await {
-                Ok(answer) if answer.status == 204 => return book.cancel_answered(id, "204", true),
+                Ok(answer) if answer.status == 204 => {
+                    return book.cancel_answered(id, "204", true, Some(sent_at));
+                }
                 Ok(answer) if answer.status == 404 => {
                     let others = book.pages().cancels.get(&id).is_some_and(|cancels| cancels.asked > 1);
                     if known && !others {
                         book.odd(None, Some(id), "answered 201, then not found");
                     }
-                    return book.cancel_answered(id, "404", known);
+                    return book.cancel_answered(id, "404", known, None);
                 }
-                Ok(answer) => book.cancel_answered(id, &answer.status.to_string(), false),
-                Err(error) => book.cancel_answered(id, &error.to_string(), false),
+                Ok(answer) => book.cancel_answered(id, &answer.status.to_string(), false, None),
+                Err(error) => book.cancel_answered(id, &error.to_string(), false, None),
             }
             if !known {
                 return;

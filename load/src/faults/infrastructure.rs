@@ -7,8 +7,9 @@ use crate::Error;
 use crate::binaries::workspace;
 use crate::faults::links::Doors;
 
-/// `infra/up` waits a minute each time; a machine that is busy may need more.
-const TRIES: u32 = 5;
+/// A Kafka on a machine that is busy with other things may take minutes.
+const PATIENCE_SECONDS: &str = "300";
+const TRIES: u32 = 2;
 
 pub struct Infrastructure {
     state: PathBuf,
@@ -58,7 +59,7 @@ impl Infrastructure {
                     (tries > 1).then(|| format!("{part} was back only after {tries} calls of infra/up"))
                 );
             }
-            // One that is still starting would be taken for one that runs.
+            // One that is still starting after all would be taken for one that runs.
             self.script("down", &["--kill", part]).await?;
         }
         Err(Error::unexpected(format!("{part} does not come back")))
@@ -68,6 +69,7 @@ impl Infrastructure {
         let status = tokio::process::Command::new(workspace().join("infra").join(name))
             .args(arguments)
             .env("INFRA_STATE", &self.state)
+            .env("INFRA_PATIENCE", PATIENCE_SECONDS)
             .env("INFRA_KAFKA_DOORS", self.doors.to_environment())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

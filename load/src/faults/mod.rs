@@ -4,7 +4,8 @@
 //! log of what they were told), [`customers`] (who asks), [`schedule`] (what is broken when, from the seed), [`links`] (the
 //! network), [`nemesis`] (who breaks it), [`infrastructure`] (Kafka and PostgreSQL for it), [`poison`] (records that nobody can read),
 //! [`snapshot`] (databases, topic and ledger as they lie there), [`audit`] (the one against the others), [`quiet`] (when
-//! to ask), [`outcome`] (what is told).
+//! to ask), [`outcome`] (what is told);
+//! then [`scenarios`], each of which looks at one promise.
 
 pub mod audit;
 pub mod campaign;
@@ -18,6 +19,7 @@ pub mod poison;
 pub mod quiet;
 pub mod rng;
 pub mod run;
+pub mod scenarios;
 pub mod schedule;
 pub mod snapshot;
 pub mod topic;

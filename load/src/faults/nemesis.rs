@@ -68,8 +68,8 @@ impl Nemesis<'_> {
         );
     }
 
-    /// Whether there was any.
-    async fn await_progress(&self, at: u64) -> bool {
+    /// Until so much is done or nothing is for a while; whether there was any progress.
+    pub async fn await_progress(&self, at: u64) -> bool {
         let first = (self.progress)(self.shop);
         let (mut last, mut since) = (first, Instant::now());
         while last < at && since.elapsed() < STALLED {

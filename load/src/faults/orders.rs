@@ -96,8 +96,8 @@ pub struct Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Cancels {
     pub asked: u32,
-    /// When they were sent, since the run began.
-    pub sent_at: Vec<Duration>,
+    /// When the one was sent that was answered 204; since the run began.
+    pub taken_at: Option<Duration>,
     /// One was answered 204, or 404 after another had been asked for.
     pub confirmed: bool,
 }
@@ -143,6 +143,7 @@ pub struct Book {
     start: Instant,
     pages: Mutex<Pages>,
     reserved: AtomicU64,
+    raced: AtomicU64,
     latest: AtomicI64,
 }
 
@@ -154,6 +155,7 @@ impl Book {
             start: Instant::now(),
             pages: Mutex::default(),
             reserved: AtomicU64::new(0),
+            raced: AtomicU64::new(0),
             latest: AtomicI64::new(0),
         }
     }
@@ -165,6 +167,11 @@ impl Book {
     /// How many orders were answered 201.
     pub fn reserved(&self) -> u64 {
         self.reserved.load(Ordering::SeqCst)
+    }
+
+    /// How many were cancelled by a request that came while they were asked for.
+    pub fn raced(&self) -> u64 {
+        self.raced.load(Ordering::SeqCst)
     }
 
     /// What is not reserved now never will be: the run goes on to its audit.
@@ -230,8 +237,13 @@ impl Book {
         let before = (entry.told, entry.id);
         if before.0 == Told::Nothing {
             (entry.told, entry.id, entry.told_at) = (told, id, Some(now));
+            let asked_at = entry.asked_at;
             if told == Told::Reserved {
                 self.reserved.fetch_add(1, Ordering::SeqCst);
+            }
+            let taken_at = id.and_then(|id| pages.cancels.get(&id)?.taken_at);
+            if taken_at.is_some_and(|taken_at| Some(taken_at) >= asked_at) {
+                self.raced.fetch_add(1, Ordering::SeqCst);
             }
             return;
         }
@@ -249,19 +261,19 @@ impl Book {
     }
 
     /// Before the request leaves: from now on it may have been cancelled.
-    pub fn cancel_asked(&self, id: i64) {
-        let now = self.now();
-        let mut pages = self.pages();
-        let cancels = pages.cancels.entry(id).or_default();
-        cancels.asked += 1;
-        cancels.sent_at.push(now);
+    pub fn cancel_asked(&self, id: i64) -> Duration {
+        self.pages().cancels.entry(id).or_default().asked += 1;
+        self.now()
     }
 
-    pub fn cancel_answered(&self, id: i64, answer: &str, confirmed: bool) {
+    /// `taken_at`: when the request was sent, if it was answered 204.
+    pub fn cancel_answered(&self, id: i64, answer: &str, confirmed: bool, taken_at: Option<Duration>) {
         let line = self.stamp(&format!("DELETE {answer}"));
         let mut pages = self.pages();
         pages.cancel_history.entry(id).or_default().push(line);
-        pages.cancels.entry(id).or_default().confirmed |= confirmed;
+        let cancels = pages.cancels.entry(id).or_default();
+        cancels.confirmed |= confirmed;
+        cancels.taken_at = cancels.taken_at.or(taken_at);
     }
 
     pub fn may_be_cancelled(&self, id: i64) -> bool {

@@ -44,7 +44,7 @@ pub struct Scene {
     pub real: bool,
 }
 
-const OUTAGE_EVERY: u64 = 8;
+const OUTAGE_EVERY: u64 = 16;
 
 pub fn of(seed: u64, scene: Scene) -> Vec<Step> {
     let mut rng = Rng::new(seed);

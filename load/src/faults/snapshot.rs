@@ -233,23 +233,31 @@ fn fact(received: ReceivedRecord) -> Option<Fact> {
     })
 }
 
-struct Reader(AnyConnection, String);
+/// Reads one database, as it is.
+pub(super) struct Reader(AnyConnection, String);
 
 impl Reader {
-    async fn open(ground: &Ground, name: &str) -> Result<Self, Error> {
+    pub(super) async fn open(ground: &Ground, name: &str) -> Result<Self, Error> {
+        Self::at(ground.database(name).unwrap_or_default(), name).await
+    }
+
+    pub(super) async fn at(url: &str, name: &str) -> Result<Self, Error> {
         static DRIVERS: Once = Once::new();
         DRIVERS.call_once(install_default_drivers);
-        let url = ground.database(name).unwrap_or_default();
         let connection = AnyConnection::connect(url).await.map_err(Error::sql(format!("opening {name}")))?;
         Ok(Self(connection, name.to_owned()))
     }
 
-    async fn rows(&mut self, text: &str) -> Result<Vec<AnyRow>, Error> {
+    pub(super) async fn rows(&mut self, text: &str) -> Result<Vec<AnyRow>, Error> {
         // Texts are our own; names of tables come from the database.
         sqlx::query(AssertSqlSafe(text.to_owned()))
             .fetch_all(&mut self.0)
             .await
             .map_err(Error::sql(format!("reading {}", self.1)))
+    }
+
+    pub(super) async fn ids(&mut self, text: &str) -> Result<Vec<i64>, Error> {
+        Ok(self.rows(text).await?.iter().map(|row| row.get(0)).collect())
     }
 
     async fn priced(&mut self, text: &str) -> Result<BTreeMap<i64, Priced>, Error> {

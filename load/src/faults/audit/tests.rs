@@ -45,7 +45,7 @@ fn sound() -> (Book, Snapshot) {
         if cancelled {
             entries.push(Entry { kind: "refund".to_owned(), amount: order.price });
             book.cancel_asked(id);
-            book.cancel_answered(id, "204", true);
+            book.cancel_answered(id, "204", true, None);
         }
         snapshot.view.insert(id, View { price: order.price, reservation, payment, receipt });
         for (kind, version) in [("ReservationCreated", 1), ("PaymentCreated", 1), ("ReceiptCreated", 1)] {
