@@ -3,6 +3,7 @@
 //! Each partition has one row. Whoever is assigned the partition writes its own name into it; a replica that
 //! lost the partition finds another name there and cannot commit.
 
+use failpoints::sabotaged;
 use storage::{Database, Tx};
 
 #[derive(Clone)]
@@ -54,17 +55,21 @@ impl Inbox {
         from: i64,
         to: i64,
     ) -> Result<bool, sqlx::Error> {
-        let moved = sqlx::query(
+        let text = if sabotaged!("skip_inbox_guard") {
             "UPDATE inbox_position SET next_offset = $1 \
-             WHERE topic = $2 AND log_partition = $3 AND owner = $4 AND next_offset = $5",
-        )
-        .bind(to)
-        .bind(self.topic.as_str())
-        .bind(partition)
-        .bind(self.owner.as_str())
-        .bind(from)
-        .execute(&mut **tx)
-        .await?;
+             WHERE topic = $2 AND log_partition = $3 AND $4 <> '' AND $5 >= 0"
+        } else {
+            "UPDATE inbox_position SET next_offset = $1 \
+             WHERE topic = $2 AND log_partition = $3 AND owner = $4 AND next_offset = $5"
+        };
+        let moved = sqlx::query(text)
+            .bind(to)
+            .bind(self.topic.as_str())
+            .bind(partition)
+            .bind(self.owner.as_str())
+            .bind(from)
+            .execute(&mut **tx)
+            .await?;
         Ok(moved.rows_affected() == 1)
     }
 }

@@ -19,6 +19,8 @@ mod open;
 pub mod outbox;
 pub mod relay;
 mod replay;
+#[cfg(feature = "failpoints")]
+mod sabotage;
 mod set_aside;
 pub mod settings;
 

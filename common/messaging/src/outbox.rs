@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "failpoints")]
+use failpoints::sabotaged;
 use failpoints::step;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -38,6 +40,11 @@ impl Outbox {
     /// # Errors
     /// The database's.
     pub async fn append(&self, tx: &mut Tx, records: &[Record]) -> Result<(), sqlx::Error> {
+        #[cfg(feature = "failpoints")]
+        if sabotaged!("publish_before_commit") {
+            crate::sabotage::keep(records);
+            return Ok(());
+        }
         step!("messaging.outbox.before_append");
         for chunk in sql::chunks(records, LARGEST_INSERT) {
             let text = format!(

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use failpoints::step;
+use failpoints::{sabotaged, step};
 use storage::Lease;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -153,7 +153,7 @@ impl Relay {
 
     async fn publish_batch(&mut self) -> Result<Turn, sqlx::Error> {
         step!("messaging.relay.before_lease");
-        if !self.lease.hold().await? {
+        if !self.lease.hold().await? && !sabotaged!("no_lease_check") {
             self.held = Held::default();
             return Ok(Turn::NotOurs);
         }
@@ -162,12 +162,17 @@ impl Relay {
             self.held = Held { since: Some(Instant::now()), ..Held::default() };
         }
         step!("messaging.relay.before_read");
-        let batch = self.outbox.oldest(BATCH).await?;
+        #[cfg(feature = "failpoints")]
+        crate::sabotage::publish(self.log.as_ref()).await;
+        let mut batch = self.outbox.oldest(BATCH).await?;
+        if sabotaged!("relay_out_of_order") {
+            batch.reverse();
+        }
         if batch.is_empty() {
             return Ok(Turn::Done);
         }
         // Reading may have taken long: a relay that lost its lease meanwhile must not publish.
-        if !self.lease.is_held() {
+        if !self.lease.is_held() && !sabotaged!("no_lease_check") {
             return Ok(Turn::NotOurs);
         }
         let found = batch.len();
@@ -177,6 +182,9 @@ impl Relay {
         let (ids, records): (Vec<i64>, Vec<Record>) =
             free.into_iter().map(|Pending { id, record }| (id, record)).unzip();
 
+        if sabotaged!("remove_before_publish") {
+            self.outbox.remove(&ids).await?;
+        }
         step!("messaging.relay.before_publish");
         let results = if records.is_empty() { Vec::new() } else { self.publish(&records).await };
         let mut published = Vec::with_capacity(ids.len());

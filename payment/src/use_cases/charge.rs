@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use failpoints::step;
+use failpoints::{sabotaged, step};
 
 use crate::domain::{CardNumber, Decline, Order, Payment, State, Transition};
 use crate::use_cases::now_ms;
@@ -63,7 +63,10 @@ impl Charge {
                 None => payment,
             },
         };
-        let key = payment.order.idempotency_key();
+        let mut key = payment.order.idempotency_key();
+        if sabotaged!("charge_with_a_new_key") {
+            key += &format!("-{}", now_ms());
+        }
         step!("payment.charge.before_provider");
         let answer = self.provider.charge(&key, payment.order.price, card).await?;
 

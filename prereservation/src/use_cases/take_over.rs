@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use failpoints::step;
+use failpoints::{sabotaged, step};
 use storage::now_ms;
 
 use super::ports::{ReservationStore, SavedOutcome, StoreError};
@@ -33,6 +33,9 @@ impl TakeOver {
     /// # Errors
     /// The store's.
     pub async fn execute(&mut self) -> Result<(usize, usize), StoreError> {
+        if sabotaged!("no_take_over") {
+            return Ok((0, 0));
+        }
         step!("prereservation.take_over.before_pending");
         let pending = self.store.pending(BATCH).await?;
         let now = Instant::now();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use events::{Event, PaymentCreated};
-use failpoints::step;
+use failpoints::{sabotaged, step};
 use storage::{Tx, now_ms};
 
 use super::ports::{ReceiptStore, Telling};
@@ -66,6 +66,11 @@ impl Follow {
             let slot = slots.entry(reservation_id).or_default();
             let transition = match &instruction {
                 Instruction::Issue(payment) => issue(&mut slot.receipt, payment, now),
+                Instruction::Withdraw { .. }
+                    if slot.receipt.is_none() && sabotaged!("no_tombstone_at_receipt") =>
+                {
+                    Transition::AlreadyApplied
+                }
                 Instruction::Withdraw { .. } => withdraw(&mut slot.receipt, reservation_id, now),
             };
             match transition {

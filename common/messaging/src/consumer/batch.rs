@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, HashSet};
 use std::panic::AssertUnwindSafe;
 
-use failpoints::step;
+use failpoints::{sabotaged, step};
 use futures::FutureExt;
 use storage::Tx;
 use tokio::time::Instant;
@@ -117,9 +117,11 @@ impl Reader {
         let Some(next_offset) = self.position(partition).map(|position| position.next_offset) else {
             return Ok(());
         };
+        step!("messaging.consumer.before_storing_position");
         let mut tx = self.database().begin().await?;
         self.guard(&mut tx, partition, Some(next_offset)).await?;
         tx.commit().await?;
+        step!("messaging.consumer.after_storing_position");
         if let Some(position) = self.position(partition) {
             position.stored = next_offset;
             position.ahead_since = None;
@@ -179,6 +181,12 @@ impl Reader {
         verdicts: &BTreeMap<i64, Verdict>,
     ) -> Result<(), Failed> {
         let next_offset = batch[batch.len() - 1].offset + 1;
+        if sabotaged!("acknowledge_before_commit") {
+            let mut tx = self.database().begin().await?;
+            self.guard(&mut tx, partition, Some(next_offset)).await?;
+            tx.commit().await?;
+            self.position(partition).ok_or(Failed::Lost)?.stored = next_offset;
+        }
         step!("messaging.consumer.before_begin");
         let mut tx = self.database().begin().await?;
         self.guard(&mut tx, partition, Some(next_offset)).await?;

@@ -1,3 +1,4 @@
+use failpoints::sabotaged;
 use sqlx::Row;
 use storage::{Database, Migrations, OpenError};
 
@@ -80,6 +81,10 @@ impl Ledger {
             return Ok(decline.map_or(ChargeAnswer::Charged, ChargeAnswer::Declined));
         }
         let first = self.first(key).await?;
+        if first.kind == Kind::Tombstone && sabotaged!("late_charge_is_not_barred") {
+            self.insert(&format!("{key}-late"), Kind::Charge, amount, card.as_str(), None, now).await?;
+            return Ok(ChargeAnswer::Charged);
+        }
         Ok(match first.kind {
             Kind::Charge if first.refunded => ChargeAnswer::Undone,
             Kind::Charge => ChargeAnswer::Charged,
@@ -97,6 +102,10 @@ impl Ledger {
         let first = self.first(key).await?;
         if first.kind != Kind::Charge {
             return Ok(RefundAnswer::NothingCharged);
+        }
+        if first.refunded && sabotaged!("refund_as_often_as_asked") {
+            let again = format!("{key}-{now}");
+            self.insert(&again, Kind::Refund, first.amount, &first.card_no, None, now).await?;
         }
         if !first.refunded {
             self.insert(key, Kind::Refund, first.amount, &first.card_no, None, now).await?;

@@ -5,6 +5,7 @@ mod rows;
 
 use async_trait::async_trait;
 use events::Event;
+use failpoints::sabotaged;
 use messaging::{Outbox, Record};
 use storage::{Database, Listing, Tx, Window, now_ms};
 use telemetry::TraceContext;
@@ -58,6 +59,7 @@ impl ReservationStore for SqlReservationStore {
         key: Option<&IdempotencyKey>,
     ) -> Result<Begun, StoreError> {
         Ok(match key {
+            _ if sabotaged!("forget_idempotency_key") => begin::without_key(&self.database, order).await?,
             None => begin::without_key(&self.database, order).await?,
             Some(key) => begin::with_key(&self.database, order, key).await?,
         })
