@@ -3,13 +3,14 @@
 //! Reading order: [`binaries`] and [`infra`] (what is started, and on what), [`ground`] (databases and topic of one
 //! run), [`plan`] and [`system`] (the processes), [`http`], [`closed_loop`] and [`open_loop`] (the load), [`cpu`] (what it costs),
 //! [`settle`] (when everything is done), [`counts`] (what does not depend on the machine), [`report`] and [`plot`],
-//! then [`figures`], one file each. [`faults`] breaks it instead.
+//! then [`figures`], one file each. [`faults`] and [`failpoints`] break it instead.
 
 pub mod binaries;
 pub mod closed_loop;
 pub mod counts;
 pub mod cpu;
 pub mod error;
+pub mod failpoints;
 pub mod faults;
 pub mod figures;
 pub mod ground;

@@ -1,0 +1,87 @@
+//! What brings a system to a step, and what happens there.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Action {
+    /// The function returns an error of its kind.
+    Error,
+    Panic,
+    /// SIGKILL, from inside.
+    Kill,
+}
+
+impl Action {
+    pub const ALL: [Self; 3] = [Self::Error, Self::Panic, Self::Kill];
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Panic => "panic",
+            Self::Kill => "kill",
+        })
+    }
+}
+
+/// The variable `FAILPOINTS` for the `round`th start: the step's first hit does it; of the steps that all services share
+/// also later ones, so that it is not always the same service. What leads to the step errs beside it.
+pub fn failpoints(step: &str, action: Action, round: usize) -> String {
+    let passed = if is_shared(step) { [0, 1, 3][round % 3] } else { 0 };
+    let first = if passed == 0 { String::new() } else { format!("{passed}*off->") };
+    let mut armed = format!("{step}={first}1*return({action})");
+    for helper in helpers(step, round) {
+        armed += &format!(";{helper}=9*return(error)");
+    }
+    armed
+}
+
+fn is_shared(step: &str) -> bool {
+    ["messaging.outbox.", "messaging.relay.", "messaging.consumer."].iter().any(|kind| step.starts_with(kind))
+}
+
+/// A reservation is only taken over where nobody finished it, and a charge only abandoned where nobody heard of it.
+fn helpers(step: &str, round: usize) -> &'static [&'static str] {
+    if step.starts_with("prereservation.take_over.") {
+        // Charged or not.
+        if round % 2 == 0 {
+            &["prereservation.reserve.before_save"]
+        } else {
+            &["prereservation.reserve.before_payment"]
+        }
+    } else if step == "payment.cancel.before_tombstones" {
+        &["prereservation.reserve.before_payment"]
+    } else if step.starts_with("payment.abandon.") && step != "payment.abandon.before_read" {
+        &["payment.charge.before_save", "prereservation.reserve.before_save"]
+    } else {
+        &[]
+    }
+}
+
+/// Whether somebody has to put a record on the topic that nobody can read.
+pub fn is_poisoned(step: &str) -> bool {
+    step.starts_with("messaging.dead_letters.") || step.starts_with("messaging.replay.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_steps_are_passed_before_they_are_hit() {
+        assert_eq!(
+            failpoints("payment.refund.after_save", Action::Kill, 2),
+            "payment.refund.after_save=1*return(kill)"
+        );
+        let shared = failpoints("messaging.relay.before_read", Action::Panic, 2);
+        assert_eq!(shared, "messaging.relay.before_read=3*off->1*return(panic)");
+        let helped = failpoints("prereservation.take_over.before_find", Action::Error, 0);
+        assert_eq!(
+            helped,
+            "prereservation.take_over.before_find=1*return(error);prereservation.reserve.before_save=9*return(error)"
+        );
+    }
+}
