@@ -5,22 +5,31 @@ use failpoints::{sabotaged, step};
 use crate::domain::{Change, Order, Payment, Transition};
 use crate::use_cases::ports::Cancellations;
 
+/// More rounds than a payment has states: who is still overtaken then is not overtaken by anybody.
+const MOST_ROUNDS: u32 = 16;
+
 /// Marks the payments of cancelled reservations for undoing, and leaves a tombstone where the cancellation came
 /// before the charge. No money moves here: [`crate::use_cases::RefundWorker`] does that once this is committed.
 ///
+/// Says whose payment would not change whatever was tried: something is wrong with it that only a person can mend. It must
+/// not be tried for ever, the transaction keeps everybody else waiting.
+///
 /// # Errors
-/// Those of the transaction; nothing of it may be committed then.
+/// Those of the transaction; nothing of it may be committed then, nor where a reservation was not settled.
 pub async fn cancel<C: Cancellations>(
     payments: &mut C,
     cancelled: Vec<Order>,
     now: i64,
-) -> Result<(), C::Error> {
+) -> Result<Vec<i64>, C::Error> {
     // The same reservation may be in a batch twice.
     let mut open: HashMap<i64, Order> =
         cancelled.into_iter().map(|order| (order.reservation_id, order)).collect();
     // A round normally settles all of them. Where a charge was finished just between reading and writing, another
-    // round sees its result; a payment changes at most a few times, so this ends.
-    while !open.is_empty() {
+    // round sees its result; a payment changes at most a few times.
+    for _ in 0..MOST_ROUNDS {
+        if open.is_empty() {
+            break;
+        }
         let mut ids: Vec<i64> = open.keys().copied().collect();
         ids.sort_unstable();
         step!("payment.cancel.before_read");
@@ -47,7 +56,7 @@ pub async fn cancel<C: Cancellations>(
         let without_payment: Vec<Order> =
             open.values().filter(|order| !overtaken.contains(&order.reservation_id)).cloned().collect();
         if !without_payment.is_empty() && sabotaged!("no_tombstone_at_payment") {
-            return Ok(());
+            return Ok(Vec::new());
         }
         if !without_payment.is_empty() {
             step!("payment.cancel.before_tombstones");
@@ -56,7 +65,9 @@ pub async fn cancel<C: Cancellations>(
         }
     }
     step!("payment.cancel.after");
-    Ok(())
+    let mut unsettled: Vec<i64> = open.into_keys().collect();
+    unsettled.sort_unstable();
+    Ok(unsettled)
 }
 
 fn changes(found: &[Payment], now: i64) -> Vec<Change> {

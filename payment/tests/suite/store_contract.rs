@@ -56,7 +56,7 @@ impl Fixture {
     /// Cancels in one transaction, as the consumer does.
     async fn cancel(&self, orders: Vec<Order>) {
         let mut tx = self.database.begin().await.unwrap();
-        cancel(&mut self.store.within(&mut tx), orders, 9).await.unwrap();
+        assert!(cancel(&mut self.store.within(&mut tx), orders, 9).await.unwrap().is_empty());
         self.outbox.commit(tx).await.unwrap();
     }
 
@@ -381,6 +381,39 @@ async fn a_rolled_back_cancellation_never_was() {
         tx.rollback().await.unwrap();
         assert_eq!(f.status(paid.id).await, Status::Paid);
         assert_eq!(f.of_reservation(2).await.status(), Status::Charging);
+    })
+    .await;
+}
+
+/// What can be read, and never changed.
+struct Stubborn<C>(C);
+
+#[async_trait::async_trait]
+impl<C: Cancellations> Cancellations for Stubborn<C> {
+    type Error = C::Error;
+
+    async fn of_reservations(&mut self, reservation_ids: &[i64]) -> Result<Vec<Payment>, C::Error> {
+        self.0.of_reservations(reservation_ids).await
+    }
+
+    async fn put_tombstones(&mut self, orders: &[Order], now: i64) -> Result<(), C::Error> {
+        self.0.put_tombstones(orders, now).await
+    }
+
+    async fn save(&mut self, changes: &[Change]) -> Result<Vec<bool>, C::Error> {
+        Ok(vec![false; changes.len()])
+    }
+}
+
+/// The transaction has the writer's lock on SQLite: as long as it lasts nobody is charged.
+#[tokio::test]
+async fn a_payment_that_never_changes_is_not_tried_for_ever() {
+    on_each_store(async |f| {
+        f.pay(order(1)).await;
+        let mut tx = f.database.begin().await.unwrap();
+        let mut stubborn = Stubborn(f.store.within(&mut tx));
+        assert_eq!(cancel(&mut stubborn, vec![order(1), order(2)], 9).await.unwrap(), [1]);
+        tx.rollback().await.unwrap();
     })
     .await;
 }

@@ -37,7 +37,7 @@ impl Handler for ReservationEvents {
             match Event::from_json(&received.record.payload) {
                 Ok(fact) => {
                     if let Event::ReservationCancelled(fact) = fact.event {
-                        orders.push(order(fact));
+                        orders.push((index, order(fact)));
                     }
                 }
                 Err(ReadError::UnknownType(event_type)) => {
@@ -49,7 +49,13 @@ impl Handler for ReservationEvents {
         if orders.is_empty() {
             return Ok(());
         }
-        cancel(&mut self.store.within(tx), orders, now_ms()).await?;
+        let (indices, orders): (Vec<usize>, Vec<Order>) = orders.into_iter().unzip();
+        let ids: Vec<i64> = orders.iter().map(|order| order.reservation_id).collect();
+        let unsettled = cancel(&mut self.store.within(tx), orders, now_ms()).await?;
+        if let Some((index, id)) = indices.into_iter().zip(ids).find(|(_, id)| unsettled.contains(id)) {
+            let reason = format!("the payment of reservation {id} cannot be changed");
+            return Err(HandleError::Record { index, reason });
+        }
         self.cancelled.store(true, Ordering::Relaxed);
         Ok(())
     }
