@@ -142,5 +142,5 @@ impl ServerSettings {
 }
 
 fn layers(profile: Option<String>, env_prefix: Option<&str>) -> Layers<'_> {
-    Layers { defaults: DEFAULTS, profiles: PROFILES, profile, env_prefix }
+    Layers { defaults: DEFAULTS, profiles: PROFILES, profile, env_prefix, sections: &[] }
 }

@@ -9,7 +9,10 @@ use settings::{Layers, SettingsError};
 use telemetry::{LogSettings, TracingSettings};
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
-const PROFILES: &[(&str, &str)] = &[];
+/// The process itself has nothing to say about it; the services have.
+const PROFILES: &[(&str, &str)] = &[("docker", "")];
+/// Each has a table of its own in a profile's file.
+const SERVICES: &[&str] = &["prereservation", "payment", "receipt", "myreservation", "gateway"];
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,7 +49,7 @@ pub(crate) struct System {
 /// One line that names the key.
 pub(crate) fn load(profile: Option<String>, data: Option<PathBuf>) -> Result<Settings, SettingsError> {
     let profile = profile.or_else(|| settings::active_profile(std::iter::empty()));
-    let process = process_settings(data)?;
+    let process = process_settings(profile.clone(), data)?;
     let dir = process.data.dir.clone();
     let mut prereservation: prereservation::settings::Settings = service(
         prereservation::settings::DEFAULTS,
@@ -82,8 +85,12 @@ pub(crate) fn load(profile: Option<String>, data: Option<PathBuf>) -> Result<Set
     Ok(Settings { process, prereservation, payment, receipt, myreservation, gateway })
 }
 
-fn process_settings(data: Option<PathBuf>) -> Result<ProcessSettings, SettingsError> {
-    let layers = Layers { defaults: DEFAULTS, profiles: PROFILES, profile: None, env_prefix: None };
+fn process_settings(
+    profile: Option<String>,
+    data: Option<PathBuf>,
+) -> Result<ProcessSettings, SettingsError> {
+    let layers =
+        Layers { defaults: DEFAULTS, profiles: PROFILES, profile, env_prefix: None, sections: SERVICES };
     let mut process: ProcessSettings = settings::load(&layers)?;
     if let Some(dir) = data {
         process.data.dir = dir;
@@ -97,7 +104,8 @@ fn service<S: ServiceSettings>(
     profile: &Option<String>,
     env_prefix: &str,
 ) -> Result<S, SettingsError> {
-    let layers = Layers { defaults, profiles, profile: profile.clone(), env_prefix: Some(env_prefix) };
+    let layers =
+        Layers { defaults, profiles, profile: profile.clone(), env_prefix: Some(env_prefix), sections: &[] };
     settings::load_checked(&layers, S::check)
 }
 

@@ -40,7 +40,13 @@ pub struct Service<S> {
 pub fn main<S: ServiceSettings>(service: &Service<S>) -> ExitCode {
     let arguments = command(service).get_matches();
     let profile = settings::active_profile(std::env::args().skip(1));
-    let layers = Layers { defaults: service.defaults, profiles: service.profiles, profile, env_prefix: None };
+    let layers = Layers {
+        defaults: service.defaults,
+        profiles: service.profiles,
+        profile,
+        env_prefix: None,
+        sections: &[],
+    };
     let settings: S = match settings::load_checked(&layers, S::check) {
         Ok(settings) => settings,
         Err(error) => return fail(service.name, &error),

@@ -29,6 +29,7 @@
 //!     profiles: &[("docker", "[server]\nport = 8080")],
 //!     profile: Some("docker".to_owned()),
 //!     env_prefix: None,
+//!     sections: &[],
 //! };
 //! let settings: Settings = settings::load(&layers)?;
 //! assert_eq!(settings.server.port, 8080);
@@ -70,6 +71,8 @@ pub struct Layers<'a> {
     pub profile: Option<String>,
     /// Distinguishes services that share a process.
     pub env_prefix: Option<&'a str>,
+    /// Of the process that they share: the tables of a file that are theirs.
+    pub sections: &'a [&'a str],
 }
 
 /// Where files and variables are looked for. A value, so that tests need not touch the process.

@@ -54,7 +54,7 @@ pub(crate) fn layers(
     }
     // The name becomes part of a path: it must not lead elsewhere.
     if profile.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_')) {
-        found.extend(files(schema, layers.env_prefix, profile, surroundings)?);
+        found.extend(files(schema, layers, profile, surroundings)?);
     }
     if found.is_empty() {
         return Err(unknown(layers, profile, surroundings));
@@ -64,7 +64,7 @@ pub(crate) fn layers(
 
 fn files(
     schema: &Schema,
-    prefix: Option<&str>,
+    layers: &Layers,
     profile: &str,
     surroundings: &Surroundings,
 ) -> Result<Vec<Layer>, SettingsError> {
@@ -77,18 +77,23 @@ fn files(
             Err(source) => return Err(SettingsError::Unreadable { path, source }),
         };
         let origin = path.display().to_string();
-        found.push(match prefix {
-            None => schema.layer(&text, &origin)?,
-            Some(prefix) => schema.checked(section(&text, prefix, &origin)?, &origin)?,
-        });
+        let mut file: Table =
+            text.parse().map_err(|error| crate::error::unparsable(&error, &text, &origin))?;
+        let own = match layers.env_prefix {
+            None => {
+                file.retain(|name, _| !layers.sections.iter().any(|section| name == *section));
+                file
+            }
+            Some(prefix) => section(file, prefix, &origin)?,
+        };
+        found.push(schema.checked(own, &origin)?);
     }
     Ok(found)
 }
 
 /// The part of a file that several services share which belongs to the one with this prefix.
-fn section(text: &str, prefix: &str, origin: &str) -> Result<Table, SettingsError> {
+fn section(mut file: Table, prefix: &str, origin: &str) -> Result<Table, SettingsError> {
     let name = prefix.to_lowercase();
-    let mut file: Table = text.parse().map_err(|error| crate::error::unparsable(&error, text, origin))?;
     match file.remove(&name) {
         None => Ok(Table::new()),
         Some(Value::Table(section)) => Ok(section),

@@ -34,7 +34,8 @@ impl Answer {
 }
 
 pub fn settings(database: &TestDatabase, log: &TestLog) -> Settings {
-    let layers = Layers { defaults: DEFAULTS, profiles: PROFILES, profile: None, env_prefix: None };
+    let layers =
+        Layers { defaults: DEFAULTS, profiles: PROFILES, profile: None, env_prefix: None, sections: &[] };
     let mut settings: Settings = settings::load_in(&Surroundings::none(), &layers, |_| Ok(())).unwrap();
     settings.server.port = 0;
     settings.server.workers = 2;

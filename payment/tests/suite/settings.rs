@@ -12,6 +12,7 @@ fn load(profile: Option<&str>, variables: &[(&str, &str)]) -> Result<Settings, S
         profiles: PROFILES,
         profile: profile.map(str::to_owned),
         env_prefix: None,
+        sections: &[],
     };
     let variable = |name: &str| {
         variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))

@@ -108,6 +108,7 @@ fn a_prefix_tells_services_of_one_process_apart() {
         prefix: Some("PAYMENT"),
         directories: vec![directory.path()],
         variables,
+        ..Start::default()
     };
     assert_eq!(start(vec![]).load().unwrap().server.port, 1);
     let variables = vec![("SERVER_PORT", "3"), ("PAYMENT_SERVER_PORT", "4")];
@@ -116,6 +117,25 @@ fn a_prefix_tells_services_of_one_process_apart() {
         start(vec![("PAYMENT_SERVER_PORT", "x")]).error(),
         r#"server.port: expected an integer, found "x" (environment variable PAYMENT_SERVER_PORT)"#
     );
+}
+
+/// What is nobody's is a mistake, and the process is the one to say so.
+#[test]
+fn the_process_reads_what_is_not_a_services() {
+    let file = directory("[server]\nport = 5\n[payment.server]\nport = 1\n");
+    let process = |directory: &tempfile::TempDir| {
+        Start {
+            profile: Some("docker"),
+            sections: &["payment", "receipt"],
+            directories: vec![directory.path()],
+            ..Start::default()
+        }
+        .load()
+    };
+    assert_eq!(process(&file).unwrap().server.port, 5);
+    let misspelt = directory("[paymnet.server]\nport = 1\n");
+    let line = process(&misspelt).unwrap_err().to_string();
+    assert!(line.starts_with("paymnet: unknown key"), "{line}");
 }
 
 #[test]

@@ -79,6 +79,7 @@ struct Route {
 struct Start<'a> {
     profile: Option<&'a str>,
     prefix: Option<&'a str>,
+    sections: &'a [&'a str],
     directories: Vec<&'a Path>,
     variables: Vec<(&'a str, &'a str)>,
 }
@@ -103,6 +104,7 @@ impl Start<'_> {
                 profiles: PROFILES,
                 profile: self.profile.map(str::to_owned),
                 env_prefix: self.prefix,
+                sections: self.sections,
             },
             check,
         )

@@ -42,7 +42,7 @@ pub fn main() -> ExitCode {
 
 fn execute(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
     let profile = arguments.profile.clone().or_else(|| settings::active_profile(std::env::args().skip(1)));
-    let layers = Layers { defaults: DEFAULTS, profiles: PROFILES, profile, env_prefix: None };
+    let layers = Layers { defaults: DEFAULTS, profiles: PROFILES, profile, env_prefix: None, sections: &[] };
     let settings: Settings = settings::load_checked(&layers, Settings::check)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

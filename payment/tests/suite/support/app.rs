@@ -48,7 +48,8 @@ impl App {
 
     /// The settings as compiled in, on the databases of the test, changed by `change`.
     pub(crate) async fn start_with(backend: &Backend, change: impl FnOnce(&mut Settings)) -> Self {
-        let layers = Layers { defaults: DEFAULTS, profiles: PROFILES, profile: None, env_prefix: None };
+        let layers =
+            Layers { defaults: DEFAULTS, profiles: PROFILES, profile: None, env_prefix: None, sections: &[] };
         let mut settings: Settings = settings::load_in(&Surroundings::none(), &layers, |_| Ok(())).unwrap();
         settings.server.port = 0;
         settings.server.workers = 2;
