@@ -167,8 +167,8 @@ pub fn free_address() -> Result<SocketAddr, Error> {
     static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
     let mut given = GIVEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let given = given.get_or_insert_default();
-    // Two of these programs at the same time begin at different places.
-    let first = (std::process::id() % u32::from(PORTS.end - PORTS.start)) as u16;
+    // Two of these programs at the same time begin at different places, also when they were started together.
+    let first = (std::process::id().wrapping_mul(211) % u32::from(PORTS.end - PORTS.start)) as u16;
     let candidates = (PORTS.start + first..PORTS.end).chain(PORTS.start..PORTS.start + first);
     for port in candidates {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
