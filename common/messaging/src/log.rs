@@ -99,6 +99,10 @@ pub trait Subscription: Send {
     /// the service's database. May be lost in a crash and may take effect a little later.
     async fn commit(&mut self, partition: i32, next_offset: i64) -> Result<(), EventLogError>;
 
+    /// The offset that the next record of the partition will have. Less than where a group has read up to means that
+    /// this is not the log that was read: it was lost, or replaced by an older one.
+    async fn end(&mut self, partition: i32) -> Result<i64, EventLogError>;
+
     /// How many records the group is behind, for each partition assigned to this subscriber: end of the log minus
     /// what was last committed (or sought).
     async fn lag(&mut self) -> Result<Vec<(i32, i64)>, EventLogError>;

@@ -201,6 +201,13 @@ impl Subscription for FaultySubscription {
         self.inner.commit(partition, next_offset).await
     }
 
+    async fn end(&mut self, partition: i32) -> Result<i64, EventLogError> {
+        if self.is_away() {
+            return Err(away("asking for the end of the log"));
+        }
+        self.inner.end(partition).await
+    }
+
     async fn lag(&mut self) -> Result<Vec<(i32, i64)>, EventLogError> {
         if self.is_away() {
             return Err(away("asking for the end of the log"));

@@ -47,6 +47,10 @@ enum Standing {
     Doubtful {
         from: i64,
     },
+    /// The log ends before what we have read: it is not the log that we read. To be looked at again at this time.
+    BehindTheEnd {
+        due: Instant,
+    },
     Ours(Position),
 }
 
@@ -114,6 +118,9 @@ impl Reader {
         for partition in open {
             match self.find_position(partition).await {
                 Ok(Some(position)) => {
+                    if !self.is_in_the_log(subscription, partition, &position).await {
+                        continue;
+                    }
                     subscription.seek(partition, position.next_offset).await?;
                     self.partitions.insert(partition, Standing::Ours(position));
                 }
@@ -127,12 +134,46 @@ impl Reader {
         let is_well = |standing: &Standing| match standing {
             Standing::Ours(position) => !position.retrying,
             Standing::Unclaimed { due } => *due > now,
-            Standing::Doubtful { .. } => false,
+            Standing::Doubtful { .. } | Standing::BehindTheEnd { .. } => false,
         };
         if self.partitions.values().all(is_well) {
             self.consumer.status.going();
         }
         Ok(())
+    }
+
+    /// Whoever reads on in a log that is shorter than what was read goes past everything that is written until it is as
+    /// long again.
+    async fn is_in_the_log(
+        &mut self,
+        subscription: &mut dyn Subscription,
+        partition: i32,
+        position: &Position,
+    ) -> bool {
+        let read_up_to = position.next_offset;
+        if read_up_to == 0 {
+            return true;
+        }
+        match subscription.end(partition).await {
+            Ok(end) if end >= read_up_to => true,
+            Ok(end) => {
+                let reason = format!(
+                    "partition {partition} of the log ends at {end}, and was read up to {read_up_to}: \
+                     the log was lost or replaced"
+                );
+                tracing::error!(
+                    "{reason}; nothing is read until it is restored, or inbox_position is set back"
+                );
+                self.consumer.status.stall(&reason);
+                let due = Instant::now() + CLAIM_AGAIN_AFTER;
+                self.partitions.insert(partition, Standing::BehindTheEnd { due });
+                false
+            }
+            Err(error) => {
+                self.pause(&error).await;
+                false
+            }
+        }
     }
 
     async fn find_position(&mut self, partition: i32) -> Result<Option<Position>, sqlx::Error> {
@@ -296,7 +337,7 @@ impl Reader {
 impl Standing {
     fn is_open(&self, now: Instant) -> bool {
         match self {
-            Self::Unclaimed { due } => *due <= now,
+            Self::Unclaimed { due } | Self::BehindTheEnd { due } => *due <= now,
             Self::Doubtful { .. } => true,
             Self::Ours(_) => false,
         }

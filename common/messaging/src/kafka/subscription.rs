@@ -16,7 +16,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::time::{Instant, timeout_at};
 
 use super::config;
-use super::reading::{behind, received};
+use super::reading::{behind, end, received};
 use super::rebalance::{Change, Rebalances, assign};
 use crate::log::{EventLogError, Polled, ReceivedRecord, Subscription};
 
@@ -24,6 +24,7 @@ use crate::log::{EventLogError, Polled, ReceivedRecord, Subscription};
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// A seek that librdkafka could not do yet is tried again after this time.
 const SEEK_AGAIN: Duration = Duration::from_millis(50);
+const ASKING_FOR_THE_END: &str = "asking for the end of the log";
 
 /// A partition that is ours.
 #[derive(Default)]
@@ -263,8 +264,17 @@ impl Subscription for KafkaSubscription {
             .map_err(|e| EventLogError::unavailable("committing an offset", e))
     }
 
+    async fn end(&mut self, partition: i32) -> Result<i64, EventLogError> {
+        let consumer = Arc::clone(self.consumer()?);
+        let topic = self.topic.clone();
+        let asked = tokio::task::spawn_blocking(move || end(&consumer, &topic, partition));
+        match asked.await {
+            Ok(end) => end.map_err(|e| EventLogError::unavailable(ASKING_FOR_THE_END, e)),
+            Err(gone) => Err(EventLogError::unavailable(ASKING_FOR_THE_END, gone)),
+        }
+    }
+
     async fn lag(&mut self) -> Result<Vec<(i32, i64)>, EventLogError> {
-        const DOING: &str = "asking for the end of the log";
         let consumer = Arc::clone(self.consumer()?);
         let topic = self.topic.clone();
         let partitions: Vec<(i32, Option<i64>)> =
@@ -276,8 +286,8 @@ impl Subscription for KafkaSubscription {
                 .collect::<Result<Vec<_>, KafkaError>>()
         });
         match asked.await {
-            Ok(lags) => lags.map_err(|e| EventLogError::unavailable(DOING, e)),
-            Err(gone) => Err(EventLogError::unavailable(DOING, gone)),
+            Ok(lags) => lags.map_err(|e| EventLogError::unavailable(ASKING_FOR_THE_END, e)),
+            Err(gone) => Err(EventLogError::unavailable(ASKING_FOR_THE_END, gone)),
         }
     }
 }

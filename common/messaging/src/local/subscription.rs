@@ -165,6 +165,10 @@ impl Subscription for LocalSubscription {
         })
     }
 
+    async fn end(&mut self, _partition: i32) -> Result<i64, EventLogError> {
+        self.reader.end(&self.topic).await
+    }
+
     async fn lag(&mut self) -> Result<Vec<(i32, i64)>, EventLogError> {
         if self.told.is_none() {
             return Ok(Vec::new());

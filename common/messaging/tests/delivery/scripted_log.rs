@@ -23,6 +23,8 @@ pub(crate) struct ScriptedLog {
     pub(crate) seeks: Arc<Mutex<Vec<(i32, i64)>>>,
     pub(crate) commits: Arc<Mutex<Vec<(i32, i64)>>>,
     pub(crate) subscriptions: Arc<Mutex<usize>>,
+    /// Where it says that it ends; never, if nothing is said.
+    pub(crate) end: Arc<Mutex<Option<i64>>>,
 }
 
 pub(crate) fn assigned() -> Line {
@@ -106,6 +108,10 @@ impl Subscription for ScriptedLog {
     async fn commit(&mut self, partition: i32, next_offset: i64) -> Result<(), EventLogError> {
         self.commits.lock().unwrap().push((partition, next_offset));
         Ok(())
+    }
+
+    async fn end(&mut self, _: i32) -> Result<i64, EventLogError> {
+        Ok(self.end.lock().unwrap().unwrap_or(i64::MAX))
     }
 
     async fn lag(&mut self) -> Result<Vec<(i32, i64)>, EventLogError> {

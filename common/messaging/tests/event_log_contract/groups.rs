@@ -99,6 +99,19 @@ pub(crate) async fn the_next_subscriber_starts_where_the_group_committed(rig: Ri
     assert_eq!(numbers(&records), numbers(&expected));
 }
 
+pub(crate) async fn the_end_is_where_the_next_record_comes(rig: Rig) {
+    let log = rig.log().await;
+    rig.publish_numbers(&*log, 0, 30).await;
+    let mut subscriber = rig.subscriber(&*log, "group").await;
+    let mut expected: BTreeMap<i32, i64> = BTreeMap::new();
+    for record in subscriber.records(30).await {
+        expected.insert(record.partition, record.offset + 1);
+    }
+    for (partition, end) in expected {
+        assert_eq!(subscriber.subscription.end(partition).await.unwrap(), end);
+    }
+}
+
 pub(crate) async fn lag_is_the_distance_to_the_end(rig: Rig) {
     let log = rig.log().await;
     rig.publish_numbers(&*log, 0, 30).await;
