@@ -81,7 +81,7 @@ fn files(
             text.parse().map_err(|error| crate::error::unparsable(&error, &text, &origin))?;
         let own = match layers.env_prefix {
             None => {
-                file.retain(|name, _| !layers.sections.iter().any(|section| name == *section));
+                file.retain(|name, _| !layers.sections.contains(&name));
                 file
             }
             Some(prefix) => section(file, prefix, &origin)?,
