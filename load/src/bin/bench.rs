@@ -16,8 +16,8 @@ use load::{Against, Error, Stage};
 ///
 /// Run it in release (cargo run --release -p load --bin bench -- all --against embedded --json figures.json), on a
 /// machine that does nothing else. The services are built when they changed. `--list` says which figures there are.
-/// The exit code is 1 when something could not be measured that should have been, or a count passes its limit in
-/// `smoke`; a goal that is missed is shown, and no error.
+/// The exit code is 1 when something could not be measured that should have been, or a count passes its limit; any
+/// other goal that is missed is shown, and no error.
 #[derive(Parser)]
 #[command(name = "bench", version)]
 struct Arguments {

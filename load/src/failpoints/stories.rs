@@ -35,7 +35,7 @@ impl Customers {
             self.unanswered(),
             self.stays(),
             self.is_declined(),
-            self.is_cancelled(round % 2 == 0),
+            self.is_cancelled(round.is_multiple_of(2)),
             self.is_cancelled_in_between()
         );
     }
