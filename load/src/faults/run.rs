@@ -19,7 +19,9 @@ use crate::{Error, Ground, Plan, Service, Stage, System};
 /// What is still open then never ends by itself.
 const QUIET_WITHIN: Duration = Duration::from_secs(60);
 /// Everything runs, and nothing was reserved for so long: nothing will be.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_secs(120);
+/// For customers and operator to have the last word: that takes as long as the machine takes, and is nobody's promise.
+const LAST_WORDS: Duration = Duration::from_secs(300);
 const REPEATED: usize = 100;
 
 /// Everything that a run does follows from this.
@@ -144,13 +146,13 @@ impl<'a> Show<'a> {
         let Self { place, settings, start, system, shop, deeds, mut visitors, links } = self;
         eprintln!("everything runs again; {} reserved", shop.book.reserved());
         all_served(&shop, &mut visitors).await;
-        let deadline = Instant::now() + QUIET_WITHIN;
-        customers::ask_again(&shop, deadline).await;
+        customers::ask_again(&shop, Instant::now() + LAST_WORDS).await;
         if settings.poison > 0.0 {
-            let discarded = poison::clean_up(&system, deadline).await?;
+            let discarded = poison::clean_up(&system, Instant::now() + LAST_WORDS).await?;
             eprintln!("{discarded} dead letters discarded after a replay");
         }
         customers::repeat(&shop, REPEATED).await;
+        let deadline = Instant::now() + QUIET_WITHIN;
         eprintln!("waiting for quiet, then auditing");
         let verdict = quiet::verdict(system.ground(), &shop, running_since, deadline).await?;
         let mut outcome = Outcome {
@@ -164,6 +166,7 @@ impl<'a> Show<'a> {
             verdict,
             pages: std::mem::take(&mut *shop.book.pages()),
         };
+        outcome.notes.push(load_average());
         let stopped = system.stop().await;
         drop(links);
         match stopped {
@@ -176,6 +179,14 @@ impl<'a> Show<'a> {
         }
         Ok(outcome)
     }
+}
+
+/// Times are only worth something beside it.
+fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let averages: Vec<&str> = text.split(' ').take(3).collect();
+    format!("load average at the end {} on {cores} cores", averages.join(" "))
 }
 
 /// Until every customer has gone home; who is never served is sent home.

@@ -2,6 +2,7 @@
 
 mod away;
 mod bad_requests;
+mod broken;
 mod poisoned;
 mod races;
 mod rolling;

@@ -37,6 +37,9 @@ pub(super) async fn play(place: Place<'_>, act: Act) -> Result<Played, Error> {
         .on_one_port(Service::Gateway)
         .with(Some(Service::Gateway), "LOG_LEVEL", "info")
         .with(Some(Service::Prereservation), "URL_PAYMENT", &balancer.url())
+        // Patience for a busy machine: what is looked for are requests that a restart fails.
+        .with(Some(Service::Prereservation), "PAYMENT_CLIENT_TIMEOUT_MS", "5000")
+        .with(Some(Service::Prereservation), "CIRCUIT_BREAKER_SLOW_CALL_DURATION_THRESHOLD_MS", "4900")
         .with(None, "SERVER_SHUTDOWN_DELAY_MS", &delay);
     let mut system = System::start(plan, Ground::new(place.stage).await?).await?;
     // Both of one port: the first answer may have been the other's.
