@@ -69,8 +69,9 @@ const FACETS: [Columns; 3] = [
     },
 ];
 
-/// Most rows in one statement: 24 columns of 512 rows stay below SQLite's limit of 32766 values.
-const LARGEST: usize = 512;
+/// Most rows in one statement. SQLite looks each of `$1, $2, ...` up in a list of all of them, when it parses the statement
+/// and whenever values are bound: twice the values take four times as long. 24 columns of 32 rows are few enough.
+const LARGEST: usize = 32;
 
 /// Writes the rows whose facets are newer than what is there. The outcomes of those that changed: before (`None` for
 /// a new row) and after.

@@ -12,7 +12,8 @@ use crate::domain::{Batch, Step};
 use crate::use_cases::ports::Projection;
 
 const STEP_WIDTH: usize = 7;
-const LARGEST_STEPS: usize = 1024;
+/// As few values in one statement as `upsert` has.
+const LARGEST_STEPS: usize = 128;
 
 /// Writes into the live view.
 pub struct SqlProjection;
