@@ -26,8 +26,8 @@ pub(super) async fn play(place: Place<'_>, act: Act) -> Result<Played, Error> {
     let habits = Habits { cancels: 5, reads: 0, races: 0, ..Habits::default() };
     // A breaker that opens would spare payment these requests.
     let plan = plan(replicas)?
-        .with(Some(Service::Prereservation), "CIRCUIT_BREAKER_SLIDING_WINDOW_SIZE", "100000")
-        .with(Some(Service::Prereservation), "CIRCUIT_BREAKER_MINIMUM_NUMBER_OF_CALLS", "100000")
+        .with(Some(Service::Prereservation), "CIRCUIT_BREAKER_SLIDING_WINDOW_SIZE", "10000")
+        .with(Some(Service::Prereservation), "CIRCUIT_BREAKER_MINIMUM_NUMBER_OF_CALLS", "10000")
         .with(Some(Service::Payment), "PROVIDER_ERROR_RATE", "0.1");
     let mut show = Show::open(place, &settings, habits, plan).await?;
     let spells = watch::open_reservations(show.system.ground());
