@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
 use load::binaries::{Binaries, workspace};
 use load::failpoints::case::{Case, Outcome};
+use load::failpoints::play::play;
 use load::failpoints::registry::{self, Step};
 use load::failpoints::scene::Action;
-use load::failpoints::{preorder, table};
+use load::failpoints::{preorder, switches, table};
 use load::{Error, Stage};
-use tokio::task::JoinSet;
 
 /// Every step between a request or a record and its last acknowledgement, made to err, to panic and to kill the process.
 ///
@@ -42,6 +42,9 @@ struct Arguments {
     /// Break this promise on purpose: the steps have to show it
     #[arg(long, value_name = "SWITCH")]
     sabotage: Option<String>,
+    /// Break each promise in turn, and say what notices it
+    #[arg(long)]
+    switches: bool,
     /// Take this program instead of building it; it must have its failpoints
     #[arg(long, value_name = "FILE")]
     preorder: Option<PathBuf>,
@@ -97,6 +100,11 @@ async fn run(arguments: &Arguments) -> Result<bool, Error> {
     };
     let binaries = Binaries::in_directory(&data)?;
     let stage = Arc::new(Stage { binaries, data, infra: None });
+    if arguments.switches {
+        let caught = switches::run(&stage, &program, arguments.jobs, arguments.seed).await?;
+        print!("{}", switches::table(&caught));
+        return Ok(caught.iter().all(switches::Caught::is_caught));
+    }
     let mut cases = Vec::new();
     for step in &steps {
         for action in &arguments.actions {
@@ -106,6 +114,7 @@ async fn run(arguments: &Arguments) -> Result<bool, Error> {
                 restarts: arguments.restarts,
                 seed: arguments.seed,
                 sabotage: arguments.sabotage.clone(),
+                beside: None,
             });
         }
     }
@@ -119,58 +128,4 @@ async fn run(arguments: &Arguments) -> Result<bool, Error> {
         arguments.seed
     );
     Ok(!outcomes.iter().any(Outcome::failed))
-}
-
-async fn play(
-    cases: Vec<Case>,
-    jobs: usize,
-    stage: &Arc<Stage>,
-    program: &Path,
-) -> Result<Vec<Outcome>, Error> {
-    let total = cases.len();
-    let queue = Arc::new(Mutex::new(cases));
-    let mut players = JoinSet::new();
-    for _ in 0..jobs.max(1) {
-        let (queue, stage, program) = (Arc::clone(&queue), Arc::clone(stage), program.to_owned());
-        players.spawn(async move {
-            let mut outcomes = Vec::new();
-            loop {
-                let (case, left) = {
-                    let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-                    (queue.pop(), queue.len())
-                };
-                let Some(case) = case else { return Ok(outcomes) };
-                let outcome = case.run(&stage, &program).await?;
-                tell(&outcome, total - left, total);
-                outcomes.push(outcome);
-            }
-        });
-    }
-    let mut outcomes = Vec::new();
-    while let Some(played) = players.join_next().await {
-        let played: Result<Vec<Outcome>, Error> =
-            played.map_err(|error| Error::unexpected(format!("a case panicked: {error}")))?;
-        outcomes.extend(played?);
-    }
-    Ok(outcomes)
-}
-
-fn tell(outcome: &Outcome, number: usize, total: usize) {
-    let Outcome { case, hits, ends, violations, quiet_after, histories, kept } = outcome;
-    eprintln!(
-        "{number:>4}/{total} {:<46} {:<6} hit {hits} of {}, gone {ends}, quiet after {:.1} s",
-        case.step,
-        case.action.to_string(),
-        case.restarts,
-        quiet_after.as_secs_f64()
-    );
-    for violation in violations {
-        eprintln!("    {:?} {:?} {}", violation.kind, violation.reservation, violation.what);
-    }
-    for history in histories {
-        eprintln!("    {history}");
-    }
-    if let Some(kept) = kept {
-        eprintln!("    data and log stay in {}", kept.display());
-    }
 }

@@ -1,15 +1,15 @@
 //! One step, one action: three starts with the step armed for its first hit, then one without, quiet, and the audit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::failpoints::preorder::Preorder;
 use crate::failpoints::scene::{self, Action};
 use crate::failpoints::stories::Customers;
-use crate::faults::audit::Violation;
+use crate::faults::audit::{Kind, Violation};
 use crate::faults::customers;
-use crate::faults::quiet;
+use crate::faults::quiet::{self, Verdict};
 use crate::{Error, Ground, Stage};
 
 /// What leads to a step may take until somebody has waited long enough to take over.
@@ -27,6 +27,8 @@ pub struct Case {
     pub seed: u64,
     /// A promise that is broken on purpose.
     pub sabotage: Option<String>,
+    /// Other steps, in the language of the variable, that lead there.
+    pub beside: Option<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -52,25 +54,55 @@ impl Outcome {
 impl Case {
     /// # Errors
     /// Something that is the runner's own.
-    pub async fn run(self, stage: &Arc<Stage>, program: &std::path::Path) -> Result<Outcome, Error> {
+    pub async fn run(self, stage: &Arc<Stage>, program: &Path) -> Result<Outcome, Error> {
         let ground = Ground::new(stage).await?;
         let mut preorder = Preorder::new(program, &ground, self.sabotage.clone())?;
         let customers = Customers::new(self.seed, preorder.plan());
         let (mut hits, mut ends) = (0, 0);
+        let (violations, quiet_after) =
+            match self.judge(&mut preorder, &ground, &customers, (&mut hits, &mut ends)).await {
+                Ok(verdict) => (verdict.violations, verdict.quiet_after),
+                // A process that does not start, or does not end, is one that lost everything.
+                Err(error) => {
+                    let what = error.to_string();
+                    (vec![Violation { kind: Kind::Open, reservation: None, order: None, what }], QUIET_WITHIN)
+                }
+            };
+        let mut histories = histories(&customers, &violations);
+        if preorder.has_ended() {
+            histories.push("the process ended by itself".to_owned());
+        }
+        let failed = !violations.is_empty();
+        if failed {
+            histories.push(preorder.last_words());
+        }
+        preorder.kill();
+        let kept = failed.then(|| ground.keep());
+        Ok(Outcome { case: self, hits, ends, violations, quiet_after, histories, kept })
+    }
+
+    async fn judge(
+        &self,
+        preorder: &mut Preorder,
+        ground: &Ground,
+        customers: &Customers,
+        (hits, ends): (&mut usize, &mut usize),
+    ) -> Result<Verdict, Error> {
         for round in 0..self.restarts {
-            preorder.start(&ground, &scene::failpoints(&self.step, self.action, round)).await?;
-            self.play(&customers, &ground, round).await?;
-            let hit = self.is_hit(&preorder).await;
-            hits += usize::from(hit);
-            if hit && self.ends(&mut preorder).await? {
-                ends += 1;
+            let armed = scene::failpoints(&self.step, self.action, round, self.beside);
+            preorder.start(ground, &armed).await?;
+            self.play(customers, ground, round).await?;
+            let hit = self.is_hit(preorder).await;
+            *hits += usize::from(hit);
+            if hit && self.ends(preorder).await? {
+                *ends += 1;
             } else if round + 1 < self.restarts {
                 preorder.kill();
             }
             // The last time a process that lives has to come to rest by itself.
         }
         if preorder.has_ended() {
-            preorder.start(&ground, "").await?;
+            preorder.start(ground, "").await?;
         }
         let running_since = Instant::now();
         let deadline = running_since + QUIET_WITHIN;
@@ -78,19 +110,7 @@ impl Case {
         if scene::is_poisoned(&self.step) {
             customers.operate(OPERATED).await;
         }
-        let verdict = quiet::verdict(&ground, &customers.shop, running_since, deadline).await?;
-        let mut histories = histories(&customers, &verdict.violations);
-        if preorder.has_ended() {
-            histories.push("the process ended by itself".to_owned());
-        }
-        let failed = !verdict.violations.is_empty();
-        if failed {
-            histories.push(preorder.last_words());
-        }
-        preorder.kill();
-        let kept = failed.then(|| ground.keep());
-        let (violations, quiet_after) = (verdict.violations, verdict.quiet_after);
-        Ok(Outcome { case: self, hits, ends, violations, quiet_after, histories, kept })
+        quiet::verdict(ground, &customers.shop, running_since, deadline).await
     }
 
     async fn play(&self, customers: &Customers, ground: &Ground, round: usize) -> Result<(), Error> {

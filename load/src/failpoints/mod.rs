@@ -2,11 +2,13 @@
 //!
 //! Reading order: [`registry`] (which steps there are: the sources say it), [`scene`] (what brings a system to a step),
 //! [`preorder`] (the system as one process), [`stories`] (what customers do meanwhile), [`case`] (one step, one action),
-//! [`table`] (what came of it).
+//! [`play`] (all of them), [`table`] (what came of it); and [`switches`]: the same on systems that are broken on purpose.
 
 pub mod case;
+pub mod play;
 pub mod preorder;
 pub mod registry;
 pub mod scene;
 pub mod stories;
+pub mod switches;
 pub mod table;

@@ -9,7 +9,7 @@ use crate::http::Client;
 use crate::process::Process;
 use crate::{Error, Ground, Plan, Service};
 
-const UP_WITHIN: Duration = Duration::from_secs(30);
+const UP_WITHIN: Duration = Duration::from_secs(60);
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Short, so that what is waited for on purpose takes seconds; in the order in which they must be longer than another.
@@ -116,17 +116,20 @@ impl Preorder {
         self.process = Some(Process::start("preorder", &mut command, &self.log)?);
         let Some(gateway) = self.plan.addresses(Service::Gateway).first().copied() else { return Ok(()) };
         let start = Instant::now();
+        let mut last = String::new();
         while start.elapsed() < UP_WITHIN {
             if self.has_ended() {
                 return Ok(());
             }
-            let mut client = Client::new(gateway, Duration::from_secs(2));
-            if client.get("/preReservations?size=1").await.is_ok_and(|answer| answer.status == 200) {
-                return Ok(());
+            let mut client = Client::new(gateway, Duration::from_secs(10));
+            match client.get("/preReservations?size=1").await {
+                Ok(answer) if answer.status == 200 => return Ok(()),
+                Ok(answer) => last = format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body)),
+                Err(error) => last = error.to_string(),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Err(Error::unexpected(format!("preorder does not answer: {}", self.last_words())))
+        Err(Error::unexpected(format!("preorder does not answer at {gateway}: {last}")))
     }
 
     pub fn has_ended(&mut self) -> bool {

@@ -29,12 +29,15 @@ impl fmt::Display for Action {
 
 /// The variable `FAILPOINTS` for the `round`th start: the step's first hit does it; of the steps that all services share
 /// also later ones, so that it is not always the same service. What leads to the step errs beside it.
-pub fn failpoints(step: &str, action: Action, round: usize) -> String {
+pub fn failpoints(step: &str, action: Action, round: usize, beside: Option<&str>) -> String {
     let passed = if is_shared(step) { [0, 1, 3][round % 3] } else { 0 };
     let first = if passed == 0 { String::new() } else { format!("{passed}*off->") };
     let mut armed = format!("{step}={first}1*return({action})");
     for helper in helpers(step, round) {
-        armed += &format!(";{helper}=9*return(error)");
+        armed += &format!(";{helper}");
+    }
+    if let Some(beside) = beside {
+        armed += &format!(";{beside}");
     }
     armed
 }
@@ -43,19 +46,20 @@ fn is_shared(step: &str) -> bool {
     ["messaging.outbox.", "messaging.relay.", "messaging.consumer."].iter().any(|kind| step.starts_with(kind))
 }
 
-/// A reservation is only taken over where nobody finished it, and a charge only abandoned where nobody heard of it.
+/// A reservation is only taken over where nobody finished it, a charge only abandoned where nobody heard of it; and a
+/// cancellation seldom finds a charge half-way unless that is slow.
 fn helpers(step: &str, round: usize) -> &'static [&'static str] {
+    const NEVER_PAID: &str = "prereservation.reserve.before_payment=9*return(error)";
+    const PAID_AND_LOST: &str = "prereservation.reserve.before_save=9*return(error)";
+    const CHARGED_AND_LOST: &str = "payment.charge.before_save=9*return(error)";
     if step.starts_with("prereservation.take_over.") {
-        // Charged or not.
-        if round % 2 == 0 {
-            &["prereservation.reserve.before_save"]
-        } else {
-            &["prereservation.reserve.before_payment"]
-        }
+        if round.is_multiple_of(2) { &[PAID_AND_LOST] } else { &[NEVER_PAID] }
     } else if step == "payment.cancel.before_tombstones" {
-        &["prereservation.reserve.before_payment"]
+        &[NEVER_PAID]
+    } else if step == "payment.charge.before_find" {
+        &["payment.charge.before_save=9*sleep(150)"]
     } else if step.starts_with("payment.abandon.") && step != "payment.abandon.before_read" {
-        &["payment.charge.before_save", "prereservation.reserve.before_save"]
+        &[CHARGED_AND_LOST, PAID_AND_LOST]
     } else {
         &[]
     }
@@ -73,12 +77,12 @@ mod tests {
     #[test]
     fn shared_steps_are_passed_before_they_are_hit() {
         assert_eq!(
-            failpoints("payment.refund.after_save", Action::Kill, 2),
+            failpoints("payment.refund.after_save", Action::Kill, 2, None),
             "payment.refund.after_save=1*return(kill)"
         );
-        let shared = failpoints("messaging.relay.before_read", Action::Panic, 2);
+        let shared = failpoints("messaging.relay.before_read", Action::Panic, 2, None);
         assert_eq!(shared, "messaging.relay.before_read=3*off->1*return(panic)");
-        let helped = failpoints("prereservation.take_over.before_find", Action::Error, 0);
+        let helped = failpoints("prereservation.take_over.before_find", Action::Error, 0, None);
         assert_eq!(
             helped,
             "prereservation.take_over.before_find=1*return(error);prereservation.reserve.before_save=9*return(error)"
