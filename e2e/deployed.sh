@@ -100,12 +100,17 @@ siege_figures() {
     END { printf "%s requests, %s failed, availability %s %%, %s/s, longest %s s\n", v["transactions"], v["failed_transactions"] v["failed transactions"], v["availability"], v["transaction_rate"] v["transaction rate"], v["longest_transaction"] v["longest transaction"] }'
 }
 siege_failed() { tr -d '"{},' < "$1" | awk -F: 'tolower($1) ~ /failed.transactions/ { print $2 + 0 }'; }
+# siege_failures FILE: what failed and how often, from a siege that told each request (begin_siege).
+siege_failures() {
+  { grep -aE '==>|error' "$1" || true; } | { grep -avE '^HTTP/[0-9.]+ 2[0-9][0-9] ' || true; } |
+    awk '{ status = /HTTP\// ? $2 : "no answer"; kind[status (/==>/ ? " " $(NF - 1) : "")]++ } END { for (k in kind) printf "%s %d times; ", k, kind[k] }'
+}
 # run_siege ARGUMENTS...: its summary into $work/siege.
 run_siege() { (cd "$SYSTEM" && siege --rc=load/siege/siegerc --content-type application/json "$@") > "$work/siege" 2>&1 || true; }
 # begin_siege ARGUMENTS... lets it run until end_siege, which has it sum up.
 siege_pid=""
 begin_siege() {
-  (cd "$SYSTEM" && exec siege --rc=load/siege/siegerc --content-type application/json -t 3600S "$@") > "$work/siege" 2>&1 &
+  (cd "$SYSTEM" && exec siege --rc=load/siege/siegerc -v --content-type application/json -t 3600S "$@") > "$work/siege" 2>&1 &
   siege_pid=$!
 }
 end_siege() {

@@ -114,7 +114,6 @@ async fn run(arguments: &Arguments) -> Result<bool, Error> {
                 restarts: arguments.restarts,
                 seed: arguments.seed,
                 sabotage: arguments.sabotage.clone(),
-                beside: None,
             });
         }
     }

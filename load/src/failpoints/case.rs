@@ -27,8 +27,6 @@ pub struct Case {
     pub seed: u64,
     /// A promise that is broken on purpose.
     pub sabotage: Option<String>,
-    /// Other steps, in the language of the variable, that lead there.
-    pub beside: Option<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -89,7 +87,7 @@ impl Case {
         (hits, ends): (&mut usize, &mut usize),
     ) -> Result<Verdict, Error> {
         for round in 0..self.restarts {
-            let armed = scene::failpoints(&self.step, self.action, round, self.beside);
+            let armed = scene::failpoints(&self.step, self.action, round);
             preorder.start(ground, &armed).await?;
             self.play(customers, ground, round).await?;
             let hit = self.is_hit(preorder).await;

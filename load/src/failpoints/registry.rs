@@ -91,7 +91,10 @@ mod tests {
             &[".store.", ".provider.", ".payments.", "payments.save(", "payments.put_", "payments.of_"],
         ),
         ("inbound/events/", &[".projection.", ".follow."]),
-        ("messaging/src/relay.rs", &[".publish(", ".outbox.oldest(", ".outbox.remove(", ".lease.hold().await?"]),
+        (
+            "messaging/src/relay.rs",
+            &[".publish(", ".outbox.oldest(", ".outbox.remove(", ".lease.hold().await?"],
+        ),
         (
             "messaging/src/consumer/batch.rs",
             &[".outbox.commit(", "dead_letters::set_aside(", "dead_letters::wait_behind("],
