@@ -206,7 +206,7 @@ async fn on_stage(
         }
         eprintln!("piece {number} of {of}, seed {}: starting the services", piece.seed);
         let outcome = run::run(place, &piece.clone()).await?;
-        print!("{}", outcome.table());
+        print!("{}\nrepeat with: {}\n", outcome.table(), outcome.command());
         campaign.finish(&outcome)?;
     }
     println!("\nall pieces: {}", serde_json::json!(campaign.totals()));

@@ -37,8 +37,8 @@ impl Outcome {
         !self.verdict.violations.is_empty()
     }
 
-    /// Repeats it.
-    fn command(&self) -> String {
+    /// Repeats it, where it was not part of a scenario.
+    pub fn command(&self) -> String {
         let Settings { seed, reservations, kills, replicas, customers, poison } = self.settings;
         format!(
             "cargo run --release -p load --bin faults -- --against {} --reservations {reservations} --kills {kills} \
@@ -128,7 +128,6 @@ impl Outcome {
                 }
             }
         }
-        let _ = writeln!(text, "\nrepeat with: {}", self.command());
         text
     }
 

@@ -87,6 +87,7 @@ impl Played {
             "run": self.outcome.as_ref().map(Outcome::json),
         });
         if let (Some(object), Some(outcome)) = (json.as_object_mut(), &self.outcome) {
+            object["run"]["command"] = json!(command);
             object.extend(outcome.totals().into_iter().map(|(name, count)| (name.to_owned(), json!(count))));
         }
         json

@@ -15,7 +15,7 @@ use crate::tally::Latencies;
 const LATE: Duration = Duration::from_secs(5);
 /// Before dead letters are looked after: all others have to be whole by then.
 const SETTLE: Duration = Duration::from_secs(6);
-const STALLED: Duration = Duration::from_secs(20);
+const STALLED: Duration = Duration::from_secs(120);
 
 pub(super) async fn play(place: Place<'_>, act: Act) -> Result<Played, Error> {
     let reservations = act.size(5_000, 150);
