@@ -57,7 +57,7 @@ fn helpers(step: &str, round: usize) -> &'static [&'static str] {
         if round.is_multiple_of(2) { &[PAID_AND_LOST] } else { &[NEVER_PAID] }
     } else if step == "payment.cancel.before_tombstones" {
         &[NEVER_PAID]
-    } else if step == "payment.charge.before_find" {
+    } else if ["payment.charge.before_find", "prereservation.reserve.before_find"].contains(&step) {
         &["payment.charge.before_save=9*sleep(150)"]
     } else if step.starts_with("payment.abandon.") && step != "payment.abandon.before_read" {
         &[CHARGED_AND_LOST, PAID_AND_LOST]
