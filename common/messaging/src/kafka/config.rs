@@ -70,6 +70,9 @@ pub(super) fn consumer(common: &ClientConfig, group: &str) -> ClientConfig {
             // A subscriber that was killed is missed after this time; one that joins or leaves, with the next heartbeat.
             ("session.timeout.ms", "6000"),
             ("heartbeat.interval.ms", "500"),
+            // So long a group waits for a member that does not join again after a rebalance; five minutes is the default,
+            // in which nobody reads. We poll every half second, and while the database is away every few.
+            ("max.poll.interval.ms", "60000"),
             // A topic that is created after the subscription is found within this time.
             ("topic.metadata.refresh.interval.ms", "5000"),
             // Enough to be busy, little enough for five services in one machine's memory; and when the queue is full,
