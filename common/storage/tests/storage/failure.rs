@@ -32,8 +32,9 @@ testkit::for_each_backend! {
     }
 
     async fn a_pool_without_a_free_connection_is_nobodys_fault(db: TestDatabase) {
+        // Long enough to connect on a busy machine: opening waits no longer than that either.
         let settings =
-            DatabaseSettings { max_connections: 1, acquire_timeout_ms: 50, ..db.settings() };
+            DatabaseSettings { max_connections: 1, acquire_timeout_ms: 2000, ..db.settings() };
         let database = Database::open(&settings, &[TABLES]).await.unwrap();
         let _held = database.begin().await.unwrap();
         assert!(is_unavailable(&database.begin().await.unwrap_err()));
