@@ -24,7 +24,7 @@ pub(super) enum Standing {
         from: i64,
     },
     /// The log ends before what we have read: it is not the log that we read. To be looked at again at this time.
-    BehindTheEnd {
+    BeyondTheEnd {
         due: Instant,
     },
     Ours(Position),
@@ -57,7 +57,7 @@ impl Reader {
         let is_well = |standing: &Standing| match standing {
             Standing::Ours(position) => !position.retrying,
             Standing::Unclaimed { due } => *due > now,
-            Standing::Doubtful { .. } | Standing::BehindTheEnd { .. } => false,
+            Standing::Doubtful { .. } | Standing::BeyondTheEnd { .. } => false,
         };
         if self.partitions.values().all(is_well) {
             self.consumer.status.going();
@@ -89,7 +89,7 @@ impl Reader {
                 );
                 self.consumer.status.stall(&reason);
                 let due = Instant::now() + CLAIM_AGAIN_AFTER;
-                self.partitions.insert(partition, Standing::BehindTheEnd { due });
+                self.partitions.insert(partition, Standing::BeyondTheEnd { due });
                 false
             }
             Err(error) => {
@@ -170,7 +170,7 @@ impl Reader {
 impl Standing {
     fn is_open(&self, now: Instant) -> bool {
         match self {
-            Self::Unclaimed { due } | Self::BehindTheEnd { due } => *due <= now,
+            Self::Unclaimed { due } | Self::BeyondTheEnd { due } => *due <= now,
             Self::Doubtful { .. } => true,
             Self::Ours(_) => false,
         }
