@@ -193,36 +193,3 @@ async fn a_failed_rebuild_leaves_the_view_as_it_was() {
     assert!(store.view.find(1).await.unwrap().is_some());
     assert_eq!(store.view.rebuild_progress().await.unwrap(), None);
 }
-
-/// Not a test: fills a directory with a log of `RATE_RESERVATIONS` and a database whose consumer has read it, for
-/// `DATABASE_URL=sqlite://$RATE_DIR/view.db EVENT_LOG_URL=sqlite://$RATE_DIR/events.db myreservation rebuild`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "makes data for a measurement"]
-async fn data_for_a_measurement() {
-    let directory = std::env::var("RATE_DIR").expect("RATE_DIR names a directory");
-    let reservations: i64 = std::env::var("RATE_RESERVATIONS").map_or(100_000, |n| n.parse().unwrap());
-    let event_log = messaging::EventLogSettings {
-        url: format!("sqlite://{directory}/events.db"),
-        ..messaging::EventLogSettings::default()
-    };
-    let log = messaging::open(&event_log, &messaging::KafkaSettings::default()).await.unwrap();
-    let ids: Vec<i64> = (1..=reservations).collect();
-    for ids in ids.chunks(1000) {
-        let events = ids.iter().flat_map(|id| [paid(*id), reserved(*id), issued(*id)]);
-        let records: Vec<_> = events.map(|event| record(&event)).collect();
-        log.publish(&records).await.into_iter().for_each(|result| result.unwrap());
-    }
-    let url = std::env::var("DATABASE_URL").unwrap_or(format!("sqlite://{directory}/view.db"));
-    let database =
-        storage::DatabaseSettings { url, max_connections: 2, acquire_timeout_ms: 5000, migrate: true };
-    let database = storage::Database::open(&database, &MIGRATED).await.unwrap();
-    sqlx::query(
-        "INSERT INTO inbox_position (topic, log_partition, owner, next_offset) VALUES ($1, 0, '', $2)",
-    )
-    .bind(TOPIC)
-    .bind(3 * reservations)
-    .execute(database.writer())
-    .await
-    .unwrap();
-    database.close().await;
-}
