@@ -35,6 +35,14 @@ impl Outbox {
         Self { database, committed: Arc::new(Notify::new()) }
     }
 
+    /// A transaction in the outbox's database.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
+        self.database.begin().await
+    }
+
     /// Adds `records` to the transaction. They are published, in this order, once it commits.
     ///
     /// # Errors

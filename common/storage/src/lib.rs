@@ -1,8 +1,8 @@
 //! A service's database: SQLite or PostgreSQL behind one SQL text.
 //!
 //! Reading order: [`settings`] (where it is), [`database`] (pools, transactions, migrations),
-//! [`failure`] (whose fault an error is), [`lease`] (one holder at a time, without clocks),
-//! [`listing`] (pages that stay fast), [`sql`] (multi-row statements).
+//! [`failure`] (whose fault an error is), [`group_commit`] (one transaction for many who wait), [`lease`] (one holder at a time,
+//! without clocks), [`listing`] (pages that stay fast), [`sql`] (multi-row statements).
 //!
 //! What a crash leaves: a committed transaction survives the death of the process on both
 //! databases. It also survives a power cut: PostgreSQL with its default `synchronous_commit`,
@@ -11,6 +11,7 @@
 mod clock;
 pub mod database;
 pub mod failure;
+pub mod group_commit;
 pub mod lease;
 pub mod listing;
 pub mod settings;
@@ -19,6 +20,7 @@ pub mod sql;
 pub use clock::now_ms;
 pub use database::{Database, Dialect, Migrations, OpenError, Tx};
 pub use failure::is_unavailable;
+pub use group_commit::{GroupCommit, Transact};
 pub use lease::Lease;
 pub use listing::{Listing, Order, Window};
 pub use settings::DatabaseSettings;

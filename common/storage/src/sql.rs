@@ -1,6 +1,8 @@
 //! Multi-row statements with a bounded number of distinct texts, so that each is prepared once.
 
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::hash::Hash;
 
 /// `($1, $2), ($3, $4)` for `rows` rows of `columns` columns.
 pub fn values(rows: usize, columns: usize) -> String {
@@ -25,7 +27,10 @@ pub fn placeholders(count: usize) -> String {
     row[1..row.len() - 1].to_owned()
 }
 
-/// Splits `items` into slices whose lengths are powers of two, none longer than `largest`: few distinct
+/// Up to here every length has a statement of its own.
+const SHORT: usize = 8;
+
+/// Splits `items` into slices of at most [`SHORT`] or of a power of two, none longer than `largest`: few distinct
 /// statement texts, each prepared once per connection.
 pub fn chunks<T>(items: &[T], largest: usize) -> impl Iterator<Item = &[T]> {
     let mut rest = items;
@@ -33,11 +38,28 @@ pub fn chunks<T>(items: &[T], largest: usize) -> impl Iterator<Item = &[T]> {
         if rest.is_empty() {
             return None;
         }
-        let length = (usize::BITS - 1 - rest.len().min(largest).leading_zeros()) as usize;
-        let (head, tail) = rest.split_at(1 << length);
+        let fitting = rest.len().min(largest);
+        let length =
+            if fitting <= SHORT { fitting } else { 1 << (usize::BITS - 1 - fitting.leading_zeros()) };
+        let (head, tail) = rest.split_at(length);
         rest = tail;
         Some(head)
     })
+}
+
+/// The indices of `items`, in rounds: no key occurs twice in a round, and a key's items are in the rounds in their order.
+/// A statement that joins its rows with a table has no defined result where two of them meet the same one.
+pub fn rounds<T, K: Eq + Hash>(items: &[T], key: impl Fn(&T) -> K) -> Vec<Vec<usize>> {
+    let mut seen: HashMap<K, usize> = HashMap::with_capacity(items.len());
+    let mut rounds: Vec<Vec<usize>> = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let round = seen.entry(key(item)).and_modify(|n| *n += 1).or_default();
+        if rounds.len() == *round {
+            rounds.push(Vec::new());
+        }
+        rounds[*round].push(index);
+    }
+    rounds
 }
 
 #[cfg(test)]
@@ -51,11 +73,18 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_powers_of_two_and_lose_nothing() {
-        let items: Vec<u32> = (0..23).collect();
-        let lengths: Vec<_> = chunks(&items, 8).map(<[u32]>::len).collect();
-        assert_eq!(lengths, [8, 8, 4, 2, 1]);
-        assert_eq!(chunks(&items, 8).flatten().copied().collect::<Vec<_>>(), items);
+    fn chunks_have_few_lengths_and_lose_nothing() {
+        let items: Vec<u32> = (0..61).collect();
+        let lengths: Vec<_> = chunks(&items, 32).map(<[u32]>::len).collect();
+        assert_eq!(lengths, [32, 16, 8, 5]);
+        assert_eq!(chunks(&items, 32).flatten().copied().collect::<Vec<_>>(), items);
         assert_eq!(chunks::<u32>(&[], 8).count(), 0);
+        assert!(chunks(&items, 6).all(|chunk| chunk.len() <= 6));
+    }
+
+    #[test]
+    fn a_round_has_each_key_once_and_keeps_its_order() {
+        assert_eq!(rounds(&["a", "b", "a", "c", "a", "b"], |key| *key), [vec![0, 1, 3], vec![2, 5], vec![4]]);
+        assert!(rounds(&[0_u8; 0], |key| *key).is_empty());
     }
 }

@@ -65,6 +65,40 @@ testkit::for_each_backend! {
         assert_eq!(rig.store.pending(10).await.unwrap().len(), 1, "the others left nothing behind");
     }
 
+    async fn intents_of_the_same_moment_have_their_own_content_and_their_own_ids(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let begun = futures::future::join_all((1..=100).map(|user| {
+            let store = rig.store.clone();
+            async move {
+                let key = (user % 2 == 0).then(|| key(&format!("key of {user}")));
+                store.begin(&order(user), key.as_ref()).await.unwrap()
+            }
+        }))
+        .await;
+        let mut ids = std::collections::HashSet::new();
+        for begun in begun {
+            let Begun::Started(reservation) = begun else { panic!("{begun:?}") };
+            assert!(ids.insert(reservation.id));
+            assert_eq!(rig.store.find(reservation.id).await.unwrap(), Some(reservation));
+        }
+    }
+
+    async fn of_outcomes_of_the_same_moment_one_counts(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let (mut confirmed, mut cancelled) = (rig.started().await, rig.started().await);
+        cancelled.id = confirmed.id;
+        let Transition::Applied(created) = confirmed.confirm(1) else { panic!() };
+        let Transition::Applied(withdrawn) = cancelled.cancel(CancelReason::ByCustomer, None, 2) else { panic!() };
+        let both = [(&confirmed, &created), (&cancelled, &withdrawn)];
+        let saved = futures::future::join_all((0..10).map(|n| {
+            let (store, (reservation, fact)) = (rig.store.clone(), both[n % 2]);
+            async move { store.save(reservation, fact, 0, None).await.unwrap() }
+        }))
+        .await;
+        assert_eq!(saved.iter().filter(|saved| **saved).count(), 1);
+        assert_eq!(rig.told().await.len(), 1);
+    }
+
     async fn answered_keys_are_purged_when_they_are_old_and_others_never(db: TestDatabase) {
         let rig = Rig::on(&db).await;
         let Begun::Started(mut reservation) = rig.store.begin(&order(1), Some(&key("answered"))).await.unwrap() else {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod failure;
+mod group_commit;
 mod lease;
 mod listing;
 mod migrations;

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use failpoints::sabotaged;
 use sqlx::Row;
-use storage::{Database, Migrations, OpenError};
+use storage::{Database, GroupCommit, Migrations, OpenError};
 
+use super::entries::{Entries, Entry, Kind};
 use super::settings::SimulatedSettings;
 use crate::domain::{ChargeAnswer, Decline, MaskedCard, RefundAnswer};
 
@@ -11,45 +14,15 @@ static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/ledger/pos
 
 /// The network's books: a row for everything that took effect. Of a key there is one first entry (a charge, a
 /// decline, or the tombstone of a refund that came before its charge) and, behind a charge, at most one refund.
-/// Both are held by unique indexes, so each call is decided by a single statement, however many run at once.
+/// Both are held by unique indexes, so each call is decided by a single row of a single statement, however many run at once.
 pub struct Ledger {
     database: Database,
+    entries: GroupCommit<Entries>,
 }
 
-const INSERT: &str = "INSERT INTO ledger_entry (idempotency_key, kind, amount, card_no, code, message, recorded_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
 const FIRST: &str = "SELECT kind, amount, card_no, code, message, \
      (SELECT COUNT(*) FROM ledger_entry r WHERE r.idempotency_key = f.idempotency_key AND r.kind = 'refund') \
      FROM ledger_entry f WHERE f.idempotency_key = $1 AND f.kind <> 'refund'";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Charge,
-    Decline,
-    Tombstone,
-    Refund,
-}
-
-impl Kind {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Charge => "charge",
-            Self::Decline => "decline",
-            Self::Tombstone => "tombstone",
-            Self::Refund => "refund",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, sqlx::Error> {
-        [Self::Charge, Self::Decline, Self::Tombstone, Self::Refund]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| sqlx::Error::ColumnDecode {
-                index: "kind".to_owned(),
-                source: format!("unknown kind {text:?}").into(),
-            })
-    }
-}
 
 /// The first entry of a key.
 struct First {
@@ -64,7 +37,8 @@ impl Ledger {
     /// # Errors
     /// The database's; the URL is the network's, not payment's.
     pub async fn open(settings: &SimulatedSettings) -> Result<Self, OpenError> {
-        Ok(Self { database: Database::open(&settings.ledger(), &[MIGRATIONS]).await? })
+        let database = Database::open(&settings.ledger(), &[MIGRATIONS]).await?;
+        Ok(Self { entries: GroupCommit::new(Entries { database: database.clone() }), database })
     }
 
     /// Takes the money, or notes that the bank said no; what the key had before stands.
@@ -75,7 +49,7 @@ impl Ledger {
         card: &MaskedCard,
         decline: Option<Decline>,
         now: i64,
-    ) -> Result<ChargeAnswer, sqlx::Error> {
+    ) -> Result<ChargeAnswer, Arc<sqlx::Error>> {
         let kind = if decline.is_some() { Kind::Decline } else { Kind::Charge };
         if self.insert(key, kind, amount, card.as_str(), decline.as_ref(), now).await? {
             return Ok(decline.map_or(ChargeAnswer::Charged, ChargeAnswer::Declined));
@@ -94,7 +68,7 @@ impl Ledger {
     }
 
     /// Gives the money back; where none was taken, nobody takes any later.
-    pub(super) async fn refund(&self, key: &str, now: i64) -> Result<RefundAnswer, sqlx::Error> {
+    pub(super) async fn refund(&self, key: &str, now: i64) -> Result<RefundAnswer, Arc<sqlx::Error>> {
         let unknown_card = MaskedCard::of("");
         if self.insert(key, Kind::Tombstone, 0, unknown_card.as_str(), None, now).await? {
             return Ok(RefundAnswer::NothingCharged);
@@ -143,18 +117,16 @@ impl Ledger {
         card_no: &str,
         decline: Option<&Decline>,
         now: i64,
-    ) -> Result<bool, sqlx::Error> {
-        let inserted = sqlx::query(INSERT)
-            .bind(key)
-            .bind(kind.as_str())
-            .bind(amount)
-            .bind(card_no)
-            .bind(decline.map(|decline| decline.code.as_str()))
-            .bind(decline.map(|decline| decline.message.as_str()))
-            .bind(now)
-            .execute(self.database.writer())
-            .await?;
-        Ok(inserted.rows_affected() == 1)
+    ) -> Result<bool, Arc<sqlx::Error>> {
+        let entry = Entry {
+            key: key.to_owned(),
+            kind,
+            amount,
+            card_no: card_no.to_owned(),
+            decline: decline.cloned(),
+            now,
+        };
+        self.entries.submit(entry).await
     }
 
     async fn first(&self, key: &str) -> Result<First, sqlx::Error> {

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -53,7 +54,7 @@ impl SimulatedNetwork {
 
     async fn call<T>(
         &self,
-        effect: impl Future<Output = Result<T, sqlx::Error>>,
+        effect: impl Future<Output = Result<T, Arc<sqlx::Error>>>,
     ) -> Result<T, ProviderError> {
         let fate = self.fate();
         pause(fate.before).await;

@@ -1,8 +1,7 @@
-use std::sync::LazyLock;
+use std::collections::HashMap;
 
-use sqlx::{AnyPool, AssertSqlSafe};
-use storage::{Tx, sql};
-use telemetry::TraceContext;
+use sqlx::AssertSqlSafe;
+use storage::{Database, Transact, Tx, sql};
 
 use crate::domain::{Order, Status};
 
@@ -11,8 +10,6 @@ const COLUMNS: &str = "reservation_id, user_id, product_id, product_name, price,
 const COLUMN_COUNT: usize = 11;
 const LARGEST_INSERT: usize = 64;
 
-static INTENT: LazyLock<String> = LazyLock::new(|| format!("{} RETURNING id", text(1)));
-
 fn text(rows: usize) -> String {
     format!(
         "INSERT INTO payment ({COLUMNS}) VALUES {} ON CONFLICT (reservation_id) DO NOTHING",
@@ -20,23 +17,70 @@ fn text(rows: usize) -> String {
     )
 }
 
-/// The intent: one statement, a transaction of its own. `None` where the reservation has a payment already.
-pub(super) async fn intent(database: &AnyPool, order: &Order, now: i64) -> Result<Option<i64>, sqlx::Error> {
-    let traceparent = TraceContext::current().map(|trace| trace.to_string());
-    sqlx::query_scalar(AssertSqlSafe(INTENT.as_str()))
-        .bind(order.reservation_id)
-        .bind(order.user_id)
-        .bind(order.product_id)
-        .bind(order.product_name.as_str())
-        .bind(order.price)
-        .bind(order.card.as_str())
-        .bind(Status::Charging.as_str())
-        .bind(0_i64)
-        .bind(now)
-        .bind(now)
-        .bind(traceparent)
-        .fetch_optional(database)
-        .await
+/// Stores intents to charge.
+pub(super) struct Intents {
+    pub(super) database: Database,
+}
+
+pub(super) struct Intent {
+    pub(super) order: Order,
+    pub(super) now: i64,
+    pub(super) traceparent: Option<String>,
+}
+
+impl Transact for Intents {
+    type Request = Intent;
+    /// The payment's id; `None` where the reservation has a payment already.
+    type Answer = Option<i64>;
+
+    async fn transact(&self, intents: &[Intent]) -> Result<Vec<Option<i64>>, sqlx::Error> {
+        let mut order: Vec<usize> = (0..intents.len()).collect();
+        // Two transactions that wait for each other's reservations do so in the same order. A stable sort: of two intents for
+        // one reservation the first one counts.
+        order.sort_by_key(|index| intents[*index].order.reservation_id);
+        let mut ids = match order.as_slice() {
+            [] => HashMap::new(),
+            [_] => insert(self.database.writer(), intents.iter(), 1).await?,
+            several => {
+                let mut tx = self.database.begin().await?;
+                let mut ids = HashMap::with_capacity(several.len());
+                for chunk in sql::chunks(several, LARGEST_INSERT) {
+                    let intents = chunk.iter().map(|index| &intents[*index]);
+                    ids.extend(insert(&mut *tx, intents, chunk.len()).await?);
+                }
+                tx.commit().await?;
+                ids
+            }
+        };
+        Ok(intents.iter().map(|intent| ids.remove(&intent.order.reservation_id)).collect())
+    }
+}
+
+/// One statement; the ids of what was stored, by reservation.
+async fn insert<'e, E>(
+    executor: E,
+    intents: impl Iterator<Item = &Intent>,
+    count: usize,
+) -> Result<HashMap<i64, i64>, sqlx::Error>
+where
+    E: sqlx::Executor<'e, Database = sqlx::Any>,
+{
+    let mut query = sqlx::query_as(AssertSqlSafe(format!("{} RETURNING reservation_id, id", text(count))));
+    for Intent { order, now, traceparent } in intents {
+        query = query
+            .bind(order.reservation_id)
+            .bind(order.user_id)
+            .bind(order.product_id)
+            .bind(order.product_name.as_str())
+            .bind(order.price)
+            .bind(order.card.as_str())
+            .bind(Status::Charging.as_str())
+            .bind(0_i64)
+            .bind(*now)
+            .bind(*now)
+            .bind(traceparent.as_deref());
+    }
+    Ok(query.fetch_all(executor).await?.into_iter().collect())
 }
 
 /// A `void` payment for each reservation that has none.

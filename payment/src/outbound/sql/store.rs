@@ -1,14 +1,16 @@
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use messaging::Outbox;
 use sqlx::{AssertSqlSafe, Row};
-use storage::Database;
+use storage::{Database, GroupCommit};
 
+use super::insert::{self, Intents};
+use super::list;
+use super::record::current_trace;
 use super::row::{self, COLUMNS, NEXT_COLUMN};
 use super::transaction::PaymentsInTransaction;
-use super::update::{self, Target};
-use super::{insert, list};
+use super::update::{Saving, Target};
 use crate::domain::{Change, Order, Payment, Status};
 use crate::use_cases::ports::{Intent, ListQuery, Page, PaymentStore, StoreError, Unfinished};
 
@@ -28,12 +30,20 @@ static UNFINISHED: LazyLock<String> = LazyLock::new(|| {
 pub struct SqlPaymentStore {
     database: Database,
     target: Target,
+    intents: GroupCommit<Intents>,
+    changes: GroupCommit<Target>,
 }
 
 impl SqlPaymentStore {
     /// `outbox` lies in `database`; facts go to `topic`.
     pub fn new(database: Database, outbox: Outbox, topic: impl Into<String>) -> Self {
-        Self { database, target: Target { outbox, topic: topic.into() } }
+        let target = Target { outbox, topic: topic.into() };
+        Self {
+            intents: GroupCommit::new(Intents { database: database.clone() }),
+            changes: GroupCommit::new(target.clone()),
+            target,
+            database,
+        }
     }
 
     /// The same payments, inside a transaction that somebody else commits.
@@ -45,7 +55,8 @@ impl SqlPaymentStore {
 #[async_trait]
 impl PaymentStore for SqlPaymentStore {
     async fn intend(&self, order: Order, now: i64) -> Result<Intent, StoreError> {
-        if let Some(id) = insert::intent(self.database.writer(), &order, now).await.map_err(store_error)? {
+        let intent = insert::Intent { order: order.clone(), now, traceparent: current_trace() };
+        if let Some(id) = self.intents.submit(intent).await.map_err(store_error)? {
             return Ok(Intent::Stored(Payment::charging(id, order, now)));
         }
         let row = sqlx::query(AssertSqlSafe(FIND_BY_RESERVATION.as_str()))
@@ -57,13 +68,8 @@ impl PaymentStore for SqlPaymentStore {
     }
 
     async fn save(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError> {
-        let saved = async {
-            let mut tx = self.database.begin().await?;
-            let stored = update::save(&mut tx, &self.target, changes).await?;
-            self.target.outbox.commit(tx).await?;
-            Ok(stored)
-        };
-        saved.await.map_err(store_error)
+        let saving = Saving { changes: changes.to_vec(), traceparent: current_trace() };
+        self.changes.submit(saving).await.map_err(store_error)
     }
 
     async fn find(&self, id: i64) -> Result<Option<Payment>, StoreError> {
@@ -99,7 +105,8 @@ impl PaymentStore for SqlPaymentStore {
     }
 }
 
-fn store_error(error: sqlx::Error) -> StoreError {
+fn store_error(error: impl Into<Arc<sqlx::Error>>) -> StoreError {
+    let error = error.into();
     if storage::is_unavailable(&error) {
         StoreError::Unavailable(Box::new(error))
     } else {

@@ -3,6 +3,7 @@ use sqlx::AssertSqlSafe;
 use storage::{Tx, sql};
 
 use super::insert;
+use super::record::current_trace;
 use super::row::{self, COLUMNS};
 use super::update::{self, Target};
 use crate::domain::{Change, Order, Payment};
@@ -49,6 +50,8 @@ impl Cancellations for PaymentsInTransaction<'_> {
     }
 
     async fn save(&mut self, changes: &[Change]) -> Result<Vec<bool>, sqlx::Error> {
-        update::save(self.tx, self.target, changes).await
+        let traceparent = current_trace();
+        let changes: Vec<_> = changes.iter().map(|change| (change, traceparent.as_deref())).collect();
+        update::save(self.tx, self.target, &changes).await
     }
 }

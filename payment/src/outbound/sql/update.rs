@@ -1,8 +1,8 @@
 use std::collections::HashSet;
 
 use messaging::Outbox;
-use sqlx::{AssertSqlSafe, Row};
-use storage::{Tx, sql};
+use sqlx::AssertSqlSafe;
+use storage::{Transact, Tx, sql};
 
 use super::record::record;
 use crate::domain::{Change, State};
@@ -31,41 +31,81 @@ fn text(rows: usize) -> String {
     )
 }
 
+/// Changes of one request.
+pub(super) struct Saving {
+    pub(super) changes: Vec<Change>,
+    pub(super) traceparent: Option<String>,
+}
+
+/// A change with the trace of what caused it.
+pub(super) type Traced<'a> = (&'a Change, Option<&'a str>);
+
+impl Transact for Target {
+    type Request = Saving;
+    /// For each change whether it was stored.
+    type Answer = Vec<bool>;
+
+    async fn transact(&self, savings: &[Saving]) -> Result<Vec<Vec<bool>>, sqlx::Error> {
+        let changes: Vec<Traced> = savings
+            .iter()
+            .flat_map(|saving| saving.changes.iter().map(|change| (change, saving.traceparent.as_deref())))
+            .collect();
+        let mut tx = self.outbox.begin().await?;
+        let mut stored = save(&mut tx, self, &changes).await?.into_iter();
+        self.outbox.commit(tx).await?;
+        Ok(savings.iter().map(|saving| stored.by_ref().take(saving.changes.len()).collect()).collect())
+    }
+}
+
 /// Stores the changes whose payments still have the status that they started from, and appends their facts.
-pub(super) async fn save(tx: &mut Tx, target: &Target, changes: &[Change]) -> Result<Vec<bool>, sqlx::Error> {
-    let mut stored = HashSet::with_capacity(changes.len());
-    for chunk in sql::chunks(changes, LARGEST_UPDATE) {
-        let mut query = sqlx::query(AssertSqlSafe(text(chunk.len())));
-        for change in chunk {
-            let payment = change.after();
-            let decline = match &payment.state {
-                State::Declined(decline) => Some(decline),
-                _ => None,
-            };
-            query = query
-                .bind(payment.id)
-                .bind(change.before().as_str())
-                .bind(payment.status().as_str())
-                .bind(payment.version)
-                .bind(payment.created_at)
-                .bind(payment.modified_at)
-                .bind(decline.map(|decline| decline.code.as_str()))
-                .bind(decline.map(|decline| decline.message.as_str()));
-        }
-        for row in query.fetch_all(&mut **tx).await? {
-            stored.insert(row.try_get::<i64, _>(0)?);
+pub(super) async fn save(
+    tx: &mut Tx,
+    target: &Target,
+    changes: &[Traced<'_>],
+) -> Result<Vec<bool>, sqlx::Error> {
+    let mut stored = vec![false; changes.len()];
+    for round in sql::rounds(changes, |(change, _)| change.after().id) {
+        for chunk in sql::chunks(&round, LARGEST_UPDATE) {
+            let ids = update(tx, chunk.iter().map(|index| changes[*index].0), chunk.len()).await?;
+            let mut records = Vec::new();
+            for index in chunk {
+                let (change, traceparent) = changes[*index];
+                let payment = change.after();
+                if ids.contains(&payment.id) {
+                    stored[*index] = true;
+                    let record =
+                        |event| record(&target.topic, payment.id, event, payment.modified_at, traceparent);
+                    records.extend(change.events().iter().map(record));
+                }
+            }
+            target.outbox.append(tx, &records).await?;
         }
     }
-    let records: Vec<_> = changes
-        .iter()
-        .map(Change::after)
-        .zip(changes)
-        .filter(|(payment, _)| stored.contains(&payment.id))
-        .flat_map(|(payment, change)| {
-            let record = |event| record(&target.topic, payment.id, event, payment.modified_at);
-            change.events().iter().map(record)
-        })
-        .collect();
-    target.outbox.append(tx, &records).await?;
-    Ok(changes.iter().map(|change| stored.contains(&change.after().id)).collect())
+    Ok(stored)
+}
+
+/// One statement; the payments that it changed.
+async fn update(
+    tx: &mut Tx,
+    changes: impl Iterator<Item = &Change>,
+    count: usize,
+) -> Result<HashSet<i64>, sqlx::Error> {
+    let mut query = sqlx::query_scalar(AssertSqlSafe(text(count)));
+    for change in changes {
+        let payment = change.after();
+        let decline = match &payment.state {
+            State::Declined(decline) => Some(decline),
+            _ => None,
+        };
+        query = query
+            .bind(payment.id)
+            .bind(change.before().as_str())
+            .bind(payment.status().as_str())
+            .bind(payment.version)
+            .bind(payment.created_at)
+            .bind(payment.modified_at)
+            .bind(decline.map(|decline| decline.code.as_str()))
+            .bind(decline.map(|decline| decline.message.as_str()));
+    }
+    Ok(query.fetch_all(&mut **tx).await?.into_iter().collect())
 }

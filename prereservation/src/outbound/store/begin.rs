@@ -1,79 +1,131 @@
-//! The insert decides: start, or the saved answer.
+//! The intent on disk. The insert decides: start, or the saved answer.
 
-use sqlx::Row;
-use storage::{Database, now_ms};
-use telemetry::TraceContext;
+use std::collections::HashSet;
+
+use sqlx::{AssertSqlSafe, Row};
+use storage::{Database, Transact, Tx, sql};
 
 use super::rows;
-use crate::domain::{CancelReason, NewReservation, Reservation};
+use crate::domain::{CancelReason, NewReservation};
 use crate::use_cases::ports::{Begun, IdempotencyKey, SavedOutcome};
 
-const INSERT: &str = "INSERT INTO reservation (user_id, user_address, product_id, product_name, price, card_no, \
-     status, version, created_at, modified_at, traceparent) \
-     VALUES ($1, $2, $3, $4, $5, $6, 'pending', 0, $7, $7, $8) RETURNING id";
+const COLUMNS: usize = 9;
+const KEY_COLUMNS: usize = 4;
+const LARGEST_INSERT: usize = 64;
 
-/// One statement, one transaction.
-pub(super) async fn without_key(database: &Database, order: &NewReservation) -> Result<Begun, sqlx::Error> {
-    let now = now_ms();
-    let id = insert(database.writer(), order, now).await?;
-    Ok(Begun::Started(Reservation::pending(id, order.clone(), now)))
+/// Puts intents on disk, with their keys.
+pub(super) struct Intents {
+    pub(super) database: Database,
 }
 
-pub(super) async fn with_key(
-    database: &Database,
-    order: &NewReservation,
-    key: &IdempotencyKey,
-) -> Result<Begun, sqlx::Error> {
-    // Repetitions are mostly of answered requests: look before writing.
-    if let Some(begun) = known(database, key).await? {
-        return Ok(begun);
-    }
-    let now = now_ms();
-    let mut tx = database.begin().await?;
-    let id = insert(&mut *tx, order, now).await?;
-    let inserted = sqlx::query(
-        "INSERT INTO idempotency_key (key, fingerprint, reservation_id, created_at) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(key.key.clone())
-    .bind(key.fingerprint.clone())
-    .bind(id)
-    .bind(now)
-    .execute(&mut *tx)
-    .await?;
-    if inserted.rows_affected() == 1 {
+pub(super) struct Intent {
+    pub(super) order: NewReservation,
+    pub(super) key: Option<IdempotencyKey>,
+    pub(super) now: i64,
+    pub(super) traceparent: Option<String>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Stored {
+    Started {
+        id: i64,
+    },
+    /// Another request came with the same key.
+    KeyTaken,
+}
+
+impl Transact for Intents {
+    type Request = Intent;
+    type Answer = Stored;
+
+    async fn transact(&self, intents: &[Intent]) -> Result<Vec<Stored>, sqlx::Error> {
+        if let [Intent { key: None, .. }] = intents {
+            let ids = insert(self.database.writer(), intents).await?;
+            return Ok(ids.into_iter().map(|id| Stored::Started { id }).collect());
+        }
+        let mut tx = self.database.begin().await?;
+        let mut ids = Vec::with_capacity(intents.len());
+        for chunk in sql::chunks(intents, LARGEST_INSERT) {
+            ids.extend(insert(&mut *tx, chunk).await?);
+        }
+        let late = take_keys(&mut tx, intents, &ids).await?;
         tx.commit().await?;
-        return Ok(Begun::Started(Reservation::pending(id, order.clone(), now)));
+        let stored = |id| if late.contains(&id) { Stored::KeyTaken } else { Stored::Started { id } };
+        Ok(ids.into_iter().map(stored).collect())
     }
-    tx.rollback().await?;
-    // The other request's key was committed, or it would not have been in the way; purged since is as good as in flight.
-    Ok(known(database, key).await?.unwrap_or(Begun::InFlight))
 }
 
-async fn insert<'e, E>(executor: E, order: &NewReservation, now: i64) -> Result<i64, sqlx::Error>
+/// One statement; the ids in the order of the intents.
+async fn insert<'e, E>(executor: E, intents: &[Intent]) -> Result<Vec<i64>, sqlx::Error>
 where
     E: sqlx::Executor<'e, Database = sqlx::Any>,
 {
-    sqlx::query_scalar(INSERT)
-        .bind(order.user_id)
-        .bind(order.user_address.clone())
-        .bind(order.product_id)
-        .bind(order.product_name.clone())
-        .bind(order.price)
-        .bind(order.masked_card.clone())
-        .bind(now)
-        .bind(TraceContext::current().map(|trace| trace.to_string()))
-        .fetch_one(executor)
-        .await
+    // Ids are given in the order of the sort (PostgreSQL since 9.6; SQLite inserts row by row), and so ascend with it.
+    let text = format!(
+        "WITH intent (place, user_id, user_address, product_id, product_name, price, card_no, now, traceparent) \
+         AS (VALUES {}) \
+         INSERT INTO reservation (user_id, user_address, product_id, product_name, price, card_no, \
+         status, version, created_at, modified_at, traceparent) \
+         SELECT user_id, user_address, product_id, product_name, price, card_no, 'pending', 0, now, now, traceparent \
+         FROM intent ORDER BY place RETURNING id",
+        sql::values(intents.len(), COLUMNS)
+    );
+    let mut query = sqlx::query_scalar(AssertSqlSafe(text));
+    for (place, Intent { order, now, traceparent, .. }) in (0_i64..).zip(intents) {
+        query = query
+            .bind(place)
+            .bind(order.user_id)
+            .bind(order.user_address.as_str())
+            .bind(order.product_id)
+            .bind(order.product_name.as_str())
+            .bind(order.price)
+            .bind(order.masked_card.as_str())
+            .bind(*now)
+            .bind(traceparent.as_deref());
+    }
+    let mut ids: Vec<i64> = query.fetch_all(executor).await?;
+    ids.sort_unstable();
+    Ok(ids)
 }
 
-async fn known(database: &Database, key: &IdempotencyKey) -> Result<Option<Begun>, sqlx::Error> {
+/// Writes the keys down; the intents that came too late for theirs are taken back. Their ids are not given again.
+async fn take_keys(tx: &mut Tx, intents: &[Intent], ids: &[i64]) -> Result<HashSet<i64>, sqlx::Error> {
+    let mut keyed: Vec<(&IdempotencyKey, i64, i64)> = intents
+        .iter()
+        .zip(ids)
+        .filter_map(|(intent, id)| intent.key.as_ref().map(|key| (key, *id, intent.now)))
+        .collect();
+    // Two replicas that wait for each other's keys do so in the same order. A stable sort: who came first gets the key.
+    keyed.sort_by(|(a, ..), (b, ..)| a.key.cmp(&b.key));
+    let mut late: HashSet<i64> = keyed.iter().map(|(_, id, _)| *id).collect();
+    for chunk in sql::chunks(&keyed, LARGEST_INSERT) {
+        let text = format!(
+            "INSERT INTO idempotency_key (key, fingerprint, reservation_id, created_at) VALUES {} \
+             ON CONFLICT DO NOTHING RETURNING reservation_id",
+            sql::values(chunk.len(), KEY_COLUMNS)
+        );
+        let mut query = sqlx::query_scalar(AssertSqlSafe(text));
+        for (key, id, now) in chunk {
+            query = query.bind(key.key.as_str()).bind(key.fingerprint.as_str()).bind(*id).bind(*now);
+        }
+        for id in query.fetch_all(&mut **tx).await? {
+            late.remove(&id);
+        }
+    }
+    for id in &late {
+        sqlx::query("DELETE FROM reservation WHERE id = $1").bind(*id).execute(&mut **tx).await?;
+    }
+    Ok(late)
+}
+
+/// What became of the request that came with this key first.
+pub(super) async fn known(database: &Database, key: &IdempotencyKey) -> Result<Option<Begun>, sqlx::Error> {
     let row = sqlx::query(
         "SELECT fingerprint, reservation_id, answered_at, cancel_reason, cancel_detail \
          FROM idempotency_key WHERE key = $1",
     )
-    .bind(key.key.clone())
-    .fetch_optional(database.writer())
+    .bind(key.key.as_str())
+    .fetch_optional(database.reader())
     .await?;
     let Some(row) = row else { return Ok(None) };
     if row.try_get::<String, _>(0)? != key.fingerprint {

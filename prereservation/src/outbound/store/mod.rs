@@ -2,15 +2,21 @@
 
 mod begin;
 mod rows;
+mod save;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use events::Event;
 use failpoints::sabotaged;
-use messaging::{Outbox, Record};
-use storage::{Database, Listing, Tx, Window, now_ms};
+use messaging::Outbox;
+use storage::{Database, GroupCommit, Listing, Window, now_ms};
 use telemetry::TraceContext;
 
-use crate::domain::Reservation;
+use self::begin::{Intent, Intents, Stored};
+use self::save::{Outcome, Outcomes};
+
+use crate::domain::{NewReservation, Reservation};
 use crate::use_cases::ports::{Begun, IdempotencyKey, ListQuery, ReservationStore, SavedOutcome, StoreError};
 use rows::COLUMNS;
 
@@ -27,42 +33,42 @@ const LIVE: Listing = Listing {
 };
 
 pub struct SqlReservationStore {
-    outbox: Outbox,
     database: Database,
-    topic: String,
+    intents: GroupCommit<Intents>,
+    outcomes: GroupCommit<Outcomes>,
 }
 
 impl SqlReservationStore {
     pub fn new(database: Database, outbox: Outbox, topic: String) -> Self {
-        Self { outbox, database, topic }
-    }
-
-    async fn tell(&self, tx: &mut Tx, fact: &Event, traceparent: Option<&str>) -> Result<(), sqlx::Error> {
-        let timestamp_ms = now_ms();
-        let ce_id = format!("{}.{}", fact.key(), fact.version());
-        let record = Record {
-            topic: self.topic.clone(),
-            key: Some(fact.key()),
-            payload: fact.to_json(timestamp_ms),
-            headers: events::headers(fact, "prereservation", &ce_id, timestamp_ms, traceparent),
-            timestamp_ms,
-        };
-        self.outbox.append(tx, &[record]).await
+        Self {
+            intents: GroupCommit::new(Intents { database: database.clone() }),
+            outcomes: GroupCommit::new(Outcomes { outbox, topic }),
+            database,
+        }
     }
 }
 
 #[async_trait]
 impl ReservationStore for SqlReservationStore {
-    async fn begin(
-        &self,
-        order: &crate::domain::NewReservation,
-        key: Option<&IdempotencyKey>,
-    ) -> Result<Begun, StoreError> {
-        Ok(match key {
-            _ if sabotaged!("forget_idempotency_key") => begin::without_key(&self.database, order).await?,
-            None => begin::without_key(&self.database, order).await?,
-            Some(key) => begin::with_key(&self.database, order, key).await?,
-        })
+    async fn begin(&self, order: &NewReservation, key: Option<&IdempotencyKey>) -> Result<Begun, StoreError> {
+        let key = key.filter(|_| !sabotaged!("forget_idempotency_key"));
+        // Repetitions are mostly of answered requests: look before writing.
+        if let Some(key) = key
+            && let Some(begun) = begin::known(&self.database, key).await?
+        {
+            return Ok(begun);
+        }
+        let now = now_ms();
+        let intent = Intent { order: order.clone(), key: key.cloned(), now, traceparent: current_trace() };
+        match (self.intents.submit(intent).await?, key) {
+            (Stored::Started { id }, _) => Ok(Begun::Started(Reservation::pending(id, order.clone(), now))),
+            // The other request's key was committed, or it would not have been in the way; purged since is as good
+            // as in flight.
+            (Stored::KeyTaken, Some(key)) => {
+                Ok(begin::known(&self.database, key).await?.unwrap_or(Begun::InFlight))
+            }
+            (Stored::KeyTaken, None) => Ok(Begun::InFlight),
+        }
     }
 
     async fn save(
@@ -72,37 +78,14 @@ impl ReservationStore for SqlReservationStore {
         expected_version: i64,
         outcome: Option<&SavedOutcome>,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.database.begin().await?;
-        let traceparent: Option<Option<String>> = sqlx::query_scalar(
-            "UPDATE reservation SET status = $1, version = $2, modified_at = $3, cancel_reason = $4, \
-             cancel_detail = $5 WHERE id = $6 AND version = $7 RETURNING traceparent",
-        )
-        .bind(reservation.status.as_str())
-        .bind(reservation.version)
-        .bind(reservation.modified_at)
-        .bind(reservation.cancel_reason.map(|reason| reason.as_str()))
-        .bind(reservation.cancel_detail.clone())
-        .bind(reservation.id)
-        .bind(expected_version)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some(first_trace) = traceparent else { return Ok(false) };
-        if let Some(outcome) = outcome {
-            sqlx::query(
-                "UPDATE idempotency_key SET answered_at = $1, cancel_reason = $2, cancel_detail = $3 \
-                 WHERE reservation_id = $4 AND answered_at IS NULL",
-            )
-            .bind(outcome.at)
-            .bind(outcome.cancelled.map(|reason| reason.as_str()))
-            .bind(outcome.detail.clone())
-            .bind(reservation.id)
-            .execute(&mut *tx)
-            .await?;
-        }
-        let trace = TraceContext::current().map(|trace| trace.to_string()).or(first_trace);
-        self.tell(&mut tx, fact, trace.as_deref()).await?;
-        self.outbox.commit(tx).await?;
-        Ok(true)
+        let outcome = Outcome {
+            reservation: reservation.clone(),
+            fact: fact.clone(),
+            expected_version,
+            saved: outcome.cloned(),
+            traceparent: current_trace(),
+        };
+        Ok(self.outcomes.submit(outcome).await?)
     }
 
     async fn find(&self, id: i64) -> Result<Option<Reservation>, StoreError> {
@@ -135,8 +118,18 @@ impl ReservationStore for SqlReservationStore {
     }
 }
 
+fn current_trace() -> Option<String> {
+    TraceContext::current().map(|trace| trace.to_string())
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        Arc::new(error).into()
+    }
+}
+
+impl From<Arc<sqlx::Error>> for StoreError {
+    fn from(error: Arc<sqlx::Error>) -> Self {
         if storage::is_unavailable(&error) {
             Self::Unavailable(error.into())
         } else {

@@ -1,0 +1,149 @@
+//! Group commit: what is asked for while a transaction is under way shares the next one.
+//!
+//! One request alone costs what it cost before and waits for nobody; many at once cost little more than one. Source: DeWitt
+//! et al., "Implementation Techniques for Main Memory Database Systems", SIGMOD 1984, section 5.2.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::failure::{is_conflict, is_unavailable};
+
+/// Most requests of one transaction.
+const LARGEST: usize = 64;
+
+/// A transaction that can serve several requests at once.
+pub trait Transact: Send + Sync + 'static {
+    type Request: Send + Sync + 'static;
+    type Answer: Send + 'static;
+
+    /// Does everything or nothing of it, durably, and answers in the order of the requests.
+    ///
+    /// # Errors
+    /// The database's.
+    fn transact(
+        &self,
+        requests: &[Self::Request],
+    ) -> impl Future<Output = Result<Vec<Self::Answer>, sqlx::Error>> + Send;
+}
+
+type Answered<T> = Result<<T as Transact>::Answer, Arc<sqlx::Error>>;
+
+/// Cheap to clone; clones share the transactions.
+pub struct GroupCommit<T: Transact> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T: Transact> Clone for GroupCommit<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+struct Shared<T: Transact> {
+    transaction: T,
+    queue: Mutex<Queue<T>>,
+    runtime: Handle,
+}
+
+struct Queue<T: Transact> {
+    waiting: VecDeque<(T::Request, oneshot::Sender<Answered<T>>)>,
+    /// Somebody works off what waits.
+    busy: bool,
+}
+
+impl<T: Transact> GroupCommit<T> {
+    /// Transactions run on the runtime on which this is called: a request whose own runtime ends takes nobody else's
+    /// answer with it.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn new(transaction: T) -> Self {
+        let queue = Mutex::new(Queue { waiting: VecDeque::new(), busy: false });
+        Self { shared: Arc::new(Shared { transaction, queue, runtime: Handle::current() }) }
+    }
+
+    /// Durable when it returns. Dropping the future does not withdraw the request.
+    ///
+    /// # Errors
+    /// The database's. A request that the database refuses fails alone; one of a transaction whose end is not known has an
+    /// unknown end, as the others of it.
+    pub async fn submit(&self, request: T::Request) -> Answered<T> {
+        let (answer, answered) = oneshot::channel();
+        let idle = {
+            let mut queue = self.shared.queue();
+            queue.waiting.push_back((request, answer));
+            !std::mem::replace(&mut queue.busy, true)
+        };
+        if idle {
+            self.shared.runtime.spawn(Shared::work_off(Arc::clone(&self.shared)));
+        }
+        // The sender is dropped without an answer where the transaction panicked.
+        answered.await.unwrap_or_else(|_| Err(Arc::new(sqlx::Error::WorkerCrashed)))
+    }
+}
+
+impl<T: Transact> Shared<T> {
+    fn queue(&self) -> MutexGuard<'_, Queue<T>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn work_off(self: Arc<Self>) {
+        let panicked = AbandonOnDrop(&self);
+        while let Some((requests, answers)) = self.next() {
+            self.serve(&requests, answers).await;
+        }
+        std::mem::forget(panicked);
+    }
+
+    /// `None`: nobody waits, and whoever comes next starts anew.
+    fn next(&self) -> Option<(Vec<T::Request>, Vec<oneshot::Sender<Answered<T>>>)> {
+        let mut queue = self.queue();
+        if queue.waiting.is_empty() {
+            queue.busy = false;
+            return None;
+        }
+        let size = queue.waiting.len().min(LARGEST);
+        Some(queue.waiting.drain(..size).unzip())
+    }
+
+    async fn serve(&self, requests: &[T::Request], answers: Vec<oneshot::Sender<Answered<T>>>) {
+        match self.transaction.transact(requests).await {
+            Ok(results) => {
+                for (answer, result) in answers.into_iter().zip(results) {
+                    // Whoever asked may be gone; what was asked for is done.
+                    let _ = answer.send(Ok(result));
+                }
+            }
+            Err(error) if requests.len() == 1 || (is_unavailable(&error) && !is_conflict(&error)) => {
+                let error = Arc::new(error);
+                for answer in answers {
+                    let _ = answer.send(Err(Arc::clone(&error)));
+                }
+            }
+            // One of them is to blame, and none of them is done: each on its own.
+            Err(_) => {
+                for (request, answer) in requests.iter().zip(answers) {
+                    let result = self.transaction.transact(std::slice::from_ref(request)).await;
+                    let result =
+                        result.and_then(|mut results| results.pop().ok_or(sqlx::Error::WorkerCrashed));
+                    let _ = answer.send(result.map_err(Arc::new));
+                }
+            }
+        }
+    }
+}
+
+/// A transaction that panics leaves nobody waiting.
+struct AbandonOnDrop<'a, T: Transact>(&'a Shared<T>);
+
+impl<T: Transact> Drop for AbandonOnDrop<'_, T> {
+    fn drop(&mut self) {
+        let mut queue = self.0.queue();
+        queue.busy = false;
+        queue.waiting.clear();
+    }
+}
