@@ -29,6 +29,8 @@ async fn open(database: &commands::Database) -> Result<messaging::DeadLetters, B
         url: database.database.clone(),
         max_connections: 1,
         acquire_timeout_ms: 5_000,
+        commit_delay_ms: 0,
+        synchronous_commit: true,
         migrate: false,
     };
     Ok(messaging::DeadLetters::new(Database::open(&settings, &[]).await?))

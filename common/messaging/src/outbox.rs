@@ -93,16 +93,25 @@ impl Outbox {
         &self.database
     }
 
-    /// The oldest records that are not held back. There is no cursor: a transaction that took an early id and
-    /// committed late is seen by the next call.
-    pub(crate) async fn oldest(&self, limit: usize) -> Result<Vec<Pending>, sqlx::Error> {
-        let rows = sqlx::query(
-            "SELECT id, topic, record_key, payload, headers, timestamp_ms FROM outbox WHERE held = 0 \
-             ORDER BY id LIMIT $1",
-        )
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(self.database.reader())
-        .await?;
+    /// The oldest records that are not held back, without those of `published`. There is no cursor: a transaction that took an
+    /// early id and committed late is seen by the next call.
+    pub(crate) async fn oldest(&self, limit: usize, published: &[i64]) -> Result<Vec<Pending>, sqlx::Error> {
+        let published = padded(published);
+        let without = match published.len() {
+            0 => String::new(),
+            count => format!("AND id NOT IN ({}) ", sql::placeholders(count)),
+        };
+        let text = format!(
+            "SELECT id, topic, record_key, payload, headers, timestamp_ms FROM outbox WHERE held = 0 {without}\
+             ORDER BY id LIMIT ${}",
+            published.len() + 1
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for id in &published {
+            query = query.bind(*id);
+        }
+        let rows =
+            query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(self.database.reader()).await?;
         rows.iter().map(read).collect()
     }
 
@@ -124,17 +133,16 @@ impl Outbox {
             .map(drop)
     }
 
-    /// One statement, so one wait for the disk. Its length is the next power of two, filled up with the last id, so
-    /// that there are few texts to prepare.
+    /// One statement, so one wait for the disk.
     async fn for_ids(&self, statement: &str, ids: &[i64]) -> Result<(), sqlx::Error> {
-        let Some(last) = ids.last() else {
+        if ids.is_empty() {
             return Ok(());
-        };
-        let length = ids.len().next_power_of_two();
-        let text = format!("{statement} ({})", sql::placeholders(length));
+        }
+        let ids = padded(ids);
+        let text = format!("{statement} ({})", sql::placeholders(ids.len()));
         let mut query = sqlx::query(AssertSqlSafe(text));
-        for id in ids.iter().chain(std::iter::repeat(last)).take(length) {
-            query = query.bind(*id);
+        for id in ids {
+            query = query.bind(id);
         }
         query.execute(self.database.writer()).await.map(drop)
     }
@@ -158,6 +166,15 @@ impl Outbox {
             .fetch_one(self.database.reader())
             .await
     }
+}
+
+/// As many as the next power of two, filled up with the last one: few texts to prepare.
+fn padded(ids: &[i64]) -> Vec<i64> {
+    let mut padded = ids.to_vec();
+    if let Some(last) = ids.last() {
+        padded.resize(ids.len().next_power_of_two(), *last);
+    }
+    padded
 }
 
 fn read(row: &AnyRow) -> Result<Pending, sqlx::Error> {

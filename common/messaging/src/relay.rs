@@ -1,4 +1,7 @@
 //! Publishes what the outbox holds, in order, and removes it after the log's acknowledgement.
+//!
+//! What is published is removed together with what follows soon: a transaction for each batch would cost as much as the
+//! transaction that wrote it. A relay that dies before publishes it once more, which readers are used to.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,6 +22,8 @@ const POLL: Duration = Duration::from_millis(50);
 /// How long a relay may be silent before another replica's takes over.
 /// Test builds have it die by the hundred, and wait less.
 const LEASE_TTL: Duration = Duration::from_millis(if cfg!(feature = "failpoints") { 800 } else { 3_000 });
+/// So many published records are removed at once, and fewer in a quiet moment.
+const REMOVED_TOGETHER: usize = 64;
 const METRICS_EVERY: Duration = Duration::from_secs(5);
 /// What the log refuses is offered again after this time: the log's limits may have been changed.
 const HELD_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -35,6 +40,8 @@ pub struct Relay {
     poll: Duration,
     backoff: Backoff,
     held: Held,
+    /// What is in the log and still in the outbox.
+    published: Vec<i64>,
     measured_at: Option<Instant>,
 }
 
@@ -74,6 +81,7 @@ impl Relay {
             poll: POLL,
             backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(5)),
             held: Held::default(),
+            published: Vec::new(),
             measured_at: None,
         }
     }
@@ -121,7 +129,7 @@ impl Relay {
                 continue;
             }
             if last {
-                if turn == Turn::Failed {
+                if turn == Turn::Failed || self.remove_published().await.is_err() {
                     tracing::warn!("stopped before the outbox was empty; the next relay continues");
                 }
                 return;
@@ -155,6 +163,8 @@ impl Relay {
         step!("messaging.relay.before_lease");
         if !self.lease.hold().await? && !sabotaged!("no_lease_check") {
             self.held = Held::default();
+            // Its successor publishes them once more, and removes them.
+            self.published.clear();
             return Ok(Turn::NotOurs);
         }
         if self.held.is_due() {
@@ -164,11 +174,12 @@ impl Relay {
         step!("messaging.relay.before_read");
         #[cfg(feature = "failpoints")]
         crate::sabotage::publish(self.log.as_ref()).await;
-        let mut batch = self.outbox.oldest(BATCH).await?;
+        let mut batch = self.outbox.oldest(BATCH, &self.published).await?;
         if sabotaged!("relay_out_of_order") {
             batch.reverse();
         }
         if batch.is_empty() {
+            self.remove_published().await?;
             return Ok(Turn::Done);
         }
         // Reading may have taken long: a relay that lost its lease meanwhile must not publish.
@@ -186,12 +197,12 @@ impl Relay {
             self.outbox.remove(&ids).await?;
         }
         step!("messaging.relay.before_publish");
+        let known = self.published.len();
         let results = if records.is_empty() { Vec::new() } else { self.publish(&records).await };
-        let mut published = Vec::with_capacity(ids.len());
         let mut first_error = None;
         for ((id, record), result) in ids.iter().zip(&records).zip(results) {
             match result {
-                Ok(()) => published.push(*id),
+                Ok(()) => self.published.push(*id),
                 Err(PublishError::Rejected { reason }) => {
                     tracing::error!(
                         id,
@@ -209,18 +220,30 @@ impl Relay {
                 }
             }
         }
-        step!("messaging.relay.before_remove");
-        self.outbox.remove(&published).await?;
-        step!("messaging.relay.after_remove");
-        self.outbox.hold(&held).await?;
+        let published = self.published.len() - known;
         metrics::counter!("outbox_published_total", "application" => self.application)
-            .increment(published.len() as u64);
+            .increment(published as u64);
+        if self.published.len() >= REMOVED_TOGETHER {
+            self.remove_published().await?;
+        }
+        self.outbox.hold(&held).await?;
         if let Some(error) = first_error {
-            let waiting = ids.len() - published.len();
+            let waiting = ids.len() - published;
             tracing::warn!(%error, waiting, "publishing failed; trying again");
             return Ok(Turn::Failed);
         }
         Ok(if found == BATCH { Turn::More } else { Turn::Done })
+    }
+
+    async fn remove_published(&mut self) -> Result<(), sqlx::Error> {
+        if self.published.is_empty() {
+            return Ok(());
+        }
+        step!("messaging.relay.before_remove");
+        self.outbox.remove(&self.published).await?;
+        step!("messaging.relay.after_remove");
+        self.published.clear();
+        Ok(())
     }
 
     /// Publishes, and stays the one who does so however long it takes.
@@ -243,6 +266,10 @@ impl Relay {
             return;
         }
         self.measured_at = Some(Instant::now());
+        // What is published does not wait, and must not look as if it did.
+        if let Err(error) = self.remove_published().await {
+            tracing::debug!(%error, "what is published is removed later");
+        }
         let application = self.application;
         if let Ok((depth, oldest)) = self.outbox.depth().await {
             let age_ms = oldest.map_or(0, |at| (storage::now_ms() - at).max(0));

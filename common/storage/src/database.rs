@@ -56,6 +56,7 @@ struct Pools {
     reader: AnyPool,
     dialect: Dialect,
     url: String,
+    commit_delay: Duration,
 }
 
 impl Database {
@@ -134,6 +135,11 @@ impl Database {
         self.pools.dialect
     }
 
+    /// For a [`Pace`](crate::Pace).
+    pub fn commit_delay(&self) -> Duration {
+        self.pools.commit_delay
+    }
+
     /// The URL without its password.
     pub fn display_url(&self) -> String {
         redact(&self.pools.url)
@@ -176,12 +182,13 @@ async fn sqlite(settings: &DatabaseSettings, path: &str) -> Result<Pools, OpenEr
     let separator = if path.contains('?') { '&' } else { '?' };
     let url = format!("{}{separator}mode=rwc", settings.url);
 
+    let synchronous = settings.synchronous_commit;
     let writer = pool_options(settings, 1)
         .idle_timeout(None)
         .max_lifetime(None)
-        .after_connect(|connection, _| {
+        .after_connect(move |connection, _| {
             Box::pin(async move {
-                connection.execute(sqlite_pragmas(false)).await?;
+                connection.execute(sqlite_pragmas(false, synchronous)).await?;
                 Ok(())
             })
         })
@@ -189,34 +196,45 @@ async fn sqlite(settings: &DatabaseSettings, path: &str) -> Result<Pools, OpenEr
         .await
         .map_err(connect)?;
     let reader = pool_options(settings, settings.max_connections)
-        .after_connect(|connection, _| {
+        .after_connect(move |connection, _| {
             Box::pin(async move {
-                connection.execute(sqlite_pragmas(true)).await?;
+                connection.execute(sqlite_pragmas(true, synchronous)).await?;
                 Ok(())
             })
         })
         .connect_lazy(&url)
         .map_err(connect)?;
-    Ok(Pools { writer, reader, dialect: Dialect::Sqlite, url: settings.url.clone() })
+    Ok(Pools {
+        writer,
+        reader,
+        dialect: Dialect::Sqlite,
+        url: settings.url.clone(),
+        commit_delay: Duration::from_millis(settings.commit_delay_ms),
+    })
 }
 
-fn sqlite_pragmas(read_only: bool) -> sqlx::AssertSqlSafe<String> {
+fn sqlite_pragmas(read_only: bool, synchronous: bool) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!(
         "PRAGMA busy_timeout = {}; \
          PRAGMA journal_mode = WAL; \
-         PRAGMA synchronous = FULL; \
+         PRAGMA synchronous = {}; \
          PRAGMA foreign_keys = ON; \
          PRAGMA query_only = {}",
         SQLITE_BUSY_TIMEOUT.as_millis(),
+        if synchronous { "FULL" } else { "NORMAL" },
         u8::from(read_only)
     ))
 }
 
 async fn postgres(settings: &DatabaseSettings) -> Result<Pools, OpenError> {
+    let synchronous = settings.synchronous_commit;
     let pool = pool_options(settings, settings.max_connections)
-        .after_connect(|connection, _| {
+        .after_connect(move |connection, _| {
             Box::pin(async move {
                 connection.execute(POSTGRES_SESSION).await?;
+                if !synchronous {
+                    connection.execute("SET synchronous_commit = off").await?;
+                }
                 Ok(())
             })
         })
@@ -231,5 +249,11 @@ async fn postgres(settings: &DatabaseSettings) -> Result<Pools, OpenError> {
         .connect(&settings.url)
         .await
         .map_err(|source| OpenError::Connect { url: redact(&settings.url), source })?;
-    Ok(Pools { writer: pool.clone(), reader: pool, dialect: Dialect::Postgres, url: settings.url.clone() })
+    Ok(Pools {
+        writer: pool.clone(),
+        reader: pool,
+        dialect: Dialect::Postgres,
+        url: settings.url.clone(),
+        commit_delay: Duration::from_millis(settings.commit_delay_ms),
+    })
 }

@@ -8,9 +8,10 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use crate::failure::{is_conflict, is_unavailable};
+use crate::pace::Pace;
 
 /// Most requests of one transaction.
 const LARGEST: usize = 64;
@@ -32,7 +33,7 @@ pub trait Transact: Send + Sync + 'static {
 
 type Answered<T> = Result<<T as Transact>::Answer, Arc<sqlx::Error>>;
 
-/// Cheap to clone; clones share the transactions.
+/// Cheap to clone; clones share the transactions, which begin at a [`Pace`].
 pub struct GroupCommit<T: Transact> {
     shared: Arc<Shared<T>>,
 }
@@ -46,6 +47,8 @@ impl<T: Transact> Clone for GroupCommit<T> {
 struct Shared<T: Transact> {
     transaction: T,
     queue: Mutex<Queue<T>>,
+    /// Of whoever is busy.
+    pace: AsyncMutex<Pace>,
     runtime: Handle,
 }
 
@@ -61,9 +64,10 @@ impl<T: Transact> GroupCommit<T> {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn new(transaction: T) -> Self {
+    pub fn new(transaction: T, pace: Pace) -> Self {
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), busy: false });
-        Self { shared: Arc::new(Shared { transaction, queue, runtime: Handle::current() }) }
+        let pace = AsyncMutex::new(pace);
+        Self { shared: Arc::new(Shared { transaction, queue, pace, runtime: Handle::current() }) }
     }
 
     /// Durable when it returns. Dropping the future does not withdraw the request.
@@ -93,21 +97,26 @@ impl<T: Transact> Shared<T> {
 
     async fn work_off(self: Arc<Self>) {
         let panicked = AbandonOnDrop(&self);
-        while let Some((requests, answers)) = self.next() {
+        let mut pace = self.pace.lock().await;
+        while self.is_anybody_waiting() {
+            pace.keep().await;
+            let (requests, answers) = self.take();
             self.serve(&requests, answers).await;
         }
         std::mem::forget(panicked);
     }
 
-    /// `None`: nobody waits, and whoever comes next starts anew.
-    fn next(&self) -> Option<(Vec<T::Request>, Vec<oneshot::Sender<Answered<T>>>)> {
+    /// If not, whoever comes next starts anew.
+    fn is_anybody_waiting(&self) -> bool {
         let mut queue = self.queue();
-        if queue.waiting.is_empty() {
-            queue.busy = false;
-            return None;
-        }
+        queue.busy = !queue.waiting.is_empty();
+        queue.busy
+    }
+
+    fn take(&self) -> (Vec<T::Request>, Vec<oneshot::Sender<Answered<T>>>) {
+        let mut queue = self.queue();
         let size = queue.waiting.len().min(LARGEST);
-        Some(queue.waiting.drain(..size).unzip())
+        queue.waiting.drain(..size).unzip()
     }
 
     async fn serve(&self, requests: &[T::Request], answers: Vec<oneshot::Sender<Answered<T>>>) {

@@ -14,6 +14,7 @@ pub mod failure;
 pub mod group_commit;
 pub mod lease;
 pub mod listing;
+mod pace;
 pub mod settings;
 pub mod sql;
 
@@ -23,4 +24,5 @@ pub use failure::is_unavailable;
 pub use group_commit::{GroupCommit, Transact};
 pub use lease::Lease;
 pub use listing::{Listing, Order, Window};
+pub use pace::Pace;
 pub use settings::DatabaseSettings;

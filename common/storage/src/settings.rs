@@ -12,6 +12,12 @@ pub struct DatabaseSettings {
     pub acquire_timeout_ms: u64,
     /// Whether the service migrates its database when it starts.
     pub migrate: bool,
+    /// How far apart transactions that serve whoever waits begin at least, while there is always somebody. PostgreSQL has
+    /// a parameter of this name for the same purpose.
+    pub commit_delay_ms: u64,
+    /// Whether a commit waits for the disk. PostgreSQL's parameter; SQLite's `synchronous`, `FULL` or `NORMAL`. Without it a
+    /// crash of the machine, not of the service, may take the last commits back: for what can be read again.
+    pub synchronous_commit: bool,
 }
 
 impl DatabaseSettings {
@@ -41,6 +47,8 @@ impl std::fmt::Debug for DatabaseSettings {
             .field("max_connections", &self.max_connections)
             .field("acquire_timeout_ms", &self.acquire_timeout_ms)
             .field("migrate", &self.migrate)
+            .field("commit_delay_ms", &self.commit_delay_ms)
+            .field("synchronous_commit", &self.synchronous_commit)
             .finish()
     }
 }
@@ -71,6 +79,8 @@ mod tests {
             max_connections: 1,
             acquire_timeout_ms: 1,
             migrate: true,
+            commit_delay_ms: 0,
+            synchronous_commit: true,
         };
         assert!(!format!("{settings:?}").contains("s3cr3t"));
         assert!(format!("{settings:?}").contains("postgres://payment:***@db:5432/payment"));
@@ -88,6 +98,8 @@ mod tests {
             max_connections: 1,
             acquire_timeout_ms: 1,
             migrate: true,
+            commit_delay_ms: 0,
+            synchronous_commit: true,
         };
         assert!(settings.check().is_err_and(|e| e.starts_with("database.url")));
     }

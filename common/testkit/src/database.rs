@@ -64,6 +64,8 @@ impl TestDatabase {
             url: self.place.url.clone(),
             max_connections: 8,
             acquire_timeout_ms: 10_000,
+            commit_delay_ms: 1,
+            synchronous_commit: true,
             migrate: true,
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use failpoints::step;
-use storage::Database;
+use storage::{Database, Pace};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +52,9 @@ impl Reader {
         let mut requests_at = Instant::now() + REQUESTS_EVERY;
         let mut metrics_at = Instant::now() + REQUESTS_EVERY;
         let mut wait = POLL_WAIT;
+        let mut pace = Pace::new(self.database().commit_delay());
         while !self.stop.is_cancelled() {
+            pace.keep().await;
             let polled = tokio::select! {
                 polled = subscription.poll(self.consumer.settings.batch, wait) => polled?,
                 () = self.stop.cancelled() => break,

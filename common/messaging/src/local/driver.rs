@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
+use storage::Pace;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -20,8 +21,13 @@ use super::file;
 use super::lease::{BEAT, Member, write_positions};
 use crate::log::{EventLogError, Record};
 
+/// Under load, what is published within this time becomes durable together.
+const COMMIT_DELAY: Duration = Duration::from_millis(2);
 /// How often to look whether other processes appended something. One pragma, about 20 microseconds.
 const LOOK: Duration = Duration::from_millis(15);
+
+/// Most commands that are looked at together.
+const LARGEST_BATCH: usize = 256;
 
 type Answer<T> = oneshot::Sender<Result<T, EventLogError>>;
 
@@ -139,6 +145,7 @@ impl Worker {
 
     async fn run(mut self, mut commands: UnboundedReceiver<Command>) {
         let mut batch = Vec::new();
+        let mut pace = Pace::new(COMMIT_DELAY);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut beat = interval(BEAT);
@@ -146,9 +153,15 @@ impl Worker {
         loop {
             let anybody = !self.members.is_empty();
             tokio::select! {
-                count = commands.recv_many(&mut batch, 256) => {
+                count = commands.recv_many(&mut batch, LARGEST_BATCH) => {
                     if count == 0 {
                         break;
+                    }
+                    if batch.iter().any(|command| matches!(command, Command::Publish { .. })) {
+                        pace.keep().await;
+                    }
+                    while batch.len() < LARGEST_BATCH && let Ok(command) = commands.try_recv() {
+                        batch.push(command);
                     }
                     self.handle(&mut batch).await;
                 }

@@ -1,8 +1,9 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::future::join_all;
-use storage::{Database, GroupCommit, Transact};
+use storage::{Database, GroupCommit, Pace, Transact};
 use testkit::TestDatabase;
 use tokio::sync::Semaphore;
 
@@ -57,12 +58,13 @@ impl Rig {
     async fn on(db: &TestDatabase, panics: bool) -> Self {
         let database = db.open(&[TABLES]).await;
         let (gate, sizes) = (Arc::new(Semaphore::new(0)), Arc::default());
-        let additions = GroupCommit::new(Additions {
+        let additions = Additions {
             database: database.clone(),
             gate: Arc::clone(&gate),
             sizes: Arc::clone(&sizes),
             panics: AtomicBool::new(panics),
-        });
+        };
+        let additions = GroupCommit::new(additions, Pace::new(Duration::from_millis(1)));
         Self { database, additions, gate, sizes }
     }
 
@@ -92,7 +94,10 @@ impl Rig {
     }
 
     async fn tally(&self) -> i64 {
-        sqlx::query_scalar("SELECT n FROM tally WHERE id = 1").fetch_one(self.database.reader()).await.unwrap()
+        sqlx::query_scalar("SELECT n FROM tally WHERE id = 1")
+            .fetch_one(self.database.reader())
+            .await
+            .unwrap()
     }
 }
 

@@ -43,6 +43,8 @@ impl SimulatedSettings {
             url: self.ledger_url.clone(),
             max_connections: self.ledger_max_connections,
             acquire_timeout_ms: 5_000,
+            commit_delay_ms: 2,
+            synchronous_commit: true,
             migrate: true,
         }
     }

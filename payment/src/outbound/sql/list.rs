@@ -111,7 +111,14 @@ mod tests {
     async fn every_offered_order_has_its_index() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("payment.db").display());
-        let settings = DatabaseSettings { url, max_connections: 1, acquire_timeout_ms: 5_000, migrate: true };
+        let settings = DatabaseSettings {
+            url,
+            max_connections: 1,
+            acquire_timeout_ms: 5_000,
+            migrate: true,
+            commit_delay_ms: 0,
+            synchronous_commit: true,
+        };
         let database = Database::open(&settings, &[MIGRATIONS]).await.unwrap();
         let orders = [SortField::Id, SortField::UserId, SortField::Price, SortField::CreatedAt]
             .into_iter()

@@ -100,5 +100,12 @@ impl Backend {
 }
 
 pub(crate) fn settings(url: String) -> DatabaseSettings {
-    DatabaseSettings { url, max_connections: 8, acquire_timeout_ms: 10_000, migrate: true }
+    DatabaseSettings {
+        url,
+        max_connections: 8,
+        acquire_timeout_ms: 10_000,
+        migrate: true,
+        commit_delay_ms: 1,
+        synchronous_commit: true,
+    }
 }
