@@ -30,6 +30,8 @@ pub async fn build(settings: Settings) -> Result<Application, StartError> {
     chassis.consume(&settings.consumer, Arc::new(facts));
     let watched = view.clone();
     chassis.background("sagas", move |stop| watch_sagas::watch(watched, settings.sagas, stop));
-    let (view, readers) = (Data::new(view), Data::from(readers));
-    chassis.serve(&settings.server, move |config| http::configure(config, view.clone(), readers.clone()))
+    let (view, readers, pages) = (Data::new(view), Data::from(readers), http::Pages::default());
+    chassis.serve(&settings.server, move |config| {
+        http::configure(config, view.clone(), readers.clone(), pages.clone());
+    })
 }

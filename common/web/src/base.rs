@@ -20,7 +20,7 @@ use crate::{
 static PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
 /// Extractor of every handler that renders a resource. Refuses with 406 what cannot be rendered, before any work is done.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Base {
     /// Scheme and authority, without a slash at the end: `http://localhost:8088`.
     origin: String,

@@ -9,6 +9,7 @@ use actix_web::{
         header::{self, HeaderValue},
     },
 };
+use bytes::Bytes;
 use serde::Serialize;
 
 pub use crate::base::Base;
@@ -48,7 +49,7 @@ pub fn created<T: Resource>(base: &Base, item: &T) -> HttpResponse {
     let mut response = item_with_status(StatusCode::CREATED, base, item);
     let mut location = Vec::with_capacity(96);
     write_item_path::<T>(&mut location, base, item.id());
-    if let Ok(location) = HeaderValue::from_maybe_shared(bytes::Bytes::from(location)) {
+    if let Ok(location) = HeaderValue::from_maybe_shared(Bytes::from(location)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
@@ -64,16 +65,39 @@ fn item_with_status<T: Resource>(status: StatusCode, base: &Base, item: &T) -> H
     let mut body = Vec::with_capacity(ITEM_BYTES);
     match write_item(&mut body, base, item) {
         Ok(()) => respond(status, base, body),
-        Err(error) => unrenderable(&error),
+        Err(error) => HttpResponse::from_error(unrenderable(&error)),
     }
 }
 
-/// 200 with a page of the collection.
-pub fn collection<T: Resource>(base: &Base, page: &PageRequest, items: &[T], total: u64) -> HttpResponse {
+/// A page, rendered; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Rendered(Bytes);
+
+impl Rendered {
+    /// 200 with the page. `base` is the one that it was rendered with.
+    #[must_use]
+    pub fn respond(self, base: &Base) -> HttpResponse {
+        respond(StatusCode::OK, base, self.0)
+    }
+}
+
+/// A page of the collection.
+///
+/// # Errors
+/// 500 when an item's own `Serialize` fails.
+pub fn collection<T: Resource>(
+    base: &Base,
+    page: &PageRequest,
+    items: &[T],
+    total: u64,
+) -> Result<Rendered, Problem> {
     render_collection(base, &Place::collection::<T>(), page, items, total)
 }
 
-/// 200 with a page of what a search found. `parameters` are repeated in the links.
+/// A page of what a search found. `parameters` are repeated in the links.
+///
+/// # Errors
+/// 500 when an item's own `Serialize` fails.
 pub fn search_result<T: Resource>(
     base: &Base,
     search: &str,
@@ -81,7 +105,7 @@ pub fn search_result<T: Resource>(
     page: &PageRequest,
     items: &[T],
     total: u64,
-) -> HttpResponse {
+) -> Result<Rendered, Problem> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in parameters {
         query.append_pair(name, &value.to_string());
@@ -212,12 +236,10 @@ fn render_collection<T: Resource>(
     page: &PageRequest,
     items: &[T],
     total: u64,
-) -> HttpResponse {
+) -> Result<Rendered, Problem> {
     let mut body = Vec::with_capacity(1024 + items.len() * ITEM_BYTES);
-    match write_collection(&mut body, base, place, page, items, total) {
-        Ok(()) => respond(StatusCode::OK, base, body),
-        Err(error) => unrenderable(&error),
-    }
+    write_collection(&mut body, base, place, page, items, total).map_err(|error| unrenderable(&error))?;
+    Ok(Rendered(body.into()))
 }
 
 fn write_collection<T: Resource>(
@@ -271,15 +293,15 @@ fn write_collection<T: Resource>(
     Ok(())
 }
 
-fn respond(status: StatusCode, base: &Base, body: Vec<u8>) -> HttpResponse {
+fn respond(status: StatusCode, base: &Base, body: impl Into<Bytes>) -> HttpResponse {
     let mut response = HttpResponse::new(status);
     response.headers_mut().insert(header::CONTENT_TYPE, base.media.header());
-    response.set_body(actix_web::body::BoxBody::new(body))
+    response.set_body(actix_web::body::BoxBody::new(body.into()))
 }
 
-fn unrenderable(error: &serde_json::Error) -> HttpResponse {
+fn unrenderable(error: &serde_json::Error) -> Problem {
     tracing::error!(%error, "a resource could not be rendered");
-    HttpResponse::from_error(Problem::internal())
+    Problem::internal()
 }
 
 fn push_all(body: &mut Vec<u8>, parts: &[&str]) {

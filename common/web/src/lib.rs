@@ -22,6 +22,7 @@ pub mod route_table;
 pub mod routes;
 pub mod server;
 pub mod settings;
+mod shared_reads;
 mod stream;
 mod to_the_end;
 
@@ -37,3 +38,4 @@ pub use paging::{PageRequest, Paged, Sort};
 pub use problem::{FieldError, PROBLEM_JSON, Problem};
 pub use server::Server;
 pub use settings::ServerSettings;
+pub use shared_reads::SharedReads;

@@ -8,7 +8,7 @@ pub const HAL_JSON: &str = "application/hal+json";
 pub const JSON: &str = "application/json";
 
 /// How a resource is labelled; the body is the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum MediaType {
     #[default]
     Hal,

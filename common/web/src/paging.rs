@@ -10,7 +10,7 @@ pub const DEFAULT_SIZE: u64 = 20;
 pub const MAX_SIZE: u64 = 1000;
 
 /// A field to sort by, already one of those that the resource offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sort {
     /// The name in the JSON, and so in the links.
     pub field: &'static str,
@@ -20,7 +20,7 @@ pub struct Sort {
 }
 
 /// Which page of a collection was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PageRequest {
     /// Counted from 0.
     pub page: u64,

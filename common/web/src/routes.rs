@@ -18,8 +18,8 @@
 //!     }
 //! }
 //!
-//! async fn list(base: Base, page: Paged<Receipt>) -> HttpResponse {
-//!     hal::collection(&base, &page, &[Receipt { id: 1 }], 1)
+//! async fn list(base: Base, page: Paged<Receipt>) -> Result<HttpResponse, Problem> {
+//!     Ok(hal::collection(&base, &page, &[Receipt { id: 1 }], 1)?.respond(&base))
 //! }
 //!
 //! async fn get(base: Base, id: Id) -> Result<HttpResponse, Problem> {

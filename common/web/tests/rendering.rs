@@ -6,7 +6,8 @@ use actix_web::{HttpResponse, body::MessageBody as _};
 use proptest::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
-use web::{Base, PageRequest, Resource, hal};
+use web::hal::Rendered;
+use web::{Base, PageRequest, Problem, Resource, hal};
 
 #[derive(Clone, Debug, Serialize)]
 struct Note {
@@ -28,6 +29,10 @@ impl Resource for Note {
 fn json(response: HttpResponse) -> Value {
     let body = response.into_body().try_into_bytes().unwrap();
     serde_json::from_slice(&body).unwrap()
+}
+
+fn document(rendered: Result<Rendered, Problem>) -> Value {
+    json(rendered.unwrap().respond(&Base::new("http://a")))
 }
 
 fn any_note() -> impl Strategy<Value = Note> {
@@ -66,7 +71,7 @@ proptest! {
     ) {
         let query = format!("page={page}&size={size}{}", if sorted { "&sort=text,desc&sort=id" } else { "" });
         let request = PageRequest::parse(&query, Note::SORTABLE);
-        let shown = json(hal::collection(&Base::new("http://a"), &request, &notes, total));
+        let shown = document(hal::collection(&Base::new("http://a"), &request, &notes, total));
         prop_assert_eq!(shown["_embedded"]["notes"].as_array().unwrap().len(), notes.len());
         let links = &shown["_links"];
         prop_assert_eq!(page_of(&links["self"]), request.clone());
@@ -88,7 +93,7 @@ proptest! {
     fn a_search_repeats_its_parameters(text in any::<String>(), total in 0u64..50) {
         let request = PageRequest::default();
         let parameters: [(&str, &dyn std::fmt::Display); 1] = [("text", &text)];
-        let shown = json(hal::search_result::<Note>(&Base::new("http://a"), "findByText", &parameters, &request, &[], total));
+        let shown = document(hal::search_result::<Note>(&Base::new("http://a"), "findByText", &parameters, &request, &[], total));
         let href = shown["_links"]["self"]["href"].as_str().unwrap();
         let (path, query) = href.split_once('?').unwrap();
         prop_assert_eq!(path, "http://a/notes/search/findByText");

@@ -90,9 +90,9 @@ impl Shelf {
     }
 }
 
-async fn list(base: Base, page: Paged<Book>, shelf: Data<Shelf>) -> HttpResponse {
+async fn list(base: Base, page: Paged<Book>, shelf: Data<Shelf>) -> Result<HttpResponse, Problem> {
     let (books, total) = shelf.page(&page, |_| true);
-    hal::collection(&base, &page, &books, total)
+    Ok(hal::collection(&base, &page, &books, total)?.respond(&base))
 }
 
 async fn get(base: Base, id: Id, shelf: Data<Shelf>) -> Result<HttpResponse, Problem> {
@@ -126,7 +126,8 @@ async fn find_by_user_id(
     let user_id = fields.integer("userId", i64::MIN..=i64::MAX);
     fields.finish()?;
     let (books, total) = shelf.page(&page, |book| book.user_id == user_id);
-    Ok(hal::search_result(&base, "findByUserId", &[("userId", &user_id)], &page, &books, total))
+    Ok(hal::search_result(&base, "findByUserId", &[("userId", &user_id)], &page, &books, total)?
+        .respond(&base))
 }
 
 pub const FIND_BY_USER_ID: Search = Search { name: "findByUserId", parameters: &["userId"] };

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
 use utoipa::OpenApi;
-use web::hal::{self, Base, Resource, Search};
+use web::SharedReads;
+use web::hal::{self, Base, Rendered, Resource, Search};
 use web::input::{Id, Query};
 use web::paging::{PageRequest, Paged};
 use web::problem::Problem;
@@ -23,6 +24,7 @@ use resource::MyReservation;
 
 pub type ViewData = Data<Arc<dyn View>>;
 pub type Readers = Data<ReadYourWrites>;
+pub type Pages = Data<SharedReads<Question, Rendered>>;
 
 const FIND_BY_USER_ID: Search = Search { name: "findByUserId", parameters: &["userId"] };
 
@@ -37,8 +39,8 @@ const FIND_BY_USER_ID: Search = Search { name: "findByUserId", parameters: &["us
 )]
 struct Document;
 
-pub fn configure(config: &mut ServiceConfig, view: ViewData, readers: Readers) {
-    config.app_data(view).app_data(readers);
+pub fn configure(config: &mut ServiceConfig, view: ViewData, readers: Readers, pages: Pages) {
+    config.app_data(view).app_data(readers).app_data(pages);
     timeline::register(config);
     routes::resource::<MyReservation>()
         .list(list)
@@ -88,10 +90,10 @@ async fn list(
     wanted: Wanted,
     readers: Readers,
     view: ViewData,
+    pages: Pages,
 ) -> Result<HttpResponse, Problem> {
     wanted.wait(&readers).await?;
-    let (items, total) = page_of(&view, None, &page).await?;
-    Ok(hal::collection(&base, &page, &items, total))
+    respond_with(&pages, &view, Question { base, page: PageRequest::clone(&page), user_id: None }).await
 }
 
 #[utoipa::path(
@@ -112,29 +114,49 @@ async fn find_by_user_id(
     wanted: Wanted,
     readers: Readers,
     view: ViewData,
+    pages: Pages,
 ) -> Result<HttpResponse, Problem> {
     let mut fields = query.fields();
     let user_id = fields.integer("userId", i64::MIN..=i64::MAX);
     fields.finish()?;
     wanted.wait(&readers).await?;
-    let (items, total) = page_of(&view, Some(user_id), &page).await?;
-    let parameters: [(&str, &dyn Display); 1] = [("userId", &user_id)];
-    Ok(hal::search_result(&base, FIND_BY_USER_ID.name, &parameters, &page, &items, total))
+    respond_with(&pages, &view, Question { base, page: PageRequest::clone(&page), user_id: Some(user_id) })
+        .await
 }
 
-async fn page_of(
-    view: &ViewData,
+/// All that a page depends on, but for what the view holds.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Question {
+    base: Base,
+    page: PageRequest,
     user_id: Option<i64>,
-    page: &PageRequest,
-) -> Result<(Vec<MyReservation>, u64), Problem> {
+}
+
+/// Read and rendered once for all who ask for the same page at the same time.
+async fn respond_with(pages: &Pages, view: &ViewData, question: Question) -> Result<HttpResponse, Problem> {
+    let (view, asked) = (Arc::clone(view), question.clone());
+    let rendered =
+        pages.get(question.clone(), move || async move { read(view.as_ref().as_ref(), &asked).await });
+    Ok(rendered.await?.respond(&question.base))
+}
+
+async fn read(view: &dyn View, Question { base, page, user_id }: &Question) -> Result<Rendered, Problem> {
     let query = ListQuery {
-        user_id,
+        user_id: *user_id,
         offset: page.offset(),
         limit: page.limit(),
         order: page.sort.iter().map(|sort| (sort.column, sort.descending)).collect(),
     };
     let (found, total) = view.list(&query).await.map_err(|error| problem(&error))?;
-    Ok((found.into_iter().map(MyReservation::from).collect(), u64::try_from(total).unwrap_or(0)))
+    let items: Vec<MyReservation> = found.into_iter().map(MyReservation::from).collect();
+    let total = u64::try_from(total).unwrap_or(0);
+    match user_id {
+        None => hal::collection(base, page, &items, total),
+        Some(user_id) => {
+            let parameters: [(&str, &dyn Display); 1] = [("userId", user_id)];
+            hal::search_result(base, FIND_BY_USER_ID.name, &parameters, page, &items, total)
+        }
+    }
 }
 
 /// The one place where the store's errors become problems.

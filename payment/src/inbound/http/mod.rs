@@ -96,7 +96,7 @@ async fn list(
 ) -> Result<HttpResponse, Problem> {
     let page = by_one_field(page);
     let (items, total) = page_of(&use_cases, None, &page).await?;
-    Ok(hal::collection(&base, &page, &items, total))
+    Ok(hal::collection(&base, &page, &items, total)?.respond(&base))
 }
 
 #[utoipa::path(
@@ -121,7 +121,8 @@ async fn find_by_user_id(
     let page = by_one_field(page);
     let (items, total) = page_of(&use_cases, Some(user_id), &page).await?;
     let parameters: [(&str, &dyn Display); 1] = [("userId", &user_id)];
-    Ok(hal::search_result(&base, FIND_BY_USER_ID.name, &parameters, &page, &items, total))
+    let found = hal::search_result(&base, FIND_BY_USER_ID.name, &parameters, &page, &items, total)?;
+    Ok(found.respond(&base))
 }
 
 /// The first field counts, and the links say so: an order by two of them has no index.

@@ -62,7 +62,7 @@ async fn find(base: Base, id: Id, store: Store) -> Result<HttpResponse, Problem>
 )]
 async fn list(base: Base, page: Paged<Receipt>, store: Store) -> Result<HttpResponse, Problem> {
     let (items, total) = page_of(&store, None, &page).await?;
-    Ok(hal::collection(&base, &page, &items, total))
+    Ok(hal::collection(&base, &page, &items, total)?.respond(&base))
 }
 
 #[utoipa::path(
@@ -86,7 +86,8 @@ async fn find_by_user_id(
     fields.finish()?;
     let (items, total) = page_of(&store, Some(user_id), &page).await?;
     let parameters: [(&str, &dyn std::fmt::Display); 1] = [("userId", &user_id)];
-    Ok(hal::search_result(&base, FIND_BY_USER_ID.name, &parameters, &page, &items, total))
+    let found = hal::search_result(&base, FIND_BY_USER_ID.name, &parameters, &page, &items, total)?;
+    Ok(found.respond(&base))
 }
 
 async fn page_of(
