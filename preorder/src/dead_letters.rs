@@ -31,6 +31,7 @@ async fn open(database: &commands::Database) -> Result<messaging::DeadLetters, B
         acquire_timeout_ms: 5_000,
         commit_delay_ms: 0,
         synchronous_commit: true,
+        initialization_fail_timeout_ms: 0,
         migrate: false,
     };
     Ok(messaging::DeadLetters::new(Database::open(&settings, &[]).await?))

@@ -77,7 +77,9 @@ pub fn main<S: ServiceSettings>(service: &Service<S>) -> ExitCode {
 
 async fn run<S: ServiceSettings>(service: &Service<S>, settings: S) -> Result<(), Box<dyn Error>> {
     let stop = stop_signal()?;
-    let application = (service.build)(settings).await?;
+    // It may be waiting for its database.
+    let Some(application) = stop.run_until_cancelled((service.build)(settings)).await else { return Ok(()) };
+    let application = application?;
     tracing::info!(address = %application.addr(), database = %application.database_url(), "{} is up", service.name);
     application.run(stop).await?;
     tracing::info!("{} has stopped", service.name);

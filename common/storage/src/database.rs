@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Any, AnyPool, Connection, Executor};
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor};
+use tokio::time::{Instant, sleep, timeout};
 
+use crate::failure::is_not_there_yet;
 use crate::settings::{DatabaseSettings, redact};
 
 /// A write transaction. Dropping it rolls back.
@@ -19,6 +21,9 @@ const IDLE_IS_DOUBTFUL: Duration = Duration::from_secs(1);
 /// PostgreSQL for this long; whoever takes its work over waits for them.
 const POSTGRES_SESSION: &str = "SET idle_in_transaction_session_timeout = '15s'";
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+/// Between a start's attempts to reach its database.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
@@ -158,7 +163,7 @@ impl Database {
             self.pools.reader.close().await;
             self.pools.writer.close().await;
         };
-        if tokio::time::timeout(CLOSE_LIMIT, closed).await.is_err() {
+        if timeout(CLOSE_LIMIT, closed).await.is_err() {
             tracing::warn!(database = self.display_url(), "the database was left without a goodbye");
         }
     }
@@ -226,7 +231,29 @@ fn sqlite_pragmas(read_only: bool, synchronous: bool) -> sqlx::AssertSqlSafe<Str
     ))
 }
 
+/// Returns once the server has taken a connection.
+async fn await_server(settings: &DatabaseSettings) -> Result<(), sqlx::Error> {
+    let acquire_timeout = Duration::from_millis(settings.acquire_timeout_ms);
+    let deadline = Instant::now() + Duration::from_millis(settings.initialization_fail_timeout_ms);
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let error = match timeout(acquire_timeout, AnyConnection::connect(&settings.url)).await {
+            Ok(Ok(connection)) => return connection.close().await,
+            Ok(Err(error)) => error,
+            Err(_) => sqlx::Error::PoolTimedOut,
+        };
+        if !is_not_there_yet(&error) || Instant::now() + pause >= deadline {
+            return Err(error);
+        }
+        tracing::warn!(%error, database = redact(&settings.url), "the database cannot be reached yet; trying again");
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
 async fn postgres(settings: &DatabaseSettings) -> Result<Pools, OpenError> {
+    let connect = |source| OpenError::Connect { url: redact(&settings.url), source };
+    await_server(settings).await.map_err(connect)?;
     let synchronous = settings.synchronous_commit;
     let pool = pool_options(settings, settings.max_connections)
         .after_connect(move |connection, _| {
@@ -248,7 +275,7 @@ async fn postgres(settings: &DatabaseSettings) -> Result<Pools, OpenError> {
         })
         .connect(&settings.url)
         .await
-        .map_err(|source| OpenError::Connect { url: redact(&settings.url), source })?;
+        .map_err(connect)?;
     Ok(Pools {
         writer: pool.clone(),
         reader: pool,

@@ -58,6 +58,18 @@ fn is_unavailable_code(code: &str) -> bool {
     code.parse::<i32>().is_ok_and(|code| SQLITE_CODES.contains(&(code & 0xff)))
 }
 
+/// True where the server cannot be reached, or takes nobody at the moment: a start may wait for it.
+pub(crate) fn is_not_there_yet(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+        // cannot_connect_now, connection exceptions, too_many_connections.
+        sqlx::Error::Database(database) => database
+            .code()
+            .is_some_and(|code| ["57P03", "08", "53300"].iter().any(|class| code.starts_with(class))),
+        _ => false,
+    }
+}
+
 /// True where the database rolled the transaction back because of another one at the same time: nothing of it is done, and
 /// doing it again is the cure. Always [`is_unavailable`] as well.
 pub fn is_conflict(error: &sqlx::Error) -> bool {

@@ -96,14 +96,14 @@ impl<T: Transact> Shared<T> {
     }
 
     async fn work_off(self: Arc<Self>) {
-        let panicked = AbandonOnDrop(&self);
+        let succession = Succession(&self);
         let mut pace = self.pace.lock().await;
         while self.is_anybody_waiting() {
             pace.keep().await;
             let (requests, answers) = self.take();
             self.serve(&requests, answers).await;
         }
-        std::mem::forget(panicked);
+        std::mem::forget(succession);
     }
 
     /// If not, whoever comes next starts anew.
@@ -146,13 +146,17 @@ impl<T: Transact> Shared<T> {
     }
 }
 
-/// A transaction that panics leaves nobody waiting.
-struct AbandonOnDrop<'a, T: Transact>(&'a Shared<T>);
+/// Nobody is left waiting for a worker that has ended before its time.
+struct Succession<'a, T: Transact>(&'a Arc<Shared<T>>);
 
-impl<T: Transact> Drop for AbandonOnDrop<'_, T> {
+impl<T: Transact> Drop for Succession<'_, T> {
     fn drop(&mut self) {
-        let mut queue = self.0.queue();
-        queue.busy = false;
-        queue.waiting.clear();
+        if std::thread::panicking() && self.0.is_anybody_waiting() {
+            // Those who came after the transaction that panicked have nothing to do with it.
+            self.0.runtime.spawn(Shared::work_off(Arc::clone(self.0)));
+        } else if !std::thread::panicking() {
+            // The runtime has ended.
+            self.0.queue().waiting.clear();
+        }
     }
 }

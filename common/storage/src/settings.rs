@@ -18,6 +18,9 @@ pub struct DatabaseSettings {
     /// Whether a commit waits for the disk. PostgreSQL's parameter; SQLite's `synchronous`, `FULL` or `NORMAL`. Without it a
     /// crash of the machine, not of the service, may take the last commits back: for what can be read again.
     pub synchronous_commit: bool,
+    /// How long a start waits for a PostgreSQL that cannot be reached or is starting itself. Hikari's parameter. What waiting
+    /// does not cure, a wrong password for instance, ends the start at once.
+    pub initialization_fail_timeout_ms: u64,
 }
 
 impl DatabaseSettings {
@@ -49,6 +52,7 @@ impl std::fmt::Debug for DatabaseSettings {
             .field("migrate", &self.migrate)
             .field("commit_delay_ms", &self.commit_delay_ms)
             .field("synchronous_commit", &self.synchronous_commit)
+            .field("initialization_fail_timeout_ms", &self.initialization_fail_timeout_ms)
             .finish()
     }
 }
@@ -81,6 +85,7 @@ mod tests {
             migrate: true,
             commit_delay_ms: 0,
             synchronous_commit: true,
+            initialization_fail_timeout_ms: 0,
         };
         assert!(!format!("{settings:?}").contains("s3cr3t"));
         assert!(format!("{settings:?}").contains("postgres://payment:***@db:5432/payment"));
@@ -100,6 +105,7 @@ mod tests {
             migrate: true,
             commit_delay_ms: 0,
             synchronous_commit: true,
+            initialization_fail_timeout_ms: 0,
         };
         assert!(settings.check().is_err_and(|e| e.starts_with("database.url")));
     }

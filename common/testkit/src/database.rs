@@ -66,6 +66,7 @@ impl TestDatabase {
             acquire_timeout_ms: 10_000,
             commit_delay_ms: 1,
             synchronous_commit: true,
+            initialization_fail_timeout_ms: 10_000,
             migrate: true,
         }
     }

@@ -1,7 +1,9 @@
+use std::time::{Duration, Instant};
+
 use sqlx::{Connection, Executor, SqliteConnection};
 use storage::failure::is_unique_violation;
 use storage::{Database, DatabaseSettings, OpenError, is_unavailable};
-use testkit::{Backend, TestDatabase};
+use testkit::{Backend, SOON, TcpProxy, TestDatabase, eventually};
 
 use crate::TABLES;
 
@@ -105,6 +107,29 @@ fn on_postgres_a_server_that_is_being_set_up_is_nobodys_fault() {
                 }
                 _ => panic!("opened what is not there"),
             }
+        }
+    });
+}
+
+#[test]
+fn on_postgres_a_start_waits_for_a_server_that_comes_later() {
+    testkit::run(Backend::Postgres, async |db: TestDatabase| {
+        let proxy = TcpProxy::to(db.server().unwrap()).await;
+        let settings = DatabaseSettings { acquire_timeout_ms: 200, ..db.settings_through(proxy.addr()) };
+        for interrupt in [TcpProxy::cut, TcpProxy::stall] {
+            interrupt(&proxy);
+            let impatient = DatabaseSettings { initialization_fail_timeout_ms: 0, ..settings.clone() };
+            match Database::open(&impatient, &[TABLES]).await {
+                Err(OpenError::Connect { source, .. }) => assert!(is_unavailable(&source), "{source:?}"),
+                _ => panic!("opened what is not there"),
+            }
+            let (start, longer_than_one_attempt) = (Instant::now(), Duration::from_millis(600));
+            let patient = Database::open(&settings, &[TABLES]);
+            let (opened, ()) = tokio::join!(patient, async {
+                eventually("it tries again", SOON, async || start.elapsed() > longer_than_one_attempt).await;
+                proxy.restore();
+            });
+            opened.unwrap().close().await;
         }
     });
 }

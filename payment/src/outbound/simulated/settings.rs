@@ -45,6 +45,7 @@ impl SimulatedSettings {
             acquire_timeout_ms: 5_000,
             commit_delay_ms: 2,
             synchronous_commit: true,
+            initialization_fail_timeout_ms: 60_000,
             migrate: true,
         }
     }

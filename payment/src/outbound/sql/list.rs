@@ -118,6 +118,7 @@ mod tests {
             migrate: true,
             commit_delay_ms: 0,
             synchronous_commit: true,
+            initialization_fail_timeout_ms: 0,
         };
         let database = Database::open(&settings, &[MIGRATIONS]).await.unwrap();
         let orders = [SortField::Id, SortField::UserId, SortField::Price, SortField::CreatedAt]

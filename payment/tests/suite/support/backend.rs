@@ -107,5 +107,6 @@ pub(crate) fn settings(url: String) -> DatabaseSettings {
         migrate: true,
         commit_delay_ms: 1,
         synchronous_commit: true,
+        initialization_fail_timeout_ms: 10_000,
     }
 }
