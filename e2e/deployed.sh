@@ -102,7 +102,7 @@ siege_figures() {
 siege_failed() { tr -d '"{},' < "$1" | awk -F: 'tolower($1) ~ /failed.transactions/ { print $2 + 0 }'; }
 # siege_failures FILE: what failed and how often, from a siege that told each request (begin_siege).
 siege_failures() {
-  { grep -aE '==>|error' "$1" || true; } | { grep -avE '^HTTP/[0-9.]+ 2[0-9][0-9] ' || true; } |
+  { grep -aE '^HTTP/|error' "$1" || true; } | { grep -avE '^HTTP/[0-9.]+ 2[0-9][0-9] ' || true; } |
     awk '{ status = /HTTP\// ? $2 : "no answer"; kind[status (/==>/ ? " " $(NF - 1) : "")]++ } END { for (k in kind) printf "%s %d times; ", k, kind[k] }'
 }
 # run_siege ARGUMENTS...: its summary into $work/siege.
