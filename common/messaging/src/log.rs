@@ -7,6 +7,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 /// What an adapter found underneath: a driver's error, kept as the source.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
@@ -104,8 +105,9 @@ pub trait Subscription: Send {
     async fn end(&mut self, partition: i32) -> Result<i64, EventLogError>;
 
     /// How many records the group is behind, for each partition assigned to this subscriber: end of the log minus
-    /// what was last committed (or sought).
-    async fn lag(&mut self) -> Result<Vec<(i32, i64)>, EventLogError>;
+    /// what was last committed (or sought). The answer may take seconds; the subscription is free meanwhile, and nobody's
+    /// records should wait for it.
+    fn lag(&mut self) -> BoxFuture<'static, Result<Vec<(i32, i64)>, EventLogError>>;
 }
 
 /// Why a record is not known to be durable.

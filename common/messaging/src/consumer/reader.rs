@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use failpoints::step;
 use storage::{Database, Pace};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,8 @@ pub(crate) struct Reader {
     pub(super) partitions: HashMap<i32, Standing>,
     pub(super) stop: CancellationToken,
     pub(super) backoff: Backoff,
+    /// The log was asked how far we are behind.
+    lags: Option<JoinHandle<Result<Vec<(i32, i64)>, EventLogError>>>,
 }
 
 impl Reader {
@@ -42,6 +45,7 @@ impl Reader {
             partitions: HashMap::new(),
             stop,
             backoff: Backoff::new(Duration::from_millis(50).min(longest_pause), longest_pause),
+            lags: None,
             consumer,
         }
     }
@@ -86,6 +90,7 @@ impl Reader {
                 metrics_at = Instant::now() + METRICS_EVERY;
                 self.measure(subscription).await;
             }
+            self.show_lags().await;
             self.store_positions(STORED_AFTER).await;
         }
         self.store_positions(Duration::ZERO).await;
@@ -158,20 +163,26 @@ impl Reader {
         }
     }
 
-    async fn measure(&self, subscription: &mut dyn Subscription) {
-        // The log may take its time to answer, or to say that it cannot.
-        let lags = tokio::select! {
-            lags = subscription.lag() => lags.unwrap_or_default(),
-            () = self.stop.cancelled() => return,
-        };
-        for (partition, lag) in lags {
-            self.show_lag(partition, lag);
+    async fn measure(&mut self, subscription: &mut dyn Subscription) {
+        if self.lags.is_none() {
+            self.lags = Some(tokio::spawn(subscription.lag()));
         }
         if let Ok((dead, waiting)) = DeadLetters::new(self.database().clone()).count().await {
             let application = self.consumer.group;
             for (status, count) in [("dead", dead), ("waiting", waiting)] {
                 metrics::gauge!("dead_letters", "application" => application, "status" => status)
                     .set(count as f64);
+            }
+        }
+    }
+
+    /// What the log has answered, once it has.
+    async fn show_lags(&mut self) {
+        let Some(asked) = self.lags.take_if(|asked| asked.is_finished()) else { return };
+        for (partition, lag) in asked.await.map(Result::unwrap_or_default).unwrap_or_default() {
+            // Somebody else shows those that are no longer ours.
+            if self.partitions.contains_key(&partition) {
+                self.show_lag(partition, lag);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A member of a Kafka consumer group.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
@@ -274,21 +275,27 @@ impl Subscription for KafkaSubscription {
         }
     }
 
-    async fn lag(&mut self) -> Result<Vec<(i32, i64)>, EventLogError> {
-        let consumer = Arc::clone(self.consumer()?);
+    fn lag(&mut self) -> BoxFuture<'static, Result<Vec<(i32, i64)>, EventLogError>> {
+        let Some(consumer) = self.consumer.clone() else {
+            return ready(Err(EventLogError::Closed)).boxed();
+        };
         let topic = self.topic.clone();
         let partitions: Vec<(i32, Option<i64>)> =
             self.partitions.iter().map(|(number, partition)| (*number, partition.committed)).collect();
+        // The broker answers behind the fetch that waits on the same connection: half a second for each partition.
         let asked = tokio::task::spawn_blocking(move || {
             partitions
                 .into_iter()
                 .map(|(number, committed)| behind(&consumer, &topic, number, committed))
                 .collect::<Result<Vec<_>, KafkaError>>()
         });
-        match asked.await {
-            Ok(lags) => lags.map_err(|e| EventLogError::unavailable(ASKING_FOR_THE_END, e)),
-            Err(gone) => Err(EventLogError::unavailable(ASKING_FOR_THE_END, gone)),
-        }
+        let answer = async move {
+            match asked.await {
+                Ok(lags) => lags.map_err(|e| EventLogError::unavailable(ASKING_FOR_THE_END, e)),
+                Err(gone) => Err(EventLogError::unavailable(ASKING_FOR_THE_END, gone)),
+            }
+        };
+        answer.boxed()
     }
 }
 

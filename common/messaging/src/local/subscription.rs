@@ -1,9 +1,12 @@
 //! A subscriber of a group on the local log.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -169,19 +172,22 @@ impl Subscription for LocalSubscription {
         self.reader.end(&self.topic).await
     }
 
-    async fn lag(&mut self) -> Result<Vec<(i32, i64)>, EventLogError> {
+    fn lag(&mut self) -> BoxFuture<'static, Result<Vec<(i32, i64)>, EventLogError>> {
         if self.told.is_none() {
-            return Ok(Vec::new());
+            return ready(Ok(Vec::new())).boxed();
         }
-        let done = match self.committed {
-            Some(committed) => committed,
-            None => {
-                let stored = self.reader.group_position(&self.topic, &self.group).await?;
-                stored.unwrap_or(0)
-            }
+        let (path, topic, group) = (self.driver.path.clone(), self.topic.clone(), self.group.clone());
+        let committed = self.committed;
+        let answer = async move {
+            let mut reader = LocalReader::open(&path).await?;
+            let done = match committed {
+                Some(committed) => committed,
+                None => reader.group_position(&topic, &group).await?.unwrap_or(0),
+            };
+            let end = reader.end(&topic).await?;
+            Ok(vec![(PARTITION, (end - done).max(0))])
         };
-        let end = self.reader.end(&self.topic).await?;
-        Ok(vec![(PARTITION, (end - done).max(0))])
+        answer.boxed()
     }
 }
 

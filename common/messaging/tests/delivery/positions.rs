@@ -1,6 +1,7 @@
 //! Whatever the log says, and whoever else wants the partition: the position in the database decides.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use testkit::{SOON, TestDatabase, eventually};
 
@@ -44,6 +45,16 @@ testkit::for_each_backend! {
         assert_eq!(rig.effects().await, texts(0..6));
         assert_eq!(rig.next_offset().await, 6);
         assert_eq!(log.commits.lock().unwrap().last(), Some(&(0, 6)));
+    }
+
+    async fn nobody_waits_for_a_log_that_does_not_say_how_far_behind_we_are(db: TestDatabase) {
+        let rig = Rig::new(db).await;
+        let log = ScriptedLog::saying([assigned(), records(0..3)]);
+        let (consumer, _) = consume(&rig, &log);
+        eventually("it is asked", SOON, async || log.asked_for_lag.load(Ordering::Relaxed) > 0).await;
+        log.say([records(3..6)]);
+        assert_eq!(rig.effects_come(6).await, texts(0..6));
+        consumer.stop().await;
     }
 
     async fn what_is_not_ours_is_not_applied(db: TestDatabase) {

@@ -1,10 +1,13 @@
 //! A log that says what it is told to, and remembers what it was asked.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::{BoxFuture, pending};
 use messaging::{EventLog, EventLogError, Polled, PublishError, ReceivedRecord, Record, Subscription};
 use testkit::record;
 
@@ -23,6 +26,8 @@ pub(crate) struct ScriptedLog {
     pub(crate) seeks: Arc<Mutex<Vec<(i32, i64)>>>,
     pub(crate) commits: Arc<Mutex<Vec<(i32, i64)>>>,
     pub(crate) subscriptions: Arc<Mutex<usize>>,
+    /// How often it was asked how far behind the group is. It never answers.
+    pub(crate) asked_for_lag: Arc<AtomicUsize>,
     /// Where it says that it ends; never, if nothing is said.
     pub(crate) end: Arc<Mutex<Option<i64>>>,
 }
@@ -114,7 +119,8 @@ impl Subscription for ScriptedLog {
         Ok(self.end.lock().unwrap().unwrap_or(i64::MAX))
     }
 
-    async fn lag(&mut self) -> Result<Vec<(i32, i64)>, EventLogError> {
-        Ok(Vec::new())
+    fn lag(&mut self) -> BoxFuture<'static, Result<Vec<(i32, i64)>, EventLogError>> {
+        self.asked_for_lag.fetch_add(1, Ordering::Relaxed);
+        pending().boxed()
     }
 }
