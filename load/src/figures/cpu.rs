@@ -12,6 +12,8 @@ use crate::tally::median;
 use crate::{Error, System};
 
 const CONNECTIONS: usize = 10;
+/// When everyone comes at once: what is written at the same time shares transactions.
+const RUSH: [usize; 2] = [50, 200];
 
 /// CPU of all five services and PostgreSQL for one reservation, from the request to everything settled.
 pub(super) struct Cpu;
@@ -23,7 +25,7 @@ impl Measure for Cpu {
     }
 
     fn about(&self) -> &'static str {
-        "CPU per reservation at 10 connections through the gateway, until paid, receipt and view are done"
+        "CPU per reservation at 10, 50 and 200 connections through the gateway, until paid, receipt and view are done"
     }
 
     async fn measure(&self, bench: &Bench) -> Result<Vec<Figure>, Error> {
@@ -38,12 +40,26 @@ impl Measure for Cpu {
             costs.push(cost);
             note = parts;
         }
-        bench.end(system).await?;
         let goal = match bench.stage.against() {
             Against::Embedded => 0.25,
             Against::Real => 0.4,
         };
-        Ok(vec![Figure::new("cpu_per_reservation", median(&costs), "ms").below(goal).note(note)])
+        let mut figures =
+            vec![Figure::new("cpu_per_reservation", median(&costs), "ms").below(goal).note(note)];
+        for connections in RUSH {
+            let n = n.max(20 * connections as u64);
+            let (mut costs, mut note) = (Vec::new(), String::new());
+            for _ in 0..bench.sizes.rounds {
+                let (cost, parts) = round_of(&mut system, connections, n).await?;
+                progress(format!("{cost:.3} ms at {connections} connections: {parts}"));
+                costs.push(cost);
+                note = parts;
+            }
+            let name = format!("cpu_per_reservation_{connections}");
+            figures.push(Figure::new(name, median(&costs), "ms").below(goal).note(note));
+        }
+        bench.end(system).await?;
+        Ok(figures)
     }
 }
 
@@ -63,12 +79,16 @@ pub(super) async fn warm_up(system: &mut System, n: u64) -> Result<(), Error> {
 
 /// Milliseconds for each of `n`, and by whom.
 pub(super) async fn round(system: &mut System, n: u64) -> Result<(f64, String), Error> {
+    round_of(system, CONNECTIONS, n).await
+}
+
+async fn round_of(system: &mut System, connections: usize, n: u64) -> Result<(f64, String), Error> {
     let groups = system.groups()?;
     let others = apart(system);
     let ids = Ids::default();
     let load = ClosedLoop {
         address: system.address(Service::Gateway)?,
-        connections: CONNECTIONS,
+        connections,
         until: Until::Requests(n),
         requests: reservations::reserve(),
         watch: Some(ids.watch()),

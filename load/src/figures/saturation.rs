@@ -13,7 +13,7 @@ use crate::reservations::{self, Ids};
 use crate::settle::await_settled;
 use crate::tally::median;
 
-const CONNECTIONS: [usize; 5] = [4, 8, 16, 32, 64];
+const CONNECTIONS: [usize; 4] = [8, 32, 100, 200];
 /// Of the saturating rate.
 const SHARES: [f64; 5] = [0.1, 0.25, 0.5, 0.75, 0.9];
 /// More than are ever in flight while the system keeps up.

@@ -26,6 +26,9 @@ const METRICS_EVERY: Duration = Duration::from_secs(5);
 /// no more than this again.
 const STORED_AFTER: Duration = Duration::from_secs(1);
 
+/// How far behind we are, by partition.
+type Lags = Result<Vec<(i32, i64)>, EventLogError>;
+
 /// A consumer at work.
 pub(crate) struct Reader {
     pub(crate) consumer: Consumer,
@@ -35,7 +38,7 @@ pub(crate) struct Reader {
     pub(super) stop: CancellationToken,
     pub(super) backoff: Backoff,
     /// The log was asked how far we are behind.
-    lags: Option<JoinHandle<Result<Vec<(i32, i64)>, EventLogError>>>,
+    lags: Option<JoinHandle<Lags>>,
 }
 
 impl Reader {
