@@ -15,7 +15,7 @@ use actix_web::{
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
     error::InternalError,
     http::{
-        StatusCode,
+        ConnectionType, StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
 };
@@ -24,6 +24,7 @@ use telemetry::{Kind, Operation, Scope, TraceContext};
 use tracing::Instrument;
 
 use crate::{
+    lifecycle::Lifecycle,
     negotiation::{HAL_JSON, JSON},
     problem::{PROBLEM_JSON, Problem},
     request_metrics::RequestMetrics,
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) timeout: Duration,
     pub(crate) routes: RouteTable,
     pub(crate) metrics: RefCell<RequestMetrics>,
+    pub(crate) lifecycle: Lifecycle,
 }
 
 pub(crate) struct Surround(pub(crate) Rc<Shared>);
@@ -118,6 +120,10 @@ where
                 Err(error) => (None, answer_to(&error, uri.path())),
             };
             let status = response.status();
+            // A kept connection that is busy until the server drains would be closed under its next request.
+            if shared.lifecycle.is_stopping() {
+                response.head_mut().set_connection_type(ConnectionType::Close);
+            }
             let headers = response.headers_mut();
             if let Ok(value) = HeaderValue::from_str(&request_id) {
                 headers.insert(X_REQUEST_ID.clone(), value);

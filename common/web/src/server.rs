@@ -127,6 +127,7 @@ impl Server {
         let actuator = Data::new(self.actuator);
         let routes = self.routes;
         let authority = LocalAuthority::new(self.address);
+        let lifecycle = self.lifecycle;
         let builder = actix_web::dev::Server::build()
             .workers(workers)
             .max_concurrent_connections(settings.max_connections.div_ceil(workers))
@@ -154,6 +155,7 @@ impl Server {
                 timeout: settings.request_timeout(),
                 routes: table,
                 metrics: RefCell::new(RequestMetrics::new(application)),
+                lifecycle: lifecycle.clone(),
             })));
             let app = map_config(app.into_factory().map_err(|error| error.error_response()), |()| {
                 AppConfig::default()

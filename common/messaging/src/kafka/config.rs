@@ -86,13 +86,13 @@ pub(super) fn consumer(common: &ClientConfig, group: &str) -> ClientConfig {
 }
 
 fn with_defaults(common: &ClientConfig, defaults: &[(&str, &str)]) -> ClientConfig {
-    let mut config = ClientConfig::new();
+    // The clone has the password; what `config_map` shows of it is "[sanitized for safety]", and would be sent so.
+    let mut config = common.clone();
     for (property, value) in ALL.iter().chain(defaults) {
-        config.set(*property, *value);
+        if common.get(property).is_none() {
+            config.set(*property, *value);
+        }
     }
-    config.extend(
-        common.config_map().iter().map(|(property, value)| ((*property).to_owned(), (*value).to_owned())),
-    );
     config
 }
 
@@ -154,4 +154,39 @@ fn is_to_be_said() -> bool {
         *last = Some(now);
     }
     due
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn settings() -> KafkaSettings {
+        KafkaSettings {
+            brokers: String::new(),
+            security_protocol: crate::settings::SecurityProtocol::SaslSsl,
+            sasl_mechanism: "PLAIN".into(),
+            sasl_username: "payment".into(),
+            sasl_password: "s3cr3t".into(),
+            ssl_ca_location: String::new(),
+            properties: BTreeMap::from([("fetch.queue.backoff.ms".into(), "77".into())]),
+        }
+    }
+
+    #[test]
+    fn every_client_has_the_password_itself() {
+        let common = common("kafka:9092", &settings());
+        for config in [producer(&common, Duration::from_secs(1)), consumer(&common, "payment")] {
+            assert_eq!(config.get("sasl.password"), Some("s3cr3t"));
+            assert_eq!(config.get("bootstrap.servers"), Some("kafka:9092"));
+        }
+    }
+
+    #[test]
+    fn what_the_settings_say_wins() {
+        let config = consumer(&common("kafka:9092", &settings()), "payment");
+        assert_eq!(config.get("fetch.queue.backoff.ms"), Some("77"));
+        assert_eq!(config.get("fetch.error.backoff.ms"), Some("100"));
+    }
 }
