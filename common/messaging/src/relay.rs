@@ -128,17 +128,16 @@ impl Relay {
             if turn == Turn::More {
                 continue;
             }
-            if last {
-                if turn == Turn::Failed || self.remove_published().await.is_err() {
-                    tracing::warn!("stopped before the outbox was empty; the next relay continues");
-                }
+            if last && turn != Turn::Failed && self.remove_published().await.is_ok() {
                 return;
             }
-            let pause = if turn == Turn::Failed { self.backoff.next_pause() } else { self.poll };
+            // A failure while stopping is tried again as well: connections of the pool that were opened on the server's own threads
+            // have ended with them, and each shows it once. How long, `run` says.
+            let pause = if turn == Turn::Failed || last { self.backoff.next_pause() } else { self.poll };
             tokio::select! {
                 () = self.outbox.committed(), if turn == Turn::Done => {}
                 () = sleep(pause) => {}
-                () = stop.cancelled() => {}
+                () = stop.cancelled(), if !last => {}
             }
         }
     }
