@@ -1,7 +1,9 @@
 use std::process::Stdio;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use super::{Bench, Measure, list::loaded};
 use crate::Error;
@@ -11,6 +13,7 @@ use crate::reservations::PAGE_OF_20;
 
 const ROWS: u64 = 1000;
 const USERS: usize = 1000;
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 /// The original's tool, a thousand users at once, on a page of the view.
 pub(super) struct Siege;
@@ -38,7 +41,10 @@ impl Measure for Siege {
             .args(["--benchmark", "--json-output", &format!("-c{USERS}"), &format!("-t{seconds}S"), &url])
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        let output = match command.output().await {
+        // Some of its thousand threads may wait for each other at the end, without a connection and for ever.
+        let patience = Duration::from_secs(seconds) + ENDS_WITHIN;
+        let ended = timeout(patience, command.output()).await;
+        let output = match ended.map_err(|_| Error::unexpected("siege did not end"))? {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::not_available("siege is not installed (apt-get install siege)"));
             }
