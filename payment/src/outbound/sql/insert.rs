@@ -85,7 +85,10 @@ where
 
 /// A `void` payment for each reservation that has none.
 pub(super) async fn tombstones(tx: &mut Tx, orders: &[Order], now: i64) -> Result<(), sqlx::Error> {
-    for chunk in sql::chunks(orders, LARGEST_INSERT) {
+    let mut sorted: Vec<&Order> = orders.iter().collect();
+    // As the intents: who waits for the other's reservations does so in the same order.
+    sorted.sort_by_key(|order| order.reservation_id);
+    for chunk in sql::chunks(&sorted, LARGEST_INSERT) {
         let mut query = sqlx::query(AssertSqlSafe(text(chunk.len())));
         for order in chunk {
             query = query

@@ -64,7 +64,9 @@ pub(super) async fn save(
     changes: &[Traced<'_>],
 ) -> Result<Vec<bool>, sqlx::Error> {
     let mut stored = vec![false; changes.len()];
-    for round in sql::rounds(changes, |(change, _)| change.after().id) {
+    for mut round in sql::rounds(changes, |(change, _)| change.after().id) {
+        // Two transactions that wait for each other's payments do so in the same order.
+        round.sort_by_key(|index| changes[*index].0.after().id);
         for chunk in sql::chunks(&round, LARGEST_UPDATE) {
             let ids = update(tx, chunk.iter().map(|index| changes[*index].0), chunk.len()).await?;
             let mut records = Vec::new();
