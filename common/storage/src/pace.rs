@@ -52,8 +52,10 @@ mod tests {
             pace.keep().await;
         }
         assert!(start.elapsed() >= Duration::from_millis(40));
-        assert!(Pace::new(Duration::from_secs(3_600)).keep().now_or_never().is_some());
-        assert!(pace.keep().now_or_never().is_none());
+        // However long this machine makes us wait between the two.
+        let mut hourly = Pace::new(Duration::from_secs(3_600));
+        assert!(hourly.keep().now_or_never().is_some());
+        assert!(hourly.keep().now_or_never().is_none());
     }
 
     #[tokio::test]
