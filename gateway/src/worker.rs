@@ -201,25 +201,19 @@ impl Worker {
         }
     }
 
-    /// The addresses of a route in the order in which a request tries them: in turn, those that refused lately at the end.
+    /// The addresses of a route in the order in which a request tries them: in turn, those that refused lately or say that they
+    /// stop at the end.
     pub(crate) fn turn(&self, index: usize) -> Turn {
-        let route = &self.gateway.routes[index];
-        let count = route.addresses.len();
+        let addresses = &self.gateway.routes[index].addresses;
         let next = &self.turns[index];
         let start = next.get();
-        next.set((start + 1) % count);
+        next.set((start + 1) % addresses.len());
+        let mut turn = Turn { order: [0; MAX_ADDRESSES], length: addresses.len() };
+        turn.order[..addresses.len()].copy_from_slice(addresses);
+        let order = &mut turn.order[..addresses.len()];
+        order.rotate_left(start);
         let now = self.deadlines.now();
-        let mut turn = Turn { order: [0; MAX_ADDRESSES], length: 0 };
-        for passed_over in [false, true] {
-            for step in 0..count {
-                let at = (start + step) % count;
-                let upstream = route.addresses[at];
-                if self.upstreams[upstream].is_passed_over(now) == passed_over {
-                    turn.order[turn.length] = upstream;
-                    turn.length += 1;
-                }
-            }
-        }
+        order.sort_by_key(|upstream| self.upstreams[*upstream].standing(now));
         turn
     }
 

@@ -3,7 +3,10 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
 
 use gateway::settings::RouteSettings;
 use support::{Answer, Client, Gateway, Reply, Service, eventually, get, settings};
@@ -69,6 +72,41 @@ async fn who_refuses_is_passed_over_whatever_the_method() {
     let back = Service::start_at(nobody, |_| Reply::ok("back")).await;
     eventually("it is asked again", async || get(gateway.addr, "/x").await.body == "back").await;
     drop(back);
+}
+
+/// A service that stops says so on what it still answers: whoever comes to it afterwards may find it gone with their request.
+#[tokio::test]
+async fn who_says_that_it_stops_is_asked_last() {
+    let leaving = Arc::new(AtomicBool::new(true));
+    let stops = leaving.clone();
+    let one = Service::start(move |_| {
+        let connection = if stops.load(Ordering::SeqCst) { "keep-alive, Close" } else { "keep-alive" };
+        Reply::text(&format!("HTTP/1.1 200 OK\r\nConnection: {connection}\r\nContent-Length: 3\r\n\r\none"))
+    })
+    .await;
+    let two = Service::saying("two").await;
+    let mut settings = several(&[one.addr, two.addr]);
+    settings.upstream.retry_after_max_ms = 1500;
+    let gateway = Gateway::start(settings).await;
+    let mut bodies = Vec::new();
+    for _ in 0..10 {
+        bodies.push(post(gateway.addr).await.body);
+    }
+    assert_eq!(one.seen().len(), 1, "{bodies:?}");
+
+    // Nobody else is there: better asked than nobody.
+    let nobody = two.kill().await;
+    assert_eq!(post(gateway.addr).await.body, "one");
+
+    // It stays after all.
+    leaving.store(false, Ordering::SeqCst);
+    let _two = Service::start_at(nobody, |_| Reply::ok("two")).await;
+    eventually("both are asked in turn again", async || {
+        let mut turn = [get(gateway.addr, "/x").await.body, get(gateway.addr, "/x").await.body];
+        turn.sort();
+        turn == ["one", "two"]
+    })
+    .await;
 }
 
 /// The service closed a kept connection while it was idle: nothing was sent on it.

@@ -129,6 +129,7 @@ impl Call {
             }
             Ok(response) => {
                 self.record(response.status().as_u16(), began);
+                to.answered(headers::closes(response.headers()), now);
                 Ok(pass_on(response, worker, upstream, connection))
             }
             Err(SendError::NotSent(request, error)) => {

@@ -56,6 +56,12 @@ pub(super) fn prepare(parts: &mut Parts, host: HeaderValue, forwarded: &Forwarde
     parts.version = http::Version::HTTP_11;
 }
 
+/// Whether this is the last answer on its connection.
+pub(super) fn closes(headers: &HeaderMap) -> bool {
+    let options = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    options.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case("close"))
+}
+
 /// Takes out of an answer what was only said to the gateway.
 pub(super) fn strip_answer(headers: &mut HeaderMap) {
     strip(headers, true);

@@ -68,6 +68,16 @@ pub(crate) enum ConnectError {
     Handshake(#[source] hyper::Error),
 }
 
+/// What is to be expected of an address; the least is tried first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    Ready,
+    /// It refused a connection a moment ago. Another try does no harm.
+    Refused { until: u64 },
+    /// It says that it stops.
+    Leaving { until: u64 },
+}
+
 /// A worker's own view of an address: connections kept, and whether it answers.
 pub(crate) struct Upstream {
     pub(crate) address: Address,
@@ -77,6 +87,7 @@ pub(crate) struct Upstream {
     resolved: RefCell<Option<(u64, Vec<SocketAddr>)>>,
     refusals: Cell<u32>,
     passed_over_until: Cell<u64>,
+    leaving_until: Cell<u64>,
     idle_timeout_ms: u64,
     max_idle: usize,
     retry_after_ms: u64,
@@ -91,6 +102,7 @@ impl Upstream {
             resolved: RefCell::default(),
             refusals: Cell::new(0),
             passed_over_until: Cell::new(0),
+            leaving_until: Cell::new(0),
             idle_timeout_ms: settings.idle_timeout_ms,
             max_idle: settings.max_idle,
             retry_after_ms: settings.retry_after_ms,
@@ -131,9 +143,23 @@ impl Upstream {
         });
     }
 
-    /// Whether it refused a connection a moment ago.
-    pub(crate) fn is_passed_over(&self, now: u64) -> bool {
-        now < self.passed_over_until.get()
+    pub(crate) fn standing(&self, now: u64) -> Standing {
+        let (leaving, refused) = (self.leaving_until.get(), self.passed_over_until.get());
+        match () {
+            () if now < leaving => Standing::Leaving { until: leaving },
+            () if now < refused => Standing::Refused { until: refused },
+            () => Standing::Ready,
+        }
+    }
+
+    /// An answer with or without `Connection: close`. A service says it when it stops, before it closes its port: a new connection
+    /// would come at the moment at which nobody knows any more what became of its request.
+    pub(crate) fn answered(&self, closes: bool, now: u64) {
+        if closes {
+            self.leaving_until.set(now + self.retry_after_max_ms);
+        } else if self.leaving_until.get() > 0 {
+            self.leaving_until.set(0);
+        }
     }
 
     pub(crate) async fn connect(&self, limit: Duration, now: u64) -> Result<Box<Connection>, ConnectError> {
