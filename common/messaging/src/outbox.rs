@@ -128,7 +128,7 @@ impl Outbox {
     /// Everything held back is tried again.
     pub(crate) async fn let_go(&self) -> Result<(), sqlx::Error> {
         sqlx::query("UPDATE outbox SET held = 0 WHERE held = 1")
-            .execute(self.database.writer())
+            .execute(&mut *self.database.writer().await?)
             .await
             .map(drop)
     }
@@ -144,7 +144,7 @@ impl Outbox {
         for id in ids {
             query = query.bind(id);
         }
-        query.execute(self.database.writer()).await.map(drop)
+        query.execute(&mut *self.database.writer().await?).await.map(drop)
     }
 
     /// How many records wait, and the oldest one's timestamp (epoch milliseconds).

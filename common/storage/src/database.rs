@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::failure::is_not_there_yet;
 use crate::settings::{DatabaseSettings, redact};
-
-/// A write transaction. Dropping it rolls back.
-pub type Tx = sqlx::Transaction<'static, Any>;
+use crate::writer::{Held, Open, Tx, Writer, Writing};
 
 /// How long a SQLite connection waits for another process's write lock.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,9 +55,9 @@ pub struct Database {
 }
 
 struct Pools {
-    writer: AnyPool,
+    /// SQLite's; PostgreSQL writes with the connections that it reads with.
+    writer: Option<Writer>,
     reader: AnyPool,
-    dialect: Dialect,
     url: String,
     commit_delay: Duration,
 }
@@ -97,21 +95,13 @@ impl Database {
         let mut migrator = Migrator::with_migrations(migrator.iter().cloned().collect());
         migrator.set_ignore_missing(true);
 
-        let migrated = match self.dialect() {
+        let migrated = match &self.pools.writer {
             // It has no lock for migrations: the write lock keeps processes that start together apart.
-            Dialect::Sqlite => self.migrate_in_one_transaction(&migrator).await,
+            Some(writer) => migrate_in_one_transaction(writer, &migrator).await,
             // Replicas wait for each other's advisory lock.
-            Dialect::Postgres => migrator.run(&self.pools.writer).await,
+            None => migrator.run(&self.pools.reader).await,
         };
         migrated.map_err(|source| OpenError::Migrate { url: redact(&self.pools.url), source })
-    }
-
-    async fn migrate_in_one_transaction(&self, migrator: &Migrator) -> Result<(), MigrateError> {
-        let mut tx = self.begin().await?;
-        // `run` on a transaction gives a future that cannot be sent to another thread.
-        migrator.run_direct(None, &mut *tx, false).await?;
-        tx.commit().await?;
-        Ok(())
     }
 
     /// Begins a write transaction. On SQLite it takes the write lock at once (`BEGIN IMMEDIATE`),
@@ -120,10 +110,10 @@ impl Database {
     /// # Errors
     /// No connection within the acquire timeout, or the database is away.
     pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
-        match self.dialect() {
-            Dialect::Sqlite => self.pools.writer.begin_with("BEGIN IMMEDIATE").await,
-            Dialect::Postgres => self.pools.writer.begin().await,
-        }
+        Ok(Tx(match &self.pools.writer {
+            Some(writer) => Open::Kept(writer.begin().await?),
+            None => Open::Pooled(self.pools.reader.begin().await?),
+        }))
     }
 
     /// For queries outside a transaction. Sees what is committed.
@@ -132,12 +122,18 @@ impl Database {
     }
 
     /// For a single statement that is a transaction of its own.
-    pub fn writer(&self) -> &AnyPool {
-        &self.pools.writer
+    ///
+    /// # Errors
+    /// No connection within the acquire timeout, or the database is away.
+    pub async fn writer(&self) -> Result<Writing, sqlx::Error> {
+        Ok(Writing(match &self.pools.writer {
+            Some(writer) => Held::Kept(writer.acquire().await?),
+            None => Held::Pooled(self.pools.reader.acquire().await?),
+        }))
     }
 
     pub fn dialect(&self) -> Dialect {
-        self.pools.dialect
+        if self.pools.writer.is_some() { Dialect::Sqlite } else { Dialect::Postgres }
     }
 
     /// For a [`Pace`](crate::Pace).
@@ -161,7 +157,9 @@ impl Database {
     pub async fn close(&self) {
         let closed = async {
             self.pools.reader.close().await;
-            self.pools.writer.close().await;
+            if let Some(writer) = &self.pools.writer {
+                writer.close().await;
+            }
         };
         if timeout(CLOSE_LIMIT, closed).await.is_err() {
             tracing::warn!(database = self.display_url(), "the database was left without a goodbye");
@@ -169,9 +167,18 @@ impl Database {
     }
 }
 
-fn pool_options(settings: &DatabaseSettings, max_connections: u32) -> AnyPoolOptions {
+async fn migrate_in_one_transaction(writer: &Writer, migrator: &Migrator) -> Result<(), MigrateError> {
+    let mut connection = writer.acquire().await?;
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
+    // `run` on a transaction gives a future that cannot be sent to another thread.
+    migrator.run_direct(None, &mut *tx, false).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+fn pool_options(settings: &DatabaseSettings) -> AnyPoolOptions {
     AnyPoolOptions::new()
-        .max_connections(max_connections)
+        .max_connections(settings.max_connections)
         .acquire_timeout(Duration::from_millis(settings.acquire_timeout_ms))
         // A connection is tested when it is returned; testing it each time would cost a round trip a query.
         .test_before_acquire(false)
@@ -188,38 +195,28 @@ async fn sqlite(settings: &DatabaseSettings, path: &str) -> Result<Pools, OpenEr
     let url = format!("{}{separator}mode=rwc", settings.url);
 
     let synchronous = settings.synchronous_commit;
-    let writer = pool_options(settings, 1)
-        .idle_timeout(None)
-        .max_lifetime(None)
+    let acquire_timeout = Duration::from_millis(settings.acquire_timeout_ms);
+    let writer = Writer::open(url.clone(), sqlite_pragmas(false, synchronous), acquire_timeout);
+    let writer = writer.await.map_err(connect)?;
+    let reader = pool_options(settings)
         .after_connect(move |connection, _| {
             Box::pin(async move {
-                connection.execute(sqlite_pragmas(false, synchronous)).await?;
-                Ok(())
-            })
-        })
-        .connect(&url)
-        .await
-        .map_err(connect)?;
-    let reader = pool_options(settings, settings.max_connections)
-        .after_connect(move |connection, _| {
-            Box::pin(async move {
-                connection.execute(sqlite_pragmas(true, synchronous)).await?;
+                connection.execute(sqlx::AssertSqlSafe(sqlite_pragmas(true, synchronous))).await?;
                 Ok(())
             })
         })
         .connect_lazy(&url)
         .map_err(connect)?;
     Ok(Pools {
-        writer,
+        writer: Some(writer),
         reader,
-        dialect: Dialect::Sqlite,
         url: settings.url.clone(),
         commit_delay: Duration::from_millis(settings.commit_delay_ms),
     })
 }
 
-fn sqlite_pragmas(read_only: bool, synchronous: bool) -> sqlx::AssertSqlSafe<String> {
-    sqlx::AssertSqlSafe(format!(
+fn sqlite_pragmas(read_only: bool, synchronous: bool) -> String {
+    format!(
         "PRAGMA busy_timeout = {}; \
          PRAGMA journal_mode = WAL; \
          PRAGMA synchronous = {}; \
@@ -228,7 +225,7 @@ fn sqlite_pragmas(read_only: bool, synchronous: bool) -> sqlx::AssertSqlSafe<Str
         SQLITE_BUSY_TIMEOUT.as_millis(),
         if synchronous { "FULL" } else { "NORMAL" },
         u8::from(read_only)
-    ))
+    )
 }
 
 /// Returns once the server has taken a connection.
@@ -255,7 +252,7 @@ async fn postgres(settings: &DatabaseSettings) -> Result<Pools, OpenError> {
     let connect = |source| OpenError::Connect { url: redact(&settings.url), source };
     await_server(settings).await.map_err(connect)?;
     let synchronous = settings.synchronous_commit;
-    let pool = pool_options(settings, settings.max_connections)
+    let pool = pool_options(settings)
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 connection.execute(POSTGRES_SESSION).await?;
@@ -277,9 +274,8 @@ async fn postgres(settings: &DatabaseSettings) -> Result<Pools, OpenError> {
         .await
         .map_err(connect)?;
     Ok(Pools {
-        writer: pool.clone(),
+        writer: None,
         reader: pool,
-        dialect: Dialect::Postgres,
         url: settings.url.clone(),
         commit_delay: Duration::from_millis(settings.commit_delay_ms),
     })

@@ -1,6 +1,6 @@
 //! A service's database: SQLite or PostgreSQL behind one SQL text.
 //!
-//! Reading order: [`settings`] (where it is), [`database`] (pools, transactions, migrations),
+//! Reading order: [`settings`] (where it is), [`database`] (pools, migrations), [`writer`] (transactions),
 //! [`failure`] (whose fault an error is), [`group_commit`] (one transaction for many who wait), [`lease`] (one holder at a time,
 //! without clocks), [`listing`] (pages that stay fast), [`sql`] (multi-row statements).
 //!
@@ -17,12 +17,14 @@ pub mod listing;
 mod pace;
 pub mod settings;
 pub mod sql;
+mod writer;
 
 pub use clock::now_ms;
-pub use database::{Database, Dialect, Migrations, OpenError, Tx};
+pub use database::{Database, Dialect, Migrations, OpenError};
 pub use failure::is_unavailable;
 pub use group_commit::{GroupCommit, Transact};
 pub use lease::Lease;
 pub use listing::{Listing, Order, Window};
 pub use pace::Pace;
 pub use settings::DatabaseSettings;
+pub use writer::{Tx, Writing};

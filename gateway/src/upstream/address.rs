@@ -73,9 +73,13 @@ pub(crate) enum ConnectError {
 pub(crate) enum Standing {
     Ready,
     /// It refused a connection a moment ago. Another try does no harm.
-    Refused { until: u64 },
+    Refused {
+        until: u64,
+    },
     /// It says that it stops.
-    Leaving { until: u64 },
+    Leaving {
+        until: u64,
+    },
 }
 
 /// A worker's own view of an address: connections kept, and whether it answers.

@@ -34,47 +34,64 @@ pub(super) async fn topic_id(connection: &mut SqliteConnection, topic: &str) -> 
     .await
 }
 
-/// Appends in one transaction and returns the id of the last record.
-pub(super) async fn append<'a>(
-    connection: &mut SqliteConnection,
-    records: impl Iterator<Item = &'a Record>,
-) -> Result<i64, sqlx::Error> {
-    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
-    // Of each topic its id and its next position.
-    let mut ends: HashMap<&str, (i64, i64)> = HashMap::new();
-    let mut rows = Vec::new();
-    for record in records {
-        let end = match ends.get_mut(record.topic.as_str()) {
-            Some(end) => end,
-            None => {
-                let id = topic_id(&mut tx, &record.topic).await?;
-                let next: i64 = sqlx::query_scalar(
-                    "SELECT coalesce(max(position) + 1, 0) FROM record WHERE topic_id = $1",
-                )
-                .bind(id)
-                .fetch_one(&mut *tx)
-                .await?;
-                ends.entry(&record.topic).or_insert((id, next))
-            }
-        };
-        rows.push((end.0, end.1, record));
-        end.1 += 1;
+/// The numbers of topics that were asked for before. A topic keeps its number.
+#[derive(Default)]
+pub(super) struct Topics(HashMap<String, i64>);
+
+impl Topics {
+    async fn id(&mut self, connection: &mut SqliteConnection, topic: &str) -> Result<i64, sqlx::Error> {
+        if let Some(id) = self.0.get(topic) {
+            return Ok(*id);
+        }
+        let id = topic_id(connection, topic).await?;
+        self.0.insert(topic.to_owned(), id);
+        Ok(id)
     }
+}
+
+/// Appends all or none and returns the id of the last record. A few records of one topic, which is what a relay publishes, are a
+/// single statement: handing each to the connection's thread costs more than the statement itself.
+pub(super) async fn append(
+    connection: &mut SqliteConnection,
+    topics: &mut Topics,
+    records: &[&Record],
+) -> Result<i64, sqlx::Error> {
+    let mut chunks = Vec::new();
+    for of_one_topic in records.chunk_by(|a, b| a.topic == b.topic) {
+        for chunk in of_one_topic.chunks(ROWS) {
+            chunks.push((topics.id(connection, &chunk[0].topic).await?, chunk));
+        }
+    }
+    if let [(topic_id, chunk)] = chunks[..] {
+        return insert(connection, topic_id, chunk).await;
+    }
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
     let mut last = 0;
-    for chunk in rows.chunks(ROWS) {
-        let mut insert = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO record (topic_id, position, key, payload, headers, timestamp_ms) ",
-        );
-        insert.push_values(chunk, |mut row, (topic_id, position, record)| {
-            row.push_bind(topic_id)
-                .push_bind(position)
-                .push_bind(record.key.as_deref())
-                .push_bind(record.payload.as_slice())
-                .push_bind(file::encode_headers(&record.headers))
-                .push_bind(record.timestamp_ms);
-        });
-        last = insert.build().execute(&mut *tx).await?.last_insert_rowid();
+    for (topic_id, chunk) in chunks {
+        last = insert(&mut tx, topic_id, chunk).await?;
     }
     tx.commit().await?;
     Ok(last)
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    topic_id: i64,
+    records: &[&Record],
+) -> Result<i64, sqlx::Error> {
+    let mut insert =
+        QueryBuilder::<Sqlite>::new("WITH new (place, key, payload, headers, timestamp_ms) AS (");
+    insert.push_values((0_i64..).zip(records), |mut row, (place, record)| {
+        row.push_bind(place)
+            .push_bind(record.key.as_deref())
+            .push_bind(record.payload.as_slice())
+            .push_bind(file::encode_headers(&record.headers))
+            .push_bind(record.timestamp_ms);
+    });
+    insert.push(") INSERT INTO record (topic_id, position, key, payload, headers, timestamp_ms) SELECT ");
+    insert.push_bind(topic_id);
+    insert.push(", (SELECT coalesce(max(position) + 1, 0) FROM record WHERE topic_id = ");
+    insert.push_bind(topic_id);
+    insert.push(") + place, key, payload, headers, timestamp_ms FROM new ORDER BY place");
+    Ok(insert.build().execute(connection).await?.last_insert_rowid())
 }

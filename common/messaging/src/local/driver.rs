@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::append::{append, last_id, topic_id};
+use super::append::{Topics, append, last_id, topic_id};
 use super::file;
 use super::lease::{BEAT, Member, write_positions};
 use crate::log::{EventLogError, Record};
@@ -118,6 +118,7 @@ struct Worker {
     /// Commits may be lost with the machine: leases and positions.
     relaxed: SqliteConnection,
     appended: watch::Sender<i64>,
+    topics: Topics,
     data_version: i64,
     members: Vec<Member>,
     /// Positions to write with the next beat, by topic and group.
@@ -136,6 +137,7 @@ impl Worker {
             durable,
             relaxed,
             appended,
+            topics: Topics::default(),
             data_version: 0,
             members: Vec::new(),
             positions: HashMap::new(),
@@ -235,8 +237,8 @@ impl Worker {
     }
 
     async fn publish(&mut self, publications: Vec<(Vec<Record>, Answer<()>)>) {
-        let records = publications.iter().flat_map(|(records, _)| records);
-        let published = append(&mut self.durable, records).await;
+        let records: Vec<&Record> = publications.iter().flat_map(|(records, _)| records).collect();
+        let published = append(&mut self.durable, &mut self.topics, &records).await;
         match published {
             Ok(last) => {
                 self.appended.send_replace(last);

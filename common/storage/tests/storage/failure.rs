@@ -8,7 +8,10 @@ use testkit::{Backend, SOON, TcpProxy, TestDatabase, eventually};
 use crate::TABLES;
 
 async fn failure(database: &Database, statement: &'static str) -> sqlx::Error {
-    database.writer().execute(statement).await.unwrap_err()
+    match database.writer().await {
+        Ok(mut writer) => writer.execute(statement).await.unwrap_err(),
+        Err(error) => error,
+    }
 }
 
 testkit::for_each_backend! {
@@ -54,7 +57,7 @@ fn on_sqlite_a_lock_and_a_full_disk_are_nobodys_fault() {
         assert!(is_unavailable(&busy), "{busy:?}");
         drop(tx);
 
-        database.writer().execute("PRAGMA max_page_count = 1").await.unwrap();
+        database.writer().await.unwrap().execute("PRAGMA max_page_count = 1").await.unwrap();
         let full = failure(
             &database,
             "INSERT INTO thing (owner, price, gone) \
@@ -72,7 +75,11 @@ fn on_postgres_what_the_server_does_is_nobodys_fault() {
 
         let mut tx = database.begin().await.unwrap();
         let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *tx).await.unwrap();
-        sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(operator.writer()).await.unwrap();
+        sqlx::query("SELECT pg_terminate_backend($1)")
+            .bind(pid)
+            .execute(&mut *operator.writer().await.unwrap())
+            .await
+            .unwrap();
         let terminated = sqlx::query("SELECT 1").execute(&mut *tx).await.unwrap_err();
         assert!(is_unavailable(&terminated), "{terminated:?}");
         drop(tx);

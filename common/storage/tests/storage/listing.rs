@@ -116,6 +116,8 @@ testkit::for_each_backend! {
         let database = db.open(&[TABLES]).await;
         database
             .writer()
+            .await
+            .unwrap()
             .execute(
                 "INSERT INTO thing (owner, price, gone) WITH RECURSIVE r(n) AS \
                  (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 20000) SELECT n % 7, n, 0 FROM r",

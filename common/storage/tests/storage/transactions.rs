@@ -59,10 +59,14 @@ fn on_sqlite_a_reader_cannot_write_and_does_not_wait_for_the_writer() {
 fn on_sqlite_commits_wait_for_the_disk() {
     testkit::run(Backend::Sqlite, async |db: TestDatabase| {
         let database = db.open(&[TABLES]).await;
-        let synchronous: i64 =
-            sqlx::query_scalar("PRAGMA synchronous").fetch_one(database.writer()).await.unwrap();
-        let journal: String =
-            sqlx::query_scalar("PRAGMA journal_mode").fetch_one(database.writer()).await.unwrap();
+        let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
+            .fetch_one(&mut *database.writer().await.unwrap())
+            .await
+            .unwrap();
+        let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
+            .fetch_one(&mut *database.writer().await.unwrap())
+            .await
+            .unwrap();
         assert_eq!((synchronous, journal.as_str()), (2, "wal"));
     });
 }
@@ -132,7 +136,7 @@ fn on_postgres_connections_that_died_while_idle_fail_nobody() {
             all
         };
         drop(busy);
-        until("all are idle", SOON, async || (database.writer().num_idle() == 4).then_some(())).await;
+        until("all are idle", SOON, async || (database.reader().num_idle() == 4).then_some(())).await;
         proxy.cut();
         // As long as an outage takes, at least.
         tokio::time::sleep(Duration::from_millis(1_100)).await;

@@ -87,7 +87,8 @@ fn figures(
         rate = rate.at_least(0.8 * before.per_second());
     }
     let last = posts.iter().map(|post| post.sent_at).max().unwrap_or_default();
-    let back = back_after(posts, up_at, last, normal).map_or(f64::NAN, |back| back.as_secs_f64());
+    let (back, unlike) = back_after(posts, up_at, last, normal);
+    let back = back.map_or(f64::NAN, |back| back.as_secs_f64());
     let mut back = Figure::new("p99_back_after", back, "s").below(BACK_WITHIN_SECONDS);
     // None: not while anybody looked.
     back.met = back.met.or(Some(false));
@@ -96,7 +97,10 @@ fn figures(
         Figure::new("p99_while_away", away.p99(), "ms").note(away.answered.line()),
         rate,
         failed,
-        back.note(format!("each 5 s from then on with a p99 of at most {normal:.0} ms")),
+        back.note(format!(
+            "each 5 s from then on with a p99 of at most {normal:.0} ms; not so: {}",
+            unlike.join(", ")
+        )),
     ]
 }
 
@@ -131,19 +135,27 @@ impl Span {
     }
 }
 
-/// From when on every window is as before and nothing fails; none: not until the end.
-fn back_after(posts: &[Post], up_at: Duration, end: Duration, normal: f64) -> Option<Duration> {
+/// From when on every window is as before and nothing fails; none: not until the end. And the windows that are not.
+fn back_after(
+    posts: &[Post],
+    up_at: Duration,
+    end: Duration,
+    normal: f64,
+) -> (Option<Duration>, Vec<String>) {
     let mut back_at = up_at;
+    let mut unlike = Vec::new();
     let mut from = up_at;
     while from + WINDOW <= end {
         let span = Span::of(posts, from, from + WINDOW);
         // No number where nothing was answered.
         if span.failed > 0 || span.p99().is_nan() || span.p99() > normal {
             back_at = from + WINDOW;
+            let after = (from - up_at).as_secs();
+            unlike.push(format!("{after} s ({} failed, p99 {:.0} ms)", span.failed, span.p99()));
         }
         from += WINDOW;
     }
-    (back_at < from).then(|| back_at - up_at)
+    ((back_at < from).then(|| back_at - up_at), unlike)
 }
 
 #[cfg(test)]
@@ -160,15 +172,18 @@ mod tests {
         let posts = |bad: &[u64]| -> Vec<Post> {
             (0..40).map(|n| if bad.contains(&n) { second(n, 500, 201) } else { second(n, 5, 201) }).collect()
         };
-        let back = |posts: &[Post]| back_after(posts, up, Duration::from_secs(40), 20.0).map(|d| d.as_secs());
-        assert_eq!(back(&posts(&[])), Some(0));
-        assert_eq!(back(&posts(&[3])), Some(0));
-        assert_eq!(back(&posts(&[12])), Some(5));
-        assert_eq!(back(&posts(&[12, 23])), Some(15));
-        assert_eq!(back(&posts(&[12, 38])), None);
+        let back = |posts: &[Post]| {
+            let (back, unlike) = back_after(posts, up, Duration::from_secs(40), 20.0);
+            (back.map(|back| back.as_secs()), unlike.len())
+        };
+        assert_eq!(back(&posts(&[])), (Some(0), 0));
+        assert_eq!(back(&posts(&[3])), (Some(0), 0));
+        assert_eq!(back(&posts(&[12])), (Some(5), 1));
+        assert_eq!(back(&posts(&[12, 23])), (Some(15), 2));
+        assert_eq!(back(&posts(&[12, 38])), (None, 2));
         let mut failing = posts(&[]);
         failing[17].status = 503;
-        assert_eq!(back(&failing), Some(10));
-        assert_eq!(back(&[]), None);
+        assert_eq!(back(&failing), (Some(10), 1));
+        assert_eq!(back(&[]), (None, 6));
     }
 }

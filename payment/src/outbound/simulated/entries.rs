@@ -63,7 +63,7 @@ impl Transact for Entries {
         sorted.sort_by(|a, b| a.key.cmp(&b.key));
         let mut written = HashSet::with_capacity(entries.len());
         if let [entry] = sorted.as_slice() {
-            written.extend(insert(self.database.writer(), &[*entry]).await?);
+            written.extend(insert(&mut *self.database.writer().await?, &[*entry]).await?);
         } else {
             let mut tx = self.database.begin().await?;
             for chunk in sql::chunks(&sorted, LARGEST_INSERT) {

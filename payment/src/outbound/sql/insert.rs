@@ -40,7 +40,7 @@ impl Transact for Intents {
         order.sort_by_key(|index| intents[*index].order.reservation_id);
         let mut ids = match order.as_slice() {
             [] => HashMap::new(),
-            [_] => insert(self.database.writer(), intents.iter(), 1).await?,
+            [_] => insert(&mut *self.database.writer().await?, intents.iter(), 1).await?,
             several => {
                 let mut tx = self.database.begin().await?;
                 let mut ids = HashMap::with_capacity(several.len());

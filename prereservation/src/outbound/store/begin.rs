@@ -40,7 +40,7 @@ impl Transact for Intents {
 
     async fn transact(&self, intents: &[Intent]) -> Result<Vec<Stored>, sqlx::Error> {
         if let [Intent { key: None, .. }] = intents {
-            let ids = insert(self.database.writer(), intents).await?;
+            let ids = insert(&mut *self.database.writer().await?, intents).await?;
             return Ok(ids.into_iter().map(|id| Stored::Started { id }).collect());
         }
         let mut tx = self.database.begin().await?;

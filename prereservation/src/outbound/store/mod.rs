@@ -115,7 +115,7 @@ impl ReservationStore for SqlReservationStore {
         let purged =
             sqlx::query("DELETE FROM idempotency_key WHERE created_at < $1 AND answered_at IS NOT NULL")
                 .bind(before)
-                .execute(self.database.writer())
+                .execute(&mut *self.database.writer().await?)
                 .await?;
         Ok(purged.rows_affected())
     }
