@@ -8,6 +8,9 @@ use storage::now_ms;
 use super::ports::{ReservationStore, SavedOutcome, StoreError};
 use crate::domain::{CancelReason, Reservation, Status, Transition};
 
+/// A reservation changes twice in its life; who is overtaken so often is not overtaken by anybody.
+const MOST_ROUNDS: u32 = 16;
+
 pub struct Cancel {
     pub store: Arc<dyn ReservationStore>,
 }
@@ -21,9 +24,9 @@ pub enum Cancelled {
 
 impl Cancel {
     /// # Errors
-    /// The store's.
+    /// The store's; [`StoreError::Failed`] where the reservation does not change whatever is tried.
     pub async fn execute(&self, id: i64) -> Result<Cancelled, StoreError> {
-        loop {
+        for _ in 0..MOST_ROUNDS {
             step!("prereservation.cancel.before_find");
             let Some(mut reservation) = self.store.find(id).await? else {
                 return Ok(Cancelled::NotFound);
@@ -46,5 +49,6 @@ impl Cancel {
                 return Ok(Cancelled::Now(reservation));
             }
         }
+        Err(StoreError::Failed(format!("reservation {id} cannot be changed").into()))
     }
 }

@@ -2,12 +2,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prereservation::domain::{CancelReason, Status};
-use prereservation::use_cases::cancel::Cancelled;
+use prereservation::use_cases::cancel::{Cancel, Cancelled};
+use prereservation::use_cases::ports::StoreError;
 use prereservation::use_cases::reserve::Reserved;
 use prereservation::use_cases::take_over::TakeOver;
 use testkit::{SOON, TestDatabase, eventually};
 
-use crate::support::{Answers, Meanwhile, Rig, card, declined, not_sent, order, paid, unknown};
+use crate::support::{Answers, Meanwhile, Rig, Stubborn, card, declined, not_sent, order, paid, unknown};
 
 testkit::for_each_backend! {
     async fn every_answer_of_payment_has_its_end(db: TestDatabase) {
@@ -53,6 +54,14 @@ testkit::for_each_backend! {
         assert!(matches!(rig.cancel().execute(reservation.id).await.unwrap(), Cancelled::NotFound));
         assert!(matches!(rig.cancel().execute(999).await.unwrap(), Cancelled::NotFound));
         assert_eq!(rig.told().await, ["ReservationCreated", "ReservationCancelled"]);
+    }
+
+    async fn a_reservation_that_never_changes_is_not_tried_for_ever(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let reservation = rig.started().await;
+        let cancel = Cancel { store: Arc::new(Stubborn(rig.store.clone())) };
+        assert!(matches!(cancel.execute(reservation.id).await, Err(StoreError::Failed(_))));
+        assert!(rig.told().await.is_empty());
     }
 
     async fn an_abandoned_reservation_is_taken_over_and_its_late_payment_refused(db: TestDatabase) {

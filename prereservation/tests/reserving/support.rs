@@ -2,14 +2,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use events::Event;
 use messaging::Outbox;
 use prereservation::domain::card::CardNumber;
 use prereservation::domain::{NewReservation, Reservation};
 use prereservation::outbound::store::{MIGRATIONS, SqlReservationStore};
 use prereservation::use_cases::cancel::Cancel;
 use prereservation::use_cases::ports::{
-    Begun, Declined, DeclinedWhy, IdempotencyKey, NotSent, NotSentWhy, Paid, PaymentGateway, PaymentOrder,
-    PaymentOutcome, ReservationStore, Unknown, UnknownWhy,
+    Begun, Declined, DeclinedWhy, IdempotencyKey, ListQuery, NotSent, NotSentWhy, Paid, PaymentGateway,
+    PaymentOrder, PaymentOutcome, ReservationStore, SavedOutcome, StoreError, Unknown, UnknownWhy,
 };
 use prereservation::use_cases::reserve::Reserve;
 use storage::Database;
@@ -73,6 +74,42 @@ pub(crate) fn card() -> CardNumber {
 
 pub(crate) fn key(key: &str) -> IdempotencyKey {
     IdempotencyKey { key: key.into(), fingerprint: "same".into() }
+}
+
+/// Saves nothing, as if somebody else were always faster.
+pub(crate) struct Stubborn(pub(crate) Arc<dyn ReservationStore>);
+
+#[async_trait]
+impl ReservationStore for Stubborn {
+    async fn begin(&self, order: &NewReservation, key: Option<&IdempotencyKey>) -> Result<Begun, StoreError> {
+        self.0.begin(order, key).await
+    }
+
+    async fn save(
+        &self,
+        _: &Reservation,
+        _: &Event,
+        _: i64,
+        _: Option<&SavedOutcome>,
+    ) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn find(&self, id: i64) -> Result<Option<Reservation>, StoreError> {
+        self.0.find(id).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<(Vec<Reservation>, i64), StoreError> {
+        self.0.list(query).await
+    }
+
+    async fn pending(&self, limit: i64) -> Result<Vec<i64>, StoreError> {
+        self.0.pending(limit).await
+    }
+
+    async fn purge_keys(&self, before: i64) -> Result<u64, StoreError> {
+        self.0.purge_keys(before).await
+    }
 }
 
 /// Answers what it was told to.
