@@ -19,6 +19,9 @@ use crate::settings::UpstreamSettings;
 
 /// How long a name's addresses are remembered.
 const RESOLVED_MS: u64 = 5000;
+/// How long a service that says that it stops is asked last: longer than any keeps its port open after that, and no harm if it is
+/// back sooner, for another one answers.
+const LEAVING_MS: u64 = 15_000;
 
 /// `http://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +163,7 @@ impl Upstream {
     /// would come at the moment at which nobody knows any more what became of its request.
     pub(crate) fn answered(&self, closes: bool, now: u64) {
         if closes {
-            self.leaving_until.set(now + self.retry_after_max_ms);
+            self.leaving_until.set(now + LEAVING_MS);
         } else if self.leaving_until.get() > 0 {
             self.leaving_until.set(0);
         }
