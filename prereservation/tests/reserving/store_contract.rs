@@ -63,6 +63,8 @@ testkit::for_each_backend! {
         let waiting = begun.iter().filter(|begun| matches!(begun, Begun::InFlight)).count();
         assert_eq!((started, waiting), (1, 7));
         assert_eq!(rig.store.pending(10).await.unwrap().len(), 1, "the others left nothing behind");
+        let (listed, total) = rig.store.list(&ListQuery { limit: 10, ..ListQuery::default() }).await.unwrap();
+        assert_eq!((listed.len(), total), (1, 1), "nor in the count");
     }
 
     async fn intents_of_the_same_moment_have_their_own_content_and_their_own_ids(db: TestDatabase) {
