@@ -11,6 +11,8 @@ use crate::settle::await_settled;
 use crate::{Error, System};
 
 const CONNECTIONS: usize = 10;
+/// A million takes a quarter of an hour.
+const MANY_CONNECTIONS: usize = 200;
 /// So many reservations between two looks at the memory.
 const STEP: u64 = 5000;
 const MANY_READERS: usize = 1000;
@@ -34,7 +36,7 @@ impl Measure for Memory {
     async fn measure(&self, bench: &Bench) -> Result<Vec<Figure>, Error> {
         let n = bench.sizes.memory;
         let mut system = bench.system().await?;
-        reserve(bench, &mut system, n).await?;
+        reserve(bench, &mut system, n, CONNECTIONS).await?;
         let figure = resident("memory", &system).below(100.0);
         bench.end(system).await?;
         Ok(vec![named_after(figure, n)])
@@ -58,7 +60,7 @@ impl Measure for MemoryOfAMillion {
     async fn measure(&self, bench: &Bench) -> Result<Vec<Figure>, Error> {
         let n = bench.sizes.rows;
         let mut system = bench.system().await?;
-        reserve(bench, &mut system, n).await?;
+        reserve(bench, &mut system, n, MANY_CONNECTIONS).await?;
         let after = named_after(resident("memory_of_many", &system).below(120.0), n);
         let until = Until::Elapsed(bench.sizes.run * 3);
         let requests = reservations::get(PAGE_OF_20);
@@ -70,7 +72,7 @@ impl Measure for MemoryOfAMillion {
     }
 }
 
-async fn reserve(bench: &Bench, system: &mut System, n: u64) -> Result<(), Error> {
+async fn reserve(bench: &Bench, system: &mut System, n: u64, connections: usize) -> Result<(), Error> {
     let address = system.address(Service::Gateway)?;
     let mut done = 0;
     while done < n {
@@ -78,7 +80,7 @@ async fn reserve(bench: &Bench, system: &mut System, n: u64) -> Result<(), Error
         let ids = Ids::default();
         let until = Until::Requests(step);
         let requests = reservations::reserve();
-        let run = ClosedLoop { address, connections: CONNECTIONS, until, requests, watch: Some(ids.watch()) };
+        let run = ClosedLoop { address, connections, until, requests, watch: Some(ids.watch()) };
         let run = run.run().await?;
         if run.tally.good.count() != step {
             return Err(Error::unexpected(format!("of {step} reservations: {}", run.tally.line())));
