@@ -19,8 +19,8 @@ use crate::settings::UpstreamSettings;
 
 /// How long a name's addresses are remembered.
 const RESOLVED_MS: u64 = 5000;
-/// How long a service that says that it stops is asked last: longer than any keeps its port open after that, and no harm if it is
-/// back sooner, for another one answers.
+/// How long a service that says that it stops is asked last: longer than the 5 s for which ours keep their port open after that, and
+/// no harm if it is back sooner, for another one answers.
 const LEAVING_MS: u64 = 15_000;
 
 /// `http://host:port`.
@@ -152,10 +152,12 @@ impl Upstream {
 
     pub(crate) fn standing(&self, now: u64) -> Standing {
         let (leaving, refused) = (self.leaving_until.get(), self.passed_over_until.get());
-        match () {
-            () if now < leaving => Standing::Leaving { until: leaving },
-            () if now < refused => Standing::Refused { until: refused },
-            () => Standing::Ready,
+        if now < leaving {
+            Standing::Leaving { until: leaving }
+        } else if now < refused {
+            Standing::Refused { until: refused }
+        } else {
+            Standing::Ready
         }
     }
 
