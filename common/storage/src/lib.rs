@@ -1,12 +1,12 @@
 //! A service's database: SQLite or PostgreSQL behind one SQL text.
 //!
-//! Reading order: [`settings`] (where it is), [`database`] (pools, migrations), [`writer`] (transactions),
+//! Reading order: [`settings`] (where it is), [`database`] (pools, migrations), `writer` (transactions),
 //! [`failure`] (whose fault an error is), [`group_commit`] (one transaction for many who wait), [`lease`] (one holder at a time,
 //! without clocks), [`listing`] (pages that stay fast), [`sql`] (multi-row statements).
 //!
 //! What a crash leaves: a committed transaction survives the death of the process on both
 //! databases. It also survives a power cut: PostgreSQL with its default `synchronous_commit`,
-//! SQLite because the pool sets `synchronous = FULL` in WAL mode, so every commit waits for the disk.
+//! SQLite because the connection that writes sets `synchronous = FULL` in WAL mode, so every commit waits for the disk.
 
 mod clock;
 pub mod database;
