@@ -9,7 +9,7 @@ use failpoints::sabotaged;
 use failpoints::step;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
-use storage::{Database, Tx, sql};
+use storage::{Database, Dialect, Tx, sql};
 use tokio::sync::Notify;
 
 use crate::log::Record;
@@ -57,7 +57,7 @@ impl Outbox {
         for chunk in sql::chunks(records, LARGEST_INSERT) {
             let text = format!(
                 "INSERT INTO outbox (topic, record_key, payload, headers, timestamp_ms) VALUES {}",
-                sql::values(chunk.len(), COLUMNS)
+                sql::values(Dialect::of(tx), chunk.len(), COLUMNS)
             );
             let mut query = sqlx::query(AssertSqlSafe(text));
             for record in chunk {
@@ -99,19 +99,17 @@ impl Outbox {
         let published = padded(published);
         let without = match published.len() {
             0 => String::new(),
-            count => format!("AND id NOT IN ({}) ", sql::placeholders(count)),
+            count => format!("AND id NOT IN ({}) ", sql::placeholders(self.database.dialect(), count)),
         };
         let text = format!(
             "SELECT id, topic, record_key, payload, headers, timestamp_ms FROM outbox WHERE held = 0 {without}\
-             ORDER BY id LIMIT ${}",
-            published.len() + 1
+             ORDER BY id LIMIT {limit}"
         );
         let mut query = sqlx::query(AssertSqlSafe(text));
         for id in &published {
             query = query.bind(*id);
         }
-        let rows =
-            query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(self.database.reader()).await?;
+        let rows = query.fetch_all(self.database.reader()).await?;
         rows.iter().map(read).collect()
     }
 
@@ -139,7 +137,7 @@ impl Outbox {
             return Ok(());
         }
         let ids = padded(ids);
-        let text = format!("{statement} ({})", sql::placeholders(ids.len()));
+        let text = format!("{statement} ({})", sql::placeholders(self.database.dialect(), ids.len()));
         let mut query = sqlx::query(AssertSqlSafe(text));
         for id in ids {
             query = query.bind(id);

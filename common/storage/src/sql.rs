@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::hash::Hash;
 
-/// `($1, $2), ($3, $4)` for `rows` rows of `columns` columns.
-pub fn values(rows: usize, columns: usize) -> String {
+use crate::database::Dialect;
+
+/// `($1, $2), ($3, $4)` for `rows` rows of `columns` columns; `(?, ?), (?, ?)` for SQLite, which looks a numbered one up in
+/// a list of all of them, when it parses the statement and whenever a value is bound.
+pub fn values(dialect: Dialect, rows: usize, columns: usize) -> String {
     let mut text = String::with_capacity(rows * columns * 6);
     for row in 0..rows {
         text.push_str(if row == 0 { "(" } else { ", (" });
@@ -14,16 +17,19 @@ pub fn values(rows: usize, columns: usize) -> String {
                 text.push_str(", ");
             }
             // Writing to a String cannot fail.
-            let _ = write!(text, "${}", row * columns + column);
+            let _ = match dialect {
+                Dialect::Sqlite => text.write_char('?'),
+                Dialect::Postgres => write!(text, "${}", row * columns + column),
+            };
         }
         text.push(')');
     }
     text
 }
 
-/// `$1, $2, $3`
-pub fn placeholders(count: usize) -> String {
-    let row = values(1, count);
+/// `$1, $2, $3`, or `?, ?, ?`
+pub fn placeholders(dialect: Dialect, count: usize) -> String {
+    let row = values(dialect, 1, count);
     row[1..row.len() - 1].to_owned()
 }
 
@@ -67,9 +73,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_number_their_placeholders() {
-        assert_eq!(values(2, 2), "($1, $2), ($3, $4)");
-        assert_eq!(placeholders(3), "$1, $2, $3");
+    fn only_postgres_has_its_placeholders_numbered() {
+        assert_eq!(values(Dialect::Postgres, 2, 2), "($1, $2), ($3, $4)");
+        assert_eq!(placeholders(Dialect::Postgres, 3), "$1, $2, $3");
+        assert_eq!(values(Dialect::Sqlite, 2, 2), "(?, ?), (?, ?)");
+        assert_eq!(placeholders(Dialect::Sqlite, 3), "?, ?, ?");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use failpoints::sabotaged;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe};
-use storage::{Tx, sql};
+use storage::{Dialect, Tx, sql};
 
 use crate::domain::{Changes, Payment, Purchase, Receipt, Reservation};
 
@@ -69,9 +69,8 @@ const FACETS: [Columns; 3] = [
     },
 ];
 
-/// Most rows in one statement. SQLite looks each of `$1, $2, ...` up in a list of all of them, when it parses the statement
-/// and whenever values are bound: twice the values take four times as long. 24 columns of 32 rows are few enough.
-const LARGEST: usize = 32;
+/// Most rows in one statement.
+const LARGEST: usize = 64;
 
 /// Writes the rows whose facets are newer than what is there. The outcomes of those that changed: before (`None` for
 /// a new row) and after.
@@ -84,10 +83,11 @@ pub(super) async fn upsert(
     for (id, changes) in rows {
         by_shape[usize::from(shape(&changes))].push((id, changes));
     }
+    let dialect = Dialect::of(tx);
     let mut changed = Vec::new();
     for (shape, rows) in (0..).zip(by_shape) {
         for chunk in sql::chunks(&rows, LARGEST) {
-            let mut query = sqlx::query(AssertSqlSafe(statement(table, shape, chunk.len())));
+            let mut query = sqlx::query(AssertSqlSafe(statement(dialect, table, shape, chunk.len())));
             for (id, changes) in chunk {
                 query = bind(query, *id, changes);
             }
@@ -105,14 +105,15 @@ fn shape(changes: &Changes) -> Shape {
 }
 
 /// The texts are long, and few: each is written once.
-fn statement(table: &'static str, shape: Shape, rows: usize) -> Arc<str> {
-    type Texts = HashMap<(&'static str, Shape, usize), Arc<str>>;
+fn statement(dialect: Dialect, table: &'static str, shape: Shape, rows: usize) -> Arc<str> {
+    type Texts = HashMap<(Dialect, &'static str, Shape, usize), Arc<str>>;
     static TEXTS: LazyLock<Mutex<Texts>> = LazyLock::new(Mutex::default);
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
-    texts.entry((table, shape, rows)).or_insert_with(|| text(table, shape, rows).into()).clone()
+    let text = || text(dialect, table, shape, rows).into();
+    texts.entry((dialect, table, shape, rows)).or_insert_with(text).clone()
 }
 
-fn text(table: &str, shape: Shape, rows: usize) -> String {
+fn text(dialect: Dialect, table: &str, shape: Shape, rows: usize) -> String {
     let facets: Vec<&Columns> = FACETS.iter().filter(|facet| shape & facet.bit != 0).collect();
     let Some(lead) = facets.first() else { return String::new() };
     let columns: Vec<&str> =
@@ -148,7 +149,7 @@ fn text(table: &str, shape: Shape, rows: usize) -> String {
         "INSERT INTO {table} ({}) VALUES {} ON CONFLICT (id) DO UPDATE SET {}, previous_outcome = {table}.outcome \
          WHERE {} RETURNING previous_outcome, outcome",
         columns.join(", "),
-        sql::values(rows, columns.len()),
+        sql::values(dialect, rows, columns.len()),
         sets.join(", "),
         any_newer.join(" OR ")
     )
@@ -223,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_fact_alone_touches_its_own_columns_and_what_nobody_better_has_told() {
-        let text = text("t", RECEIPT, 1);
+        let text = text(Dialect::Postgres, "t", RECEIPT, 1);
         assert!(text.starts_with("INSERT INTO t (id, user_id, "), "{text}");
         assert!(!text.contains("payment_id") && !text.contains("cancel_reason"), "{text}");
         assert!(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
-use storage::{Tx, sql};
+use storage::{Dialect, Tx, sql};
 
 use super::{LIVE, TOTAL, Tables, rows::STEP_COLUMNS, upsert::upsert};
 use crate::domain::{Batch, Step};
@@ -38,7 +38,7 @@ async fn insert_steps(tx: &mut Tx, table: &str, steps: &[Step]) -> Result<(), sq
     for chunk in sql::chunks(steps, LARGEST_STEPS) {
         let text = format!(
             "INSERT INTO {table} ({STEP_COLUMNS}) VALUES {} ON CONFLICT DO NOTHING",
-            sql::values(chunk.len(), STEP_WIDTH)
+            sql::values(Dialect::of(tx), chunk.len(), STEP_WIDTH)
         );
         let mut query = sqlx::query(AssertSqlSafe(text));
         for step in chunk {
@@ -76,7 +76,7 @@ async fn count(tx: &mut Tx, changed: &[AnyRow], slot: i32) -> Result<(), sqlx::E
     let text = format!(
         "INSERT INTO row_count (name, slot, n) VALUES {} \
          ON CONFLICT (name, slot) DO UPDATE SET n = row_count.n + excluded.n",
-        sql::values(moved.len(), 3)
+        sql::values(Dialect::of(tx), moved.len(), 3)
     );
     let mut query = sqlx::query(AssertSqlSafe(text));
     for (name, n) in moved {

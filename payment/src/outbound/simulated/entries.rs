@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use sqlx::AssertSqlSafe;
-use storage::{Database, Transact, sql};
+use sqlx::{AnyConnection, AssertSqlSafe};
+use storage::{Database, Dialect, Transact, sql};
 
 use crate::domain::Decline;
 
@@ -67,7 +67,7 @@ impl Transact for Entries {
         } else {
             let mut tx = self.database.begin().await?;
             for chunk in sql::chunks(&sorted, LARGEST_INSERT) {
-                written.extend(insert(&mut *tx, chunk).await?);
+                written.extend(insert(&mut tx, chunk).await?);
             }
             tx.commit().await?;
         }
@@ -76,14 +76,14 @@ impl Transact for Entries {
     }
 }
 
-async fn insert<'e, E>(executor: E, entries: &[&Entry]) -> Result<Vec<(String, Kind)>, sqlx::Error>
-where
-    E: sqlx::Executor<'e, Database = sqlx::Any>,
-{
+async fn insert(
+    connection: &mut AnyConnection,
+    entries: &[&Entry],
+) -> Result<Vec<(String, Kind)>, sqlx::Error> {
     let text = format!(
         "INSERT INTO ledger_entry (idempotency_key, kind, amount, card_no, code, message, recorded_at) \
          VALUES {} ON CONFLICT DO NOTHING RETURNING idempotency_key, kind",
-        sql::values(entries.len(), COLUMNS)
+        sql::values(Dialect::of(connection), entries.len(), COLUMNS)
     );
     let mut query = sqlx::query_as::<_, (String, String)>(AssertSqlSafe(text));
     for entry in entries {
@@ -96,6 +96,6 @@ where
             .bind(entry.decline.as_ref().map(|decline| decline.message.as_str()))
             .bind(entry.now);
     }
-    let rows = query.fetch_all(executor).await?;
+    let rows = query.fetch_all(connection).await?;
     rows.into_iter().map(|(key, kind)| Ok((key, Kind::parse(&kind)?))).collect()
 }

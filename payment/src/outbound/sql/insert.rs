@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
-use sqlx::AssertSqlSafe;
-use storage::{Database, Transact, Tx, sql};
+use sqlx::{AnyConnection, AssertSqlSafe};
+use storage::{Database, Dialect, Transact, Tx, sql};
 
 use crate::domain::{Order, Status};
 
@@ -10,10 +10,10 @@ const COLUMNS: &str = "reservation_id, user_id, product_id, product_name, price,
 const COLUMN_COUNT: usize = 11;
 const LARGEST_INSERT: usize = 64;
 
-fn text(rows: usize) -> String {
+fn text(dialect: Dialect, rows: usize) -> String {
     format!(
         "INSERT INTO payment ({COLUMNS}) VALUES {} ON CONFLICT (reservation_id) DO NOTHING",
-        sql::values(rows, COLUMN_COUNT)
+        sql::values(dialect, rows, COLUMN_COUNT)
     )
 }
 
@@ -46,7 +46,7 @@ impl Transact for Intents {
                 let mut ids = HashMap::with_capacity(several.len());
                 for chunk in sql::chunks(several, LARGEST_INSERT) {
                     let intents = chunk.iter().map(|index| &intents[*index]);
-                    ids.extend(insert(&mut *tx, intents, chunk.len()).await?);
+                    ids.extend(insert(&mut tx, intents, chunk.len()).await?);
                 }
                 tx.commit().await?;
                 ids
@@ -57,15 +57,15 @@ impl Transact for Intents {
 }
 
 /// One statement; the ids of what was stored, by reservation.
-async fn insert<'e, E>(
-    executor: E,
+async fn insert(
+    connection: &mut AnyConnection,
     intents: impl Iterator<Item = &Intent>,
     count: usize,
-) -> Result<HashMap<i64, i64>, sqlx::Error>
-where
-    E: sqlx::Executor<'e, Database = sqlx::Any>,
-{
-    let mut query = sqlx::query_as(AssertSqlSafe(format!("{} RETURNING reservation_id, id", text(count))));
+) -> Result<HashMap<i64, i64>, sqlx::Error> {
+    let mut query = sqlx::query_as(AssertSqlSafe(format!(
+        "{} RETURNING reservation_id, id",
+        text(Dialect::of(connection), count)
+    )));
     for Intent { order, now, traceparent } in intents {
         query = query
             .bind(order.reservation_id)
@@ -80,7 +80,7 @@ where
             .bind(*now)
             .bind(traceparent.as_deref());
     }
-    Ok(query.fetch_all(executor).await?.into_iter().collect())
+    Ok(query.fetch_all(connection).await?.into_iter().collect())
 }
 
 /// A `void` payment for each reservation that has none.
@@ -89,7 +89,7 @@ pub(super) async fn tombstones(tx: &mut Tx, orders: &[Order], now: i64) -> Resul
     // As the intents: who waits for the other's reservations does so in the same order.
     sorted.sort_by_key(|order| order.reservation_id);
     for chunk in sql::chunks(&sorted, LARGEST_INSERT) {
-        let mut query = sqlx::query(AssertSqlSafe(text(chunk.len())));
+        let mut query = sqlx::query(AssertSqlSafe(text(Dialect::of(tx), chunk.len())));
         for order in chunk {
             query = query
                 .bind(order.reservation_id)

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
-use storage::{Tx, sql};
+use storage::{Dialect, Tx, sql};
 
 use super::insert;
 use super::record::current_trace;
@@ -32,7 +32,7 @@ impl Cancellations for PaymentsInTransaction<'_> {
         for chunk in sql::chunks(reservation_ids, LARGEST_SELECT) {
             let text = format!(
                 "SELECT {COLUMNS} FROM payment WHERE reservation_id IN ({}) ORDER BY id",
-                sql::placeholders(chunk.len())
+                sql::placeholders(Dialect::of(self.tx), chunk.len())
             );
             let mut query = sqlx::query(AssertSqlSafe(text));
             for id in chunk {

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use messaging::Outbox;
 use sqlx::AssertSqlSafe;
-use storage::{Transact, Tx, sql};
+use storage::{Dialect, Transact, Tx, sql};
 
 use super::record::record;
 use crate::domain::{Change, State};
@@ -18,7 +18,7 @@ pub(super) struct Target {
 }
 
 /// Each change is a compare-and-set on the status; as many as come together are one statement.
-fn text(rows: usize) -> String {
+fn text(dialect: Dialect, rows: usize) -> String {
     format!(
         "WITH change (id, old_status, new_status, version, created_at, modified_at, decline_code, decline_message) \
          AS (VALUES {}) \
@@ -27,7 +27,7 @@ fn text(rows: usize) -> String {
          decline_code = change.decline_code, decline_message = change.decline_message \
          FROM change WHERE payment.id = change.id AND payment.status = change.old_status \
          RETURNING payment.id",
-        sql::values(rows, COLUMN_COUNT)
+        sql::values(dialect, rows, COLUMN_COUNT)
     )
 }
 
@@ -92,7 +92,7 @@ async fn update(
     changes: impl Iterator<Item = &Change>,
     count: usize,
 ) -> Result<HashSet<i64>, sqlx::Error> {
-    let mut query = sqlx::query_scalar(AssertSqlSafe(text(count)));
+    let mut query = sqlx::query_scalar(AssertSqlSafe(text(Dialect::of(tx), count)));
     for change in changes {
         let payment = change.after();
         let decline = match &payment.state {

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use sqlx::{AssertSqlSafe, Row};
-use storage::{Database, Transact, Tx, sql};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use storage::{Database, Dialect, Transact, Tx, sql};
 
 use super::rows;
 use crate::domain::{CancelReason, NewReservation};
@@ -46,7 +46,7 @@ impl Transact for Intents {
         let mut tx = self.database.begin().await?;
         let mut ids = Vec::with_capacity(intents.len());
         for chunk in sql::chunks(intents, LARGEST_INSERT) {
-            ids.extend(insert(&mut *tx, chunk).await?);
+            ids.extend(insert(&mut tx, chunk).await?);
         }
         let late = take_keys(&mut tx, intents, &ids).await?;
         tx.commit().await?;
@@ -56,10 +56,7 @@ impl Transact for Intents {
 }
 
 /// One statement; the ids in the order of the intents.
-async fn insert<'e, E>(executor: E, intents: &[Intent]) -> Result<Vec<i64>, sqlx::Error>
-where
-    E: sqlx::Executor<'e, Database = sqlx::Any>,
-{
+async fn insert(connection: &mut AnyConnection, intents: &[Intent]) -> Result<Vec<i64>, sqlx::Error> {
     // Ids are given in the order of the sort (PostgreSQL since 9.6; SQLite inserts row by row), and so ascend with it.
     let text = format!(
         "WITH intent (place, user_id, user_address, product_id, product_name, price, card_no, now, traceparent) \
@@ -68,7 +65,7 @@ where
          status, version, created_at, modified_at, traceparent) \
          SELECT user_id, user_address, product_id, product_name, price, card_no, 'pending', 0, now, now, traceparent \
          FROM intent ORDER BY place RETURNING id",
-        sql::values(intents.len(), COLUMNS)
+        sql::values(Dialect::of(connection), intents.len(), COLUMNS)
     );
     let mut query = sqlx::query_scalar(AssertSqlSafe(text));
     for (place, Intent { order, now, traceparent, .. }) in (0_i64..).zip(intents) {
@@ -83,7 +80,7 @@ where
             .bind(*now)
             .bind(traceparent.as_deref());
     }
-    let mut ids: Vec<i64> = query.fetch_all(executor).await?;
+    let mut ids: Vec<i64> = query.fetch_all(connection).await?;
     ids.sort_unstable();
     Ok(ids)
 }
@@ -102,7 +99,7 @@ async fn take_keys(tx: &mut Tx, intents: &[Intent], ids: &[i64]) -> Result<HashS
         let text = format!(
             "INSERT INTO idempotency_key (key, fingerprint, reservation_id, created_at) VALUES {} \
              ON CONFLICT DO NOTHING RETURNING reservation_id",
-            sql::values(chunk.len(), KEY_COLUMNS)
+            sql::values(Dialect::of(tx), chunk.len(), KEY_COLUMNS)
         );
         let mut query = sqlx::query_scalar(AssertSqlSafe(text));
         for (key, id, now) in chunk {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use events::Event;
 use messaging::{Outbox, Record};
 use sqlx::AssertSqlSafe;
-use storage::{Transact, Tx, now_ms, sql};
+use storage::{Dialect, Transact, Tx, now_ms, sql};
 
 use crate::domain::Reservation;
 use crate::use_cases::ports::SavedOutcome;
@@ -90,7 +90,7 @@ async fn update(
          cancel_detail = outcome.cancel_detail \
          FROM outcome WHERE reservation.id = outcome.id AND reservation.version = outcome.expected \
          RETURNING reservation.id, reservation.traceparent",
-        sql::values(count, COLUMNS)
+        sql::values(Dialect::of(tx), count, COLUMNS)
     );
     let mut query = sqlx::query_as(AssertSqlSafe(text));
     for Outcome { reservation, expected_version, .. } in outcomes {
@@ -118,7 +118,7 @@ async fn answer_keys(tx: &mut Tx, won: &[(&Outcome, &FirstTrace)]) -> Result<(),
              UPDATE idempotency_key SET answered_at = answer.answered_at, cancel_reason = answer.cancel_reason, \
              cancel_detail = answer.cancel_detail FROM answer \
              WHERE idempotency_key.reservation_id = answer.reservation_id AND idempotency_key.answered_at IS NULL",
-            sql::values(chunk.len(), OUTCOME_COLUMNS)
+            sql::values(Dialect::of(tx), chunk.len(), OUTCOME_COLUMNS)
         );
         let mut query = sqlx::query(AssertSqlSafe(text));
         for (id, outcome) in chunk {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use messaging::{Outbox, Record};
 use sqlx::AssertSqlSafe;
-use storage::{Database, Listing, Tx, Window, now_ms, sql};
+use storage::{Database, Dialect, Listing, Tx, Window, now_ms, sql};
 
 use crate::domain::Receipt;
 use crate::use_cases::ports::{ListQuery, ReceiptStore, Telling};
@@ -46,7 +46,7 @@ impl ReceiptStore for SqlReceiptStore {
         for chunk in sql::chunks(ids, LARGEST) {
             let text = format!(
                 "SELECT {COLUMNS} FROM receipt WHERE reservation_id IN ({})",
-                sql::placeholders(chunk.len())
+                sql::placeholders(Dialect::of(tx), chunk.len())
             );
             let mut query = sqlx::query(AssertSqlSafe(text));
             for id in chunk {
@@ -65,7 +65,7 @@ impl ReceiptStore for SqlReceiptStore {
             let text = format!(
                 "INSERT INTO receipt (reservation_id, payment_id, user_id, product_id, product_name, price, paid_at, \
                  status, version, created_at, modified_at) VALUES {} RETURNING reservation_id, id",
-                sql::values(chunk.len(), rows::INSERTED)
+                sql::values(Dialect::of(tx), chunk.len(), rows::INSERTED)
             );
             let mut query = sqlx::query_as::<_, (i64, i64)>(AssertSqlSafe(text));
             for receipt in chunk {
