@@ -21,6 +21,10 @@ pub(crate) fn broken_answer() -> Problem {
     Problem::new(502).detail("The service broke off before it answered; what it did is not known.")
 }
 
+pub(crate) fn no_connection_free() -> Problem {
+    Problem::unavailable("The service has as much to do as it may have; nothing was sent to it.", 1)
+}
+
 pub(crate) fn connect_timeout() -> Problem {
     Problem::new(504).detail("The service could not be reached in time.")
 }

@@ -49,7 +49,8 @@ pub struct ServerSettings {
 pub struct UpstreamSettings {
     pub connect_timeout_ms: u64,
     pub idle_timeout_ms: u64,
-    pub max_idle: usize,
+    pub max_connections: usize,
+    pub max_waiting: usize,
     pub retry_after_ms: u64,
     pub retry_after_max_ms: u64,
 }
@@ -114,7 +115,8 @@ impl Settings {
         in_range("server.max_connections", server.max_connections, 1..=10_000_000)?;
         // hyper reads a head into a buffer of at most 400 kB.
         in_range("server.header_limit_bytes", server.header_limit_bytes, 1024..=262_144)?;
-        in_range("upstream.max_idle", self.upstream.max_idle, 0..=1_000_000)?;
+        in_range("upstream.max_connections", self.upstream.max_connections, 1..=1_000_000)?;
+        in_range("upstream.max_waiting", self.upstream.max_waiting, 0..=10_000_000)?;
         for (key, ms) in [
             ("server.header_timeout_ms", server.header_timeout_ms),
             ("server.body_timeout_ms", server.body_timeout_ms),

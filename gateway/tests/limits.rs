@@ -3,7 +3,11 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use gateway::settings::RouteSettings;
 use support::{Client, Gateway, PATIENCE, Reply, Service, eventually, get, route, settings};
@@ -283,4 +287,62 @@ async fn full_listener() -> FullListener {
         assert!(began.elapsed() < PATIENCE);
     }
     FullListener { addr, _listener: listener, _waiting: waiting }
+}
+
+const NOW: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nnow";
+
+/// With one connection, and a request on it that is answered when the sender speaks.
+async fn occupied(
+    routes: impl Fn(SocketAddr) -> Vec<RouteSettings>,
+) -> (Gateway, Client, mpsc::Sender<Vec<u8>>) {
+    let (speak, pieces) = mpsc::channel(1);
+    let pieces = Mutex::new(Some(pieces));
+    let service = Service::start(move |_| match pieces.lock().unwrap().take() {
+        Some(pieces) => Reply::Pieces(pieces),
+        None => Reply::ok("later"),
+    })
+    .await;
+    let mut settings = settings(&routes(service.addr));
+    settings.upstream.max_connections = 1;
+    settings.upstream.max_waiting = 1;
+    let gateway = Gateway::start(settings).await;
+    let mut first = Client::connect(gateway.addr).await;
+    first.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    eventually("the service is asked", async || service.seen().len() == 1).await;
+    (gateway, first, speak)
+}
+
+#[tokio::test]
+async fn what_is_too_much_for_a_service_waits_for_its_turn() {
+    let (gateway, mut first, speak) = occupied(|addr| vec![route("x", "/x/**", addr)]).await;
+    let (mut one, mut other) = (Client::connect(gateway.addr).await, Client::connect(gateway.addr).await);
+    for client in [&mut one, &mut other] {
+        client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok").await;
+    }
+    // One of them waits; for the other there is no room.
+    let (refused, mut waits) = tokio::select! {
+        answer = one.answer() => (answer, other),
+        answer = other.answer() => (answer, one),
+    };
+    refused.is_problem(503);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+
+    speak.send(NOW.into()).await.unwrap();
+    assert_eq!(first.answer().await.body, "now");
+    assert_eq!(waits.answer().await.body, "later");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_turn_longer_than_for_an_answer() {
+    let hurried =
+        |addr| RouteSettings { response_timeout_ms: Some(100), ..route("hurried", "/hurried/**", addr) };
+    let (gateway, mut first, speak) = occupied(|addr| vec![route("x", "/x/**", addr), hurried(addr)]).await;
+    let began = Instant::now();
+    let refused = get(gateway.addr, "/hurried").await;
+    refused.is_problem(503);
+    assert!(refused.header("retry-after").is_some() && began.elapsed() >= Duration::from_millis(100));
+
+    speak.send(NOW.into()).await.unwrap();
+    assert_eq!(first.answer().await.body, "now");
+    assert_eq!(get(gateway.addr, "/hurried").await.body, "later");
 }

@@ -37,6 +37,20 @@ async fn addresses_take_turns() {
 }
 
 #[tokio::test]
+async fn who_is_busy_is_asked_last() {
+    let (busy, free) = (Service::start(|_| Reply::Silence).await, Service::saying("free").await);
+    let mut settings = several(&[busy.addr, free.addr]);
+    settings.upstream.max_connections = 1;
+    let gateway = Gateway::start(settings).await;
+    let mut waits = Client::connect(gateway.addr).await;
+    waits.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    eventually("one of them is busy", async || busy.seen().len() == 1).await;
+    for _ in 0..4 {
+        assert_eq!(get(gateway.addr, "/x").await.body, "free");
+    }
+}
+
+#[tokio::test]
 async fn addresses_may_be_listed_under_a_name() {
     let (one, two) = (Service::saying("one").await, Service::saying("two").await);
     let mut named = settings(&[RouteSettings {

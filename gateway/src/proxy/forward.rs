@@ -99,6 +99,13 @@ impl Call {
     ) -> Result<Response<Content>, Option<Next>> {
         let to = &worker.upstreams[upstream];
         let began = Instant::now();
+        let permit = match to.admit(&self.session.deadline).await {
+            Ok(permit) => permit,
+            Err(error) => {
+                *failure = Failure::NotReached(error);
+                return Err(Some(Next::OtherAddress));
+            }
+        };
         let now = worker.deadlines.now();
         let kept = to.take(now);
         let fresh = kept.is_none();
@@ -114,6 +121,7 @@ impl Call {
                 }
             },
         };
+        connection.permit = Some(permit);
         let Some(mut request) = self.request.take() else {
             return Err(None);
         };
@@ -175,6 +183,8 @@ impl Call {
             (_, Some(BodyFailure::Malformed)) => {
                 return malformed("The body of the request is not valid, or broke off.");
             }
+            // As ordinary under load as any answer: it is in the metrics.
+            (Failure::NotReached(ConnectError::Busy), _) => return problems::no_connection_free(),
             (Failure::NotReached(ConnectError::Timeout), _) => problems::connect_timeout(),
             (Failure::NotReached(_), _) => problems::refused_by_service(),
             (Failure::Send(SendError::Deadline), _) if self.session.is_body_due() => {

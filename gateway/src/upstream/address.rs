@@ -2,8 +2,12 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     io,
     net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
@@ -11,11 +15,12 @@ use http::HeaderValue;
 use settings::Invalid;
 use tokio::{
     net::{TcpStream, lookup_host},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 
 use super::connection::Connection;
-use crate::settings::UpstreamSettings;
+use crate::{deadlines::Deadline, settings::UpstreamSettings};
 
 /// How long a name's addresses are remembered.
 const RESOLVED_MS: u64 = 5000;
@@ -61,6 +66,8 @@ impl Address {
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
+    #[error("all connections are busy, and will be for too long")]
+    Busy,
     #[error("the name cannot be resolved")]
     Resolve(#[source] io::Error),
     #[error("cannot connect")]
@@ -75,6 +82,8 @@ pub(crate) enum ConnectError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Standing {
     Ready,
+    /// All its connections are in use.
+    Busy,
     /// It refused a connection a moment ago. Another try does no harm.
     Refused {
         until: u64,
@@ -91,12 +100,15 @@ pub(crate) struct Upstream {
     /// The one used last at the end.
     #[expect(clippy::vec_box, reason = "they come and go in their boxes")]
     idle: RefCell<Vec<Box<Connection>>>,
+    /// One permit for each connection that is in use.
+    free: Arc<Semaphore>,
+    waiting: Cell<usize>,
     resolved: RefCell<Option<(u64, Vec<SocketAddr>)>>,
     refusals: Cell<u32>,
     passed_over_until: Cell<u64>,
     leaving_until: Cell<u64>,
     idle_timeout_ms: u64,
-    max_idle: usize,
+    max_waiting: usize,
     retry_after_ms: u64,
     retry_after_max_ms: u64,
 }
@@ -106,15 +118,39 @@ impl Upstream {
         Self {
             address,
             idle: RefCell::default(),
+            free: Arc::new(Semaphore::new(settings.max_connections)),
+            waiting: Cell::new(0),
             resolved: RefCell::default(),
             refusals: Cell::new(0),
             passed_over_until: Cell::new(0),
             leaving_until: Cell::new(0),
             idle_timeout_ms: settings.idle_timeout_ms,
-            max_idle: settings.max_idle,
+            max_waiting: settings.max_waiting,
             retry_after_ms: settings.retry_after_ms,
             retry_after_max_ms: settings.retry_after_max_ms,
         }
+    }
+
+    /// Waits until one connection more may be in use, and not beyond the deadline.
+    pub(crate) async fn admit(&self, deadline: &Deadline) -> Result<OwnedSemaphorePermit, ConnectError> {
+        match self.free.clone().try_acquire_owned() {
+            Ok(permit) => Ok(permit),
+            // In a box, for it is rare.
+            Err(_) => Box::pin(self.queue(deadline)).await,
+        }
+    }
+
+    async fn queue(&self, deadline: &Deadline) -> Result<OwnedSemaphorePermit, ConnectError> {
+        let place = Place::take(&self.waiting, self.max_waiting).ok_or(ConnectError::Busy)?;
+        let mut permit = pin!(self.free.clone().acquire_owned());
+        let permit = poll_fn(|cx| match permit.as_mut().poll(cx) {
+            Poll::Pending if deadline.expired() => Poll::Ready(Err(ConnectError::Busy)),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(permit) => Poll::Ready(permit.map_err(|_| ConnectError::Busy)),
+        })
+        .await;
+        drop(place);
+        permit
     }
 
     /// The connection used last, if it was not idle for too long.
@@ -130,11 +166,9 @@ impl Upstream {
     }
 
     pub(crate) fn give_back(&self, mut connection: Box<Connection>, now: u64) {
-        let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.max_idle {
-            connection.idle_since = now;
-            idle.push(connection);
-        }
+        connection.idle_since = now;
+        connection.permit = None;
+        self.idle.borrow_mut().push(connection);
     }
 
     /// The service closed a connection: the others will have been closed as well.
@@ -156,6 +190,8 @@ impl Upstream {
             Standing::Leaving { until: leaving }
         } else if now < refused {
             Standing::Refused { until: refused }
+        } else if self.free.available_permits() == 0 {
+            Standing::Busy
         } else {
             Standing::Ready
         }
@@ -233,6 +269,25 @@ impl Upstream {
             .collect();
         *self.resolved.borrow_mut() = Some((now, addresses.clone()));
         Ok(addresses)
+    }
+}
+
+/// One of those who wait.
+struct Place<'a>(&'a Cell<usize>);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a Cell<usize>, most: usize) -> Option<Self> {
+        let before = waiting.get();
+        (before < most).then(|| {
+            waiting.set(before + 1);
+            Self(waiting)
+        })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 

@@ -19,7 +19,7 @@ use hyper::{
     },
 };
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
 
 use super::nudge::Nudge;
 use crate::{deadlines::Deadline, proxy::RequestBody};
@@ -35,6 +35,8 @@ pub(crate) struct Connection {
     waker: Waker,
     /// On the worker's clock.
     pub(super) idle_since: u64,
+    /// While it is in use.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
 type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
@@ -59,6 +61,7 @@ impl Connection {
             waker: Waker::from(nudge.clone()),
             nudge,
             idle_since: 0,
+            permit: None,
         }))
     }
 
