@@ -69,9 +69,11 @@ WORKDIR /app
 # The empty file holds no data; copying it makes this stage wait for the check of SERVICE.
 COPY --from=wanted /known /app/.known
 COPY --from=build /out/${SERVICE} /app/service
-# librdkafka asks OpenSSL for the certificates of the system, and OpenSSL asks this.
+# librdkafka asks OpenSSL for the certificates of the system, and OpenSSL asks this. The gateway's allocator gives back at once what
+# was freed, instead of a second later.
 ENV PROFILE=docker \
-    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
+    MIMALLOC_PURGE_DELAY=0
 USER 65532:65532
 # Fails when a library is missing here that was there at compilation, and when the profile's settings are wrong.
 RUN ["/app/service", "--check"]

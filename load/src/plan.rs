@@ -140,6 +140,8 @@ impl Plan {
                 }
             }
             Service::Gateway => {
+                // As in the image.
+                put("MIMALLOC_PURGE_DELAY", "0".to_owned());
                 for target in Service::ALL.into_iter().filter(|target| *target != Service::Gateway) {
                     if !self.addresses(target).is_empty() {
                         put(&format!("URL_{}", target.name().to_uppercase()), self.urls(target));
