@@ -98,14 +98,16 @@ impl Call {
         failure: &mut Failure,
     ) -> Result<Response<Content>, Option<Next>> {
         let to = &worker.upstreams[upstream];
-        let began = Instant::now();
         let permit = match to.admit(&self.session.deadline).await {
             Ok(permit) => permit,
             Err(error) => {
                 *failure = Failure::NotReached(error);
-                return Err(Some(Next::OtherAddress));
+                // Sent anywhere now, nobody would wait for what becomes of it.
+                let over = self.session.deadline.expired();
+                return Err((!over).then_some(Next::OtherAddress));
             }
         };
+        let began = Instant::now();
         let now = worker.deadlines.now();
         let kept = to.take(now);
         let fresh = kept.is_none();
