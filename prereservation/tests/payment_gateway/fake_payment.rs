@@ -39,6 +39,8 @@ impl FakePayment {
             | Behaviour::FallsSilent
             | Behaviour::Resets
             | Behaviour::HangsUp
+            | Behaviour::HangsUpOnce
+            | Behaviour::HangsUpForGood
             | Behaviour::BreaksOff
             | Behaviour::SpeaksAnotherLanguage => raw(behaviour).await,
             _ => {
@@ -149,6 +151,10 @@ async fn raw(behaviour: Behaviour) -> FakePayment {
     let server = tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
+            if behaviour == Behaviour::HangsUpForGood {
+                drop(listener);
+                return misbehave(stream, behaviour, count).await;
+            }
             tokio::spawn(misbehave(stream, behaviour, count.clone()));
         }
     });
@@ -159,8 +165,13 @@ async fn misbehave(mut stream: TcpStream, behaviour: Behaviour, asked: Arc<Atomi
     if !read_request(&mut stream).await {
         return;
     }
-    asked.fetch_add(1, Ordering::SeqCst);
+    let earlier = asked.fetch_add(1, Ordering::SeqCst);
     match behaviour {
+        Behaviour::HangsUpOnce if earlier > 0 => {
+            let body = payment().to_string();
+            let head = format!("HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all((head + &body).as_bytes()).await;
+        }
         Behaviour::IsSilent => wait_for_goodbye(&mut stream).await,
         Behaviour::FallsSilent => {
             write_half_an_answer(&mut stream).await;
@@ -181,7 +192,7 @@ async fn misbehave(mut stream: TcpStream, behaviour: Behaviour, asked: Arc<Atomi
                 sent = stream.write_all(format!("400\r\n{}\r\n", "x".repeat(1024)).as_bytes()).await;
             }
         }
-        Behaviour::HangsUp => {}
+        Behaviour::HangsUp | Behaviour::HangsUpOnce | Behaviour::HangsUpForGood => {}
         other => panic!("{other:?} is what an HTTP server does"),
     }
 }

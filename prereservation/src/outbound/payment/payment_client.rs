@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use metrics::histogram;
 use reqwest::{Client, Url, redirect, retry};
-use telemetry::{Kind, Operation, TraceContext, outcome_label};
+use telemetry::{Kind, Operation, outcome_label};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
@@ -56,7 +56,7 @@ impl PaymentClient {
             .pool_idle_timeout(client.pool_idle_timeout())
             .pool_max_idle_per_host(client.max_concurrent_calls)
             .tcp_nodelay(true)
-            // A charge goes where it was sent, and is sent once.
+            // A charge goes where it was sent.
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .no_proxy()
@@ -79,7 +79,7 @@ impl PaymentClient {
     async fn call(&self, order: &PaymentOrder) -> Result<Decision, Failure> {
         let started = Instant::now();
         let operation = Operation::child(Kind::Client, "POST /payments");
-        let exchange = self.exchange(order, operation.context());
+        let exchange = self.exchange(order, &operation);
         let (status, result) =
             operation.run(timeout(self.timeout, exchange)).await.unwrap_or((None, Err(Failure::TimedOut)));
         if let Some(status) = status {
@@ -101,11 +101,20 @@ impl PaymentClient {
     async fn exchange(
         &self,
         order: &PaymentOrder,
-        trace: TraceContext,
+        operation: &Operation,
     ) -> (Option<u16>, Result<Decision, Failure>) {
-        match request(&self.http, &self.url, order, trace).send().await {
+        let send = || request(&self.http, &self.url, order, operation.context()).send();
+        let mut answer = send().await.map_err(Failure::of_call);
+        if let Err(Failure::Broken(_)) = answer {
+            // As a replica does to its last connections when it stops. Whatever it did, payment charges a reservation once,
+            // however often it is asked (RFC 9110, 9.2.2); and another one may be there.
+            operation.set("http.request.resend_count", 1_i64);
+            // Without a second answer, what became of the first request is what counts.
+            answer = send().await.or(answer);
+        }
+        match answer {
             Ok(response) => (Some(response.status().as_u16()), answer::read(response, order).await),
-            Err(error) => (None, Err(Failure::of_call(error))),
+            Err(failure) => (None, Err(failure)),
         }
     }
 }

@@ -7,14 +7,15 @@ use settings::{Invalid, in_range};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaymentClientSettings {
-    /// A call that has no complete answer by then has an unknown outcome.
+    /// A call that has no complete answer by then has an unknown outcome. One whose connection broke before an answer
+    /// began is sent once more within this time: payment charges a reservation once.
     pub timeout_ms: u64,
     /// Without a connection by then, nothing was sent. At most `timeout_ms`.
     pub connect_timeout_ms: u64,
     /// So many calls may wait for payment at a time; one more is answered at once.
     pub max_concurrent_calls: usize,
     /// An idle connection is closed after this; keep it below payment's `server.keep_alive_ms`,
-    /// or payment closes the connection under a request, and its outcome is unknown.
+    /// or payment closes the connection under a request, which is then sent twice.
     pub pool_idle_timeout_ms: u64,
 }
 
