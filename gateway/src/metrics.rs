@@ -1,14 +1,16 @@
-//! `http_server_requests_seconds` and `http_client_requests_seconds`, each series looked up by number after its first use.
+//! `http_server_requests_seconds` and `http_client_requests_seconds`, each series looked up by number after its first use;
+//! and who waits for a connection, as reactor-netty, the client of Spring Cloud Gateway, counts it.
 
 use std::{cell::RefCell, sync::Arc};
 
 use http::Method;
-use metrics::{Histogram, Unit, describe_histogram};
+use metrics::{Gauge, Histogram, Unit, describe_gauge, describe_histogram};
 
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, upstream::Address};
 
 const SERVER: &str = "http_server_requests_seconds";
 const CLIENT: &str = "http_client_requests_seconds";
+const PENDING: &str = "reactor_netty_connection_provider_pending_connections";
 
 /// Which side of the gateway a request was seen from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +114,16 @@ impl Metrics {
     }
 }
 
+/// How many requests wait for a connection to the address, of all workers.
+pub(crate) fn pending(address: &Address) -> Gauge {
+    // It was made of text.
+    let address = String::from_utf8_lossy(address.authority.as_bytes()).into_owned();
+    metrics::gauge!(PENDING, "application" => crate::APPLICATION, "remote_address" => address)
+}
+
 /// To be called once the recorder is there.
 pub(crate) fn describe() {
     describe_histogram!(SERVER, Unit::Seconds, "Requests answered, by route, method and status.");
     describe_histogram!(CLIENT, Unit::Seconds, "Requests sent to services, until the head of their answer.");
+    describe_gauge!(PENDING, "Requests that wait for a connection to a service.");
 }

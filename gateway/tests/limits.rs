@@ -326,10 +326,22 @@ async fn what_is_too_much_for_a_service_waits_for_its_turn() {
     };
     refused.is_problem(503);
     assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(pending(gateway.addr).await, "1");
 
     speak.send(NOW.into()).await.unwrap();
     assert_eq!(first.answer().await.body, "now");
     assert_eq!(waits.answer().await.body, "later");
+    assert_eq!(pending(gateway.addr).await, "0");
+}
+
+/// What operators see of those who wait.
+async fn pending(gateway: SocketAddr) -> String {
+    let metrics = get(gateway, "/actuator/prometheus").await.body;
+    let shown = metrics
+        .lines()
+        .find(|line| line.starts_with("reactor_netty_connection_provider_pending_connections{"))
+        .and_then(|line| line.rsplit(' ').next());
+    shown.unwrap_or_default().to_owned()
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use std::{
 };
 
 use http::HeaderValue;
+use metrics::Gauge;
 use settings::Invalid;
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -102,13 +103,12 @@ pub(crate) struct Upstream {
     idle: RefCell<Vec<Box<Connection>>>,
     /// One permit for each connection that is in use.
     free: Arc<Semaphore>,
-    waiting: Cell<usize>,
+    waiting: Waiting,
     resolved: RefCell<Option<(u64, Vec<SocketAddr>)>>,
     refusals: Cell<u32>,
     passed_over_until: Cell<u64>,
     leaving_until: Cell<u64>,
     idle_timeout_ms: u64,
-    max_waiting: usize,
     retry_after_ms: u64,
     retry_after_max_ms: u64,
 }
@@ -116,16 +116,15 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn new(address: Address, settings: &UpstreamSettings) -> Self {
         Self {
+            waiting: Waiting::new(settings.max_waiting, crate::metrics::pending(&address)),
             address,
             idle: RefCell::default(),
             free: Arc::new(Semaphore::new(settings.max_connections)),
-            waiting: Cell::new(0),
             resolved: RefCell::default(),
             refusals: Cell::new(0),
             passed_over_until: Cell::new(0),
             leaving_until: Cell::new(0),
             idle_timeout_ms: settings.idle_timeout_ms,
-            max_waiting: settings.max_waiting,
             retry_after_ms: settings.retry_after_ms,
             retry_after_max_ms: settings.retry_after_max_ms,
         }
@@ -141,7 +140,7 @@ impl Upstream {
     }
 
     async fn queue(&self, deadline: &Deadline) -> Result<OwnedSemaphorePermit, ConnectError> {
-        let place = Place::take(&self.waiting, self.max_waiting).ok_or(ConnectError::Busy)?;
+        let place = self.waiting.take().ok_or(ConnectError::Busy)?;
         let mut permit = pin!(self.free.clone().acquire_owned());
         let permit = poll_fn(|cx| match permit.as_mut().poll(cx) {
             Poll::Pending if deadline.expired() => Poll::Ready(Err(ConnectError::Busy)),
@@ -272,22 +271,35 @@ impl Upstream {
     }
 }
 
-/// One of those who wait.
-struct Place<'a>(&'a Cell<usize>);
+/// Those who wait for a connection.
+struct Waiting {
+    count: Cell<usize>,
+    most: usize,
+    shown: Gauge,
+}
 
-impl<'a> Place<'a> {
-    fn take(waiting: &'a Cell<usize>, most: usize) -> Option<Self> {
-        let before = waiting.get();
-        (before < most).then(|| {
-            waiting.set(before + 1);
-            Self(waiting)
+impl Waiting {
+    fn new(most: usize, shown: Gauge) -> Self {
+        Self { count: Cell::new(0), most, shown }
+    }
+
+    fn take(&self) -> Option<Place<'_>> {
+        let before = self.count.get();
+        (before < self.most).then(|| {
+            self.count.set(before + 1);
+            self.shown.increment(1.0);
+            Place(self)
         })
     }
 }
 
+/// One of them.
+struct Place<'a>(&'a Waiting);
+
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.0.count.set(self.0.count.get() - 1);
+        self.0.shown.decrement(1.0);
     }
 }
 
