@@ -1,6 +1,6 @@
--- $1 reservations of $2 users, made one a millisecond from $3 on. For SQLite and PostgreSQL.
-WITH RECURSIVE n (i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+-- Reservations $1 to $2 of $3 users, made one a millisecond from $4 on. For SQLite and PostgreSQL.
+WITH RECURSIVE n (i) AS (SELECT CAST($1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $2)
 INSERT INTO reservation
     (user_id, user_address, product_id, product_name, price, card_no, status, version, created_at, modified_at)
-SELECT 1 + i % $2, 'seoul', 1, 'fold', 1000000 + i % 500000, '****-****-****-1234', 'reservated', 1, $3 + i, $3 + i
+SELECT 1 + i % $3, 'seoul', 1, 'fold', 1000000 + i % 500000, '****-****-****-1234', 'reservated', 1, $4 + i, $4 + i
 FROM n

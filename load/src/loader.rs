@@ -17,6 +17,8 @@ use crate::plan::Service;
 use crate::reservations::USERS;
 
 const BATCH: usize = 1000;
+/// A trigger counts the rows in one row of its own; each of its versions is in the way of the next until the transaction ends.
+const LARGEST_INSERT: i64 = 1000;
 /// 2026-01-01; rows get milliseconds after it.
 const BEGIN_MS: i64 = 1_767_225_600_000;
 const DELIVERY: Duration = Duration::from_secs(21 * 24 * 3600);
@@ -66,8 +68,14 @@ pub async fn insert(ground: &Ground, n: u64) -> Result<(), Error> {
         let doing = || format!("inserting rows for {}", service.name());
         let pool =
             AnyPoolOptions::new().max_connections(1).connect(url).await.map_err(Error::sql(doing()))?;
-        let query = sqlx::query(AssertSqlSafe(text)).bind(n as i64).bind(USERS as i64).bind(BEGIN_MS);
-        query.execute(&pool).await.map_err(Error::sql(doing()))?;
+        let mut last = 0;
+        while last < n as i64 {
+            let first = last + 1;
+            last = (last + LARGEST_INSERT).min(n as i64);
+            let query = sqlx::query(AssertSqlSafe(text));
+            let query = query.bind(first).bind(last).bind(USERS as i64).bind(BEGIN_MS);
+            query.execute(&pool).await.map_err(Error::sql(doing()))?;
+        }
         if url.starts_with("postgres") {
             // What autovacuum would have done some minutes later.
             pool.execute("VACUUM ANALYZE").await.map_err(Error::sql(doing()))?;
@@ -95,70 +103,73 @@ pub async fn analyze(ground: &Ground, service: Service) -> Result<(), Error> {
 }
 
 fn record(topic: &str, fact: Fact, id: i64) -> Record {
-    let at = BEGIN_MS + id;
-    let user_id = 1 + id % USERS as i64;
-    let price = 1_000_000 + id % 500_000;
-    let (product_id, product_name) = (1, "fold".to_owned());
-    let card_no = "****-****-****-1234".to_owned();
-    let (created_at, modified_at, version) = (at, at, 1);
-    let (event, source) = match fact {
-        Fact::Reservation => {
-            let user_address = "seoul".to_owned();
-            let created = ReservationCreated {
-                id,
-                user_id,
-                user_address,
-                product_id,
-                product_name,
-                price,
-                card_no,
-                created_at,
-                modified_at,
-                version,
-            };
-            (Event::ReservationCreated(created), Service::Prereservation)
-        }
-        Fact::Payment => {
-            let pre_reservation_id = id;
-            let created = PaymentCreated {
-                id,
-                pre_reservation_id,
-                user_id,
-                product_id,
-                product_name,
-                price,
-                card_no,
-                created_at,
-                modified_at,
-                version,
-            };
-            (Event::PaymentCreated(created), Service::Payment)
-        }
-        Fact::Receipt => {
-            let (pre_reservation_id, payment_id) = (id, id);
-            let expected_delivery_at = at + DELIVERY.as_millis() as i64;
-            let created = ReceiptCreated {
-                id,
-                pre_reservation_id,
-                payment_id,
-                user_id,
-                product_id,
-                product_name,
-                price,
-                expected_delivery_at,
-                created_at,
-                modified_at,
-                version,
-            };
-            (Event::ReceiptCreated(created), Service::Receipt)
-        }
+    let event = event(fact, id);
+    let source = match fact {
+        Fact::Reservation => Service::Prereservation,
+        Fact::Payment => Service::Payment,
+        Fact::Receipt => Service::Receipt,
     };
     let ce_id = format!("{}-{id}", source.name());
+    let at = at(id);
     Record {
         topic: topic.to_owned(),
         key: Some(event.key()),
         payload: event.to_json(at),
         headers: events::headers(&event, source.name(), &ce_id, at, None),
         timestamp_ms: at,
+    }
+}
+
+/// When the reservation came: epoch milliseconds.
+fn at(id: i64) -> i64 {
+    BEGIN_MS + id
+}
+
+/// What a service tells of the reservation when nothing goes wrong.
+pub fn event(fact: Fact, id: i64) -> Event {
+    let at = at(id);
+    let user_id = 1 + id % USERS as i64;
+    let price = 1_000_000 + id % 500_000;
+    let (product_id, product_name) = (1, "fold".to_owned());
+    let card_no = "****-****-****-1234".to_owned();
+    let (created_at, modified_at, version) = (at, at, 1);
+    match fact {
+        Fact::Reservation => Event::ReservationCreated(ReservationCreated {
+            id,
+            user_id,
+            user_address: "seoul".to_owned(),
+            product_id,
+            product_name,
+            price,
+            card_no,
+            created_at,
+            modified_at,
+            version,
+        }),
+        Fact::Payment => Event::PaymentCreated(PaymentCreated {
+            id,
+            pre_reservation_id: id,
+            user_id,
+            product_id,
+            product_name,
+            price,
+            card_no,
+            created_at,
+            modified_at,
+            version,
+        }),
+        Fact::Receipt => Event::ReceiptCreated(ReceiptCreated {
+            id,
+            pre_reservation_id: id,
+            payment_id: id,
+            user_id,
+            product_id,
+            product_name,
+            price,
+            expected_delivery_at: at + DELIVERY.as_millis() as i64,
+            created_at,
+            modified_at,
+            version,
+        }),
     }
 }
