@@ -294,7 +294,7 @@ const NOW: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r
 /// With one connection, and a request on it that is answered when the sender speaks.
 async fn occupied(
     routes: impl Fn(SocketAddr) -> Vec<RouteSettings>,
-) -> (Gateway, Client, mpsc::Sender<Vec<u8>>) {
+) -> (Gateway, SocketAddr, Client, mpsc::Sender<Vec<u8>>) {
     let (speak, pieces) = mpsc::channel(1);
     let pieces = Mutex::new(Some(pieces));
     let service = Service::start(move |_| match pieces.lock().unwrap().take() {
@@ -309,12 +309,12 @@ async fn occupied(
     let mut first = Client::connect(gateway.addr).await;
     first.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await;
     eventually("the service is asked", async || service.seen().len() == 1).await;
-    (gateway, first, speak)
+    (gateway, service.addr, first, speak)
 }
 
 #[tokio::test]
 async fn what_is_too_much_for_a_service_waits_for_its_turn() {
-    let (gateway, mut first, speak) = occupied(|addr| vec![route("x", "/x/**", addr)]).await;
+    let (gateway, service, mut first, speak) = occupied(|addr| vec![route("x", "/x/**", addr)]).await;
     let (mut one, mut other) = (Client::connect(gateway.addr).await, Client::connect(gateway.addr).await);
     for client in [&mut one, &mut other] {
         client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok").await;
@@ -326,21 +326,21 @@ async fn what_is_too_much_for_a_service_waits_for_its_turn() {
     };
     refused.is_problem(503);
     assert_eq!(refused.header("retry-after"), Some("1"));
-    assert_eq!(pending(gateway.addr).await, "1");
+    assert_eq!(pending(gateway.addr, service).await, "1");
 
     speak.send(NOW.into()).await.unwrap();
     assert_eq!(first.answer().await.body, "now");
     assert_eq!(waits.answer().await.body, "later");
-    assert_eq!(pending(gateway.addr).await, "0");
+    assert_eq!(pending(gateway.addr, service).await, "0");
 }
 
 /// What operators see of those who wait.
-async fn pending(gateway: SocketAddr) -> String {
+async fn pending(gateway: SocketAddr, service: SocketAddr) -> String {
     let metrics = get(gateway, "/actuator/prometheus").await.body;
-    let shown = metrics
-        .lines()
-        .find(|line| line.starts_with("reactor_netty_connection_provider_pending_connections{"))
-        .and_then(|line| line.rsplit(' ').next());
+    let series = format!(
+        "reactor_netty_connection_provider_pending_connections{{application=\"gateway\",remote_address=\"{service}\"}}"
+    );
+    let shown = metrics.lines().find_map(|line| line.strip_prefix(&series)).map(str::trim);
     shown.unwrap_or_default().to_owned()
 }
 
@@ -348,7 +348,8 @@ async fn pending(gateway: SocketAddr) -> String {
 async fn nobody_waits_for_a_turn_longer_than_for_an_answer() {
     let hurried =
         |addr| RouteSettings { response_timeout_ms: Some(100), ..route("hurried", "/hurried/**", addr) };
-    let (gateway, mut first, speak) = occupied(|addr| vec![route("x", "/x/**", addr), hurried(addr)]).await;
+    let (gateway, _, mut first, speak) =
+        occupied(|addr| vec![route("x", "/x/**", addr), hurried(addr)]).await;
     let began = Instant::now();
     let refused = get(gateway.addr, "/hurried").await;
     refused.is_problem(503);
