@@ -145,13 +145,18 @@ impl Ground {
         messaging::open(&self.event_log, &self.kafka).await.map_err(|e| Error::EventLog(e.to_string()))
     }
 
+    /// One for each group.
+    pub fn dead_letter_topics(&self) -> [String; 3] {
+        ["payment", "receipt", "myreservation"].map(|group| format!("{}.{group}.dlt", self.event_log.topic))
+    }
+
     /// Leaves everything where it is: files in this directory, databases and topic where they are.
     #[must_use]
     pub fn keep(self) -> PathBuf {
         self.directory.keep()
     }
 
-    /// Leaves nothing behind: files go by themselves, databases and topic here.
+    /// Leaves nothing behind: files go by themselves, databases and topics here.
     ///
     /// # Errors
     /// PostgreSQL's or Kafka's.
@@ -160,7 +165,11 @@ impl Ground {
             for url in self.databases.values() {
                 infra.drop_database(url).await?;
             }
-            infra.delete_topic(&self.event_log.topic).await?;
+            let dead = self.dead_letter_topics();
+            let mut topics: Vec<&str> = dead.iter().map(String::as_str).collect();
+            topics.push(&self.event_log.topic);
+            // Every start of Kafka opens all that are there.
+            infra.delete_topics(&topics).await?;
         }
         Ok(())
     }

@@ -110,13 +110,13 @@ impl Infra {
 
     /// # Errors
     /// Kafka's. A topic that is not there is none.
-    pub async fn delete_topic(&self, topic: &str) -> Result<(), Error> {
+    pub async fn delete_topics(&self, topics: &[&str]) -> Result<(), Error> {
         let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
             .set("bootstrap.servers", &self.brokers)
             .create()
             .map_err(|e| Error::EventLog(e.to_string()))?;
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
-        admin.delete_topics(&[topic], &options).await.map_err(|e| Error::EventLog(e.to_string()))?;
+        admin.delete_topics(topics, &options).await.map_err(|e| Error::EventLog(e.to_string()))?;
         Ok(())
     }
 

@@ -158,8 +158,7 @@ impl Snapshot {
     pub async fn look_for_cards(&mut self, ground: &Ground) -> Result<(), Error> {
         self.files(ground.directory())?;
         let main = &ground.event_log.topic;
-        let dead = ["payment", "receipt", "myreservation"].map(|group| format!("{main}.{group}.dlt"));
-        for topic in std::iter::once(main).chain(&dead) {
+        for topic in std::iter::once(main).chain(&ground.dead_letter_topics()) {
             for record in topic::read(ground, topic).await.unwrap_or_default() {
                 self.shown(&record.record.payload, || format!("topic {topic}, offset {}", record.offset));
             }

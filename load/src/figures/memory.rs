@@ -39,7 +39,7 @@ impl Measure for Memory {
         reserve(bench, &mut system, n, CONNECTIONS).await?;
         let figure = resident("memory", &system).below(100.0);
         bench.end(system).await?;
-        Ok(vec![named_after(figure, n)])
+        Ok(vec![noted(figure, &format!("after {n} reservations"))])
     }
 }
 
@@ -50,7 +50,7 @@ impl Measure for MemoryOfAMillion {
     }
 
     fn about(&self) -> &'static str {
-        "the same after 1,000,000 and under 1,000 readers; ten minutes and more, not part of all"
+        "the same after 1,000,000 over HTTP and under 1,000 readers; a quarter of an hour, not part of all: rows has it over loaded rows"
     }
 
     fn in_all(&self) -> bool {
@@ -61,14 +61,9 @@ impl Measure for MemoryOfAMillion {
         let n = bench.sizes.rows;
         let mut system = bench.system().await?;
         reserve(bench, &mut system, n, MANY_CONNECTIONS).await?;
-        let after = named_after(resident("memory_of_many", &system).below(120.0), n);
-        let until = Until::Elapsed(bench.sizes.run * 3);
-        let requests = reservations::get(PAGE_OF_20);
-        let run = bench.load(&system, Service::Gateway, MANY_READERS, until, &requests).await?;
-        let read = resident("memory_of_many_readers", &system).below(120.0);
-        let note = format!("{}; after {MANY_READERS} readers at once: {}", read.note, run.tally.line());
+        let figures = of_many(bench, &system, &format!("after {n} reservations")).await?;
         bench.end(system).await?;
-        Ok(vec![after, read.note(note)])
+        Ok(figures)
     }
 }
 
@@ -96,6 +91,17 @@ async fn reserve(bench: &Bench, system: &mut System, n: u64, connections: usize)
     Ok(())
 }
 
+/// Resident now, and under [`MANY_READERS`] at once.
+pub(super) async fn of_many(bench: &Bench, system: &System, when: &str) -> Result<Vec<Figure>, Error> {
+    let after = noted(resident("memory_of_many", system).below(120.0), when);
+    let until = Until::Elapsed(bench.sizes.run * 3);
+    let requests = reservations::get(PAGE_OF_20);
+    let run = bench.load(system, Service::Gateway, MANY_READERS, until, &requests).await?;
+    let read = resident("memory_of_many_readers", system).below(120.0);
+    let note = format!("{}; after {MANY_READERS} readers at once: {}", read.note, run.tally.line());
+    Ok(vec![after, read.note(note)])
+}
+
 fn resident(name: &str, system: &System) -> Figure {
     let resident = system.resident();
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
@@ -104,7 +110,7 @@ fn resident(name: &str, system: &System) -> Figure {
     Figure::new(name, total, "MB").note(parts.collect::<Vec<_>>().join(", "))
 }
 
-fn named_after(figure: Figure, n: u64) -> Figure {
-    let note = format!("after {n} reservations: {}", figure.note);
+fn noted(figure: Figure, when: &str) -> Figure {
+    let note = format!("{when}: {}", figure.note);
     figure.note(note)
 }

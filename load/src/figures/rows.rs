@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{Bench, Measure, cpu, page, progress};
+use super::{Bench, Measure, cpu, memory, page, progress};
 use crate::Error;
 use crate::System;
 use crate::ground::Ground;
@@ -28,14 +28,21 @@ impl Measure for Rows {
     }
 
     fn about(&self) -> &'static str {
-        "cost of a reservation, a page, a search, and of a row of a rebuild, at 1e3 to 1e6 rows"
+        "cost of a reservation, a page, a search, and of a row of a rebuild, at 1e3 to 1e6 rows; memory of all five over the most"
     }
 
     async fn measure(&self, bench: &Bench) -> Result<Vec<Figure>, Error> {
         let mut series: Vec<Series> = Vec::new();
+        let mut resident = Vec::new();
         let mut rows = SMALLEST;
         while rows <= bench.sizes.rows {
-            for (name, cost) in costs(bench, rows).await? {
+            let (system, costs) = costs(bench, rows).await?;
+            if rows * 10 > bench.sizes.rows {
+                let when = format!("over {rows} rows that were loaded");
+                resident = memory::of_many(bench, &system, &when).await?;
+            }
+            bench.end(system).await?;
+            for (name, cost) in costs {
                 match series.iter_mut().find(|series| series.name == name) {
                     Some(series) => series.points.push((rows as f64, cost)),
                     None => series.push(Series { name: name.to_owned(), points: vec![(rows as f64, cost)] }),
@@ -45,7 +52,7 @@ impl Measure for Rows {
         }
         let (title, x, y) = ("Cost over rows", "rows", "microseconds of CPU");
         bench.plot("cost-over-rows", &Plot { title, x, y, logarithmic: true, series: &series })?;
-        Ok(series.iter().map(flatness).collect())
+        Ok(series.iter().map(flatness).chain(resident).collect())
     }
 }
 
@@ -59,7 +66,7 @@ fn flatness(series: &Series) -> Figure {
     Figure::new(format!("rows_{}", series.name), most / least, "x").at_most(1.2).note(note)
 }
 
-async fn costs(bench: &Bench, rows: u64) -> Result<Vec<(&'static str, f64)>, Error> {
+async fn costs(bench: &Bench, rows: u64) -> Result<(System, Vec<(&'static str, f64)>), Error> {
     let (mut system, rebuild) = filled(bench, rows).await?;
     let (mut reservations, mut pages, mut searches) = (Vec::new(), Vec::new(), Vec::new());
     let n = (bench.sizes.reservations / 2).max(FEWEST_RESERVATIONS.min(bench.sizes.reservations));
@@ -70,7 +77,6 @@ async fn costs(bench: &Bench, rows: u64) -> Result<Vec<(&'static str, f64)>, Err
         searches
             .push(page::cost(bench, &system, "/myReservations/search/findByUserId?userId=7&size=1").await?);
     }
-    bench.end(system).await?;
     let costs = vec![
         ("reservation", median(&reservations)),
         ("page", median(&pages)),
@@ -78,7 +84,7 @@ async fn costs(bench: &Bench, rows: u64) -> Result<Vec<(&'static str, f64)>, Err
         ("rebuild", rebuild),
     ];
     progress(format!("{rows} rows: {costs:.1?}"));
-    Ok(costs)
+    Ok((system, costs))
 }
 
 /// All five over so many reservations, and what it cost the view to take a fact, in microseconds of CPU.
