@@ -136,4 +136,5 @@ async fn counters_are_right(store: &Store) {
     let query = myreservation::use_cases::ports::ListQuery { limit: 1, ..Default::default() };
     let (_, total) = store.view.list(&query).await.unwrap();
     assert_eq!(total, counted.iter().map(|(_, n)| n).sum::<i64>());
+    store.assert_ranges_are_counted().await;
 }

@@ -63,6 +63,7 @@ testkit::for_each_backend! {
             assert_eq!((report.records, report.unreadable), (1800, 0));
             assert_eq!(report.differences, Some((Vec::new(), 0)));
             assert_eq!(total(&store).await, 300);
+            store.assert_ranges_are_counted().await;
         }
         assert_eq!(index_names().await, first);
         // The service goes on with the new tables, and the counters with it.
@@ -72,6 +73,7 @@ testkit::for_each_backend! {
         assert_eq!(app.get("/myReservations/310").await.status, 200);
         let sagas = store.view.sagas(0).await.unwrap();
         assert_eq!(sagas.by_outcome.values().sum::<i64>(), 310);
+        store.assert_ranges_are_counted().await;
         app.stop().await;
     }
 

@@ -6,6 +6,7 @@ mod support;
 use events::{Event, reason};
 use myreservation::domain::{Facet, Outcome};
 use myreservation::use_cases::ports::{ListQuery, Projection, View};
+use sqlx::Executor;
 use support::Store;
 use support::facts::*;
 use testkit::TestDatabase;
@@ -168,6 +169,21 @@ testkit::for_each_backend! {
         let (_, total) = store.view.list(&query(0, 1, &[])).await.unwrap();
         assert_eq!(total, 1603);
         assert_eq!(store.view.steps(1500).await.unwrap().len(), 6);
+        store.assert_ranges_are_counted().await;
+    }
+
+    async fn the_ranges_of_an_older_view_are_counted_by_the_migration(db: TestDatabase) {
+        let store = Store::open(&db).await;
+        store.apply(&received(&[1, 1_023, 1_024, 70_000, 70_001, 1 << 40].map(paid))).await;
+        let migration = match store.database.dialect() {
+            storage::Dialect::Sqlite => include_str!("../migrations/sqlite/0101_ranges.sql"),
+            storage::Dialect::Postgres => include_str!("../migrations/postgres/0101_ranges.sql"),
+        };
+        let mut tx = store.database.begin().await.unwrap();
+        tx.execute("DELETE FROM row_count WHERE name LIKE 'my_reservation#%'").await.unwrap();
+        tx.execute(migration).await.unwrap();
+        tx.commit().await.unwrap();
+        store.assert_ranges_are_counted().await;
     }
 
     /// Each sort that is offered, both ways, and the search: read from an index, nothing sorted.

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`settings`] (where it is), [`database`] (pools, migrations), `writer` (transactions),
 //! [`failure`] (whose fault an error is), [`group_commit`] (one transaction for many who wait), [`lease`] (one holder at a time,
-//! without clocks), [`listing`] (pages that stay fast), [`sql`] (multi-row statements).
+//! without clocks), [`listing`] (pages that stay fast), [`ranges`] (also in the middle), [`sql`] (multi-row statements).
 //!
 //! What a crash leaves: a committed transaction survives the death of the process on both
 //! databases. It also survives a power cut: PostgreSQL with its default `synchronous_commit`,
@@ -15,6 +15,7 @@ pub mod group_commit;
 pub mod lease;
 pub mod listing;
 mod pace;
+pub mod ranges;
 pub mod settings;
 pub mod sql;
 mod writer;
@@ -26,5 +27,6 @@ pub use group_commit::{GroupCommit, Transact};
 pub use lease::Lease;
 pub use listing::{Listing, Order, Window};
 pub use pace::Pace;
+pub use ranges::range_counters;
 pub use settings::DatabaseSettings;
 pub use writer::{Tx, Writing};

@@ -1,12 +1,16 @@
 //! Pages of a table that stay fast at a million rows.
 //!
-//! Totals come from counters that triggers maintain (`row_count (name, slot, n)`), every order has its index, and
-//! a page beyond the middle is read from the other end.
+//! Totals come from counters (`row_count (name, slot, n)`), every order has its index, a page beyond the middle is read
+//! from the other end, and one far from both ends, in the order of ids, by the counters of [ranges](crate::ranges).
 
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use crate::database::Database;
+use crate::ranges;
+
+/// So many rows are passed faster than the counters of ranges are read.
+const NEAR: i64 = 1024;
 
 /// What of a table is listed.
 pub struct Listing {
@@ -16,6 +20,8 @@ pub struct Listing {
     pub predicate: &'static str,
     /// The counter's name in `row_count`.
     pub counter: &'static str,
+    /// Whether rows are counted by [`range_counters`](crate::range_counters) too.
+    pub ranges: bool,
 }
 
 /// A column and whether it descends.
@@ -43,14 +49,22 @@ impl Listing {
         if window.offset >= total {
             return Ok((Vec::new(), total));
         }
+        let limit = window.limit.min(total - window.offset);
+        let behind = total - window.offset - limit;
+        if self.ranges
+            && filter.is_none()
+            && window.offset.min(behind) > NEAR
+            && let Some(descending) = by_id(window.order)
+        {
+            let position = if descending { behind } else { window.offset };
+            if let Some(rows) = self.from_a_range(database, position, limit, descending).await? {
+                return Ok((rows, total));
+            }
+        }
         let from_the_end = window.offset > total / 2;
-        let (offset, limit) = if from_the_end {
-            let limit = window.limit.min(total - window.offset);
-            (total - window.offset - limit, limit)
-        } else {
-            (window.offset, window.limit)
-        };
-        let text = self.select(filter.map(|(column, _)| column), window.order, from_the_end);
+        let offset = if from_the_end { behind } else { window.offset };
+        let condition = filter.map(|(column, _)| format!("{column} ="));
+        let text = self.select(condition.as_deref(), window.order, from_the_end);
         let mut query = sqlx::query(AssertSqlSafe(text)).bind(limit).bind(offset);
         if let Some((_, value)) = filter {
             query = query.bind(value);
@@ -60,6 +74,24 @@ impl Listing {
             rows.reverse();
         }
         Ok((rows, total))
+    }
+
+    /// The rows from `position` on in the order of ids, last one first if `reversed`. `None`: the counters do not know.
+    async fn from_a_range(
+        &self,
+        database: &Database,
+        position: i64,
+        limit: i64,
+        reversed: bool,
+    ) -> Result<Option<Vec<AnyRow>>, sqlx::Error> {
+        let Some(start) = ranges::seek(database, self.counter, position).await? else { return Ok(None) };
+        let text = self.select(Some("id >="), &[("id", false)], false);
+        let query = sqlx::query(AssertSqlSafe(text)).bind(limit).bind(start.skip).bind(start.id);
+        let mut rows = query.fetch_all(database.reader()).await?;
+        if reversed {
+            rows.reverse();
+        }
+        Ok(Some(rows))
     }
 
     async fn total(
@@ -84,8 +116,9 @@ impl Listing {
         }
     }
 
-    fn select(&self, filter: Option<&str>, order: &[Order], reversed: bool) -> String {
-        let filter = filter.map_or_else(String::new, |column| format!(" AND {column} = $3"));
+    /// `condition` lacks its value: `user_id =`
+    fn select(&self, condition: Option<&str>, order: &[Order], reversed: bool) -> String {
+        let condition = condition.map_or_else(String::new, |condition| format!(" AND {condition} $3"));
         let mut terms: Vec<String> = Vec::with_capacity(order.len() + 1);
         let mut direction = false;
         for (column, descending) in order {
@@ -97,12 +130,21 @@ impl Listing {
             terms.push(term("id", direction != reversed));
         }
         format!(
-            "SELECT {} FROM {} WHERE {}{filter} ORDER BY {} LIMIT $1 OFFSET $2",
+            "SELECT {} FROM {} WHERE {}{condition} ORDER BY {} LIMIT $1 OFFSET $2",
             self.columns,
             self.table,
             self.predicate,
             terms.join(", ")
         )
+    }
+}
+
+/// Whether it descends, if it is the order of ids. What comes behind the id orders nothing.
+fn by_id(order: &[Order]) -> Option<bool> {
+    match order {
+        [] => Some(false),
+        [("id", descending), ..] => Some(*descending),
+        _ => None,
     }
 }
 
@@ -114,8 +156,13 @@ fn term(column: &str, descending: bool) -> String {
 mod tests {
     use super::*;
 
-    const LISTING: Listing =
-        Listing { table: "thing", columns: "id, price", predicate: "gone = 0", counter: "thing" };
+    const LISTING: Listing = Listing {
+        table: "thing",
+        columns: "id, price",
+        predicate: "gone = 0",
+        counter: "thing",
+        ranges: false,
+    };
 
     #[test]
     fn the_id_breaks_ties_in_the_direction_of_the_last_term() {
@@ -124,7 +171,7 @@ mod tests {
             "SELECT id, price FROM thing WHERE gone = 0 ORDER BY price DESC, id DESC LIMIT $1 OFFSET $2"
         );
         assert_eq!(
-            LISTING.select(Some("user_id"), &[("id", false)], true),
+            LISTING.select(Some("user_id ="), &[("id", false)], true),
             "SELECT id, price FROM thing WHERE gone = 0 AND user_id = $3 ORDER BY id DESC LIMIT $1 OFFSET $2"
         );
     }

@@ -65,12 +65,14 @@ pub struct Snapshot {
     pub cards: Vec<String>,
 }
 
-/// Services and the counters of their rows.
-const TOTALS: [(Service, &str, &str); 4] = [
+/// Services, patterns of the counters of their rows, and the rows.
+const TOTALS: [(Service, &str, &str); 6] = [
     (Service::Prereservation, "reservation", "reservation WHERE status <> 'reservation_cancelled'"),
     (Service::Payment, "payment", "payment WHERE status = 'paid'"),
     (Service::Receipt, "receipt", "receipt WHERE status = 'receipt_issued'"),
     (Service::Myreservation, "my_reservation", "my_reservation"),
+    (Service::Myreservation, "my_reservation#10#%", "my_reservation"),
+    (Service::Myreservation, "my_reservation#16#%", "my_reservation"),
 ];
 
 impl Snapshot {
@@ -142,8 +144,9 @@ impl Snapshot {
             }
         }
         for (_, counter, rows) in TOTALS.iter().filter(|(of, ..)| *of == service) {
-            let counted =
-                format!("SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) FROM row_count WHERE name = '{counter}'");
+            let counted = format!(
+                "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) FROM row_count WHERE name LIKE '{counter}'"
+            );
             let said = reader.number(&counted).await?;
             let there = reader.number(&format!("SELECT COUNT(*) FROM {rows}")).await?;
             self.totals.push(((*counter).to_owned(), said, there));

@@ -1,13 +1,22 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sqlx::{Executor, Row};
-use storage::{Database, Listing, Order, Window};
+use storage::{Database, Listing, Order, Window, ranges};
 use testkit::TestDatabase;
 
 use crate::TABLES;
 
-const THINGS: Listing =
-    Listing { table: "thing", columns: "id, owner, price", predicate: "gone = 0", counter: "thing" };
+const THINGS: Listing = Listing {
+    table: "thing",
+    columns: "id, owner, price",
+    predicate: "gone = 0",
+    counter: "thing",
+    ranges: false,
+};
+/// The same, counted by ranges of ids.
+const RANGED: Listing = Listing { counter: "ranged", ranges: true, ..THINGS };
 
 #[derive(Clone, Debug)]
 struct Thing {
@@ -127,5 +136,66 @@ testkit::for_each_backend! {
         let (ids, total) =
             page(&database, None, &Window { offset: 19_990, limit: 20, order: &[("price", false)] }).await;
         assert_eq!((ids, total), ((19_991..=20_000).collect(), 20_000));
+    }
+
+    /// Ids as they come from several producers: with gaps of every size, negative ones too.
+    async fn a_page_in_the_middle_is_found_by_the_counters_of_ranges(db: TestDatabase) {
+        let database = db.open(&[TABLES]).await;
+        let mut id = -150_000;
+        let ids: Vec<i64> = (1_i64..=6_000)
+            .map(|n| {
+                id += match n % 997 {
+                    0 => 70_000,
+                    rest => 1 + rest % 3 * 20,
+                };
+                id
+            })
+            .collect();
+        let things: Vec<Thing> =
+            ids.iter().map(|id| Thing { id: *id, owner: 1, price: 1, gone: false }).collect();
+        fill(&database, &things).await;
+        let recount = ranges::recount(database.dialect(), RANGED.counter, "thing");
+        database.writer().await.unwrap().execute(sqlx::AssertSqlSafe(recount)).await.unwrap();
+        // What a writer counts by itself is the same.
+        let counted: Vec<(String, i64)> = sqlx::query_as("SELECT name, n FROM row_count WHERE name LIKE 'ranged#%'")
+            .fetch_all(database.reader())
+            .await
+            .unwrap();
+        let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+        for counter in ids.iter().flat_map(|id| ranges::range_counters(RANGED.counter, *id)) {
+            *expected.entry(counter).or_default() += 1;
+        }
+        assert_eq!(counted.into_iter().collect::<BTreeMap<_, _>>(), expected);
+
+        let both: [&[Order]; 3] = [&[], &[("id", false), ("price", true)], &[("id", true)]];
+        for order in both {
+            let descending = order.first().is_some_and(|(_, descending)| *descending);
+            let mut sorted = ids.clone();
+            if descending {
+                sorted.reverse();
+            }
+            for offset in (0..6_000).step_by(331) {
+                let window = Window { offset, limit: 20, order };
+                let (rows, total) = RANGED.page(&database, None, &window).await.unwrap();
+                let found: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+                let expected: Vec<i64> = sorted.iter().copied().skip(offset as usize).take(20).collect();
+                assert_eq!((found, total), (expected, 6_000), "{offset} {order:?}");
+            }
+        }
+        // In the middle it is the counters that say where: moved from one range to the next, they lead astray.
+        let astray = "UPDATE row_count SET n = CASE WHEN name = $1 THEN n + 5 ELSE n - 5 END WHERE name IN ($1, $2)";
+        let [(_, here), (_, there)] = [0, 5_999].map(|at| (at, ranges::range_counters(RANGED.counter, ids[at])));
+        for (here, there) in here.into_iter().zip(there) {
+            let mut writer = database.writer().await.unwrap();
+            sqlx::query(astray).bind(here).bind(there).execute(&mut *writer).await.unwrap();
+        }
+        let window = Window { offset: 3_000, limit: 1, order: &[] };
+        let (rows, _) = RANGED.page(&database, None, &window).await.unwrap();
+        assert_eq!(rows[0].get::<i64, _>(0), ids[2_995]);
+        // Unless it shows: somebody wrote who counts no ranges.
+        let unseen = "UPDATE row_count SET n = n + 1 WHERE name = 'ranged'";
+        database.writer().await.unwrap().execute(unseen).await.unwrap();
+        let (rows, _) = RANGED.page(&database, None, &window).await.unwrap();
+        assert_eq!(rows[0].get::<i64, _>(0), ids[3_000]);
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::{MyReservation, Outcome, Step};
 use crate::use_cases::ports::{ListQuery, SagaCounts, Unfinished, View};
 
 const LISTING: Listing =
-    Listing { table: LIVE.rows, columns: rows::COLUMNS, predicate: "TRUE", counter: TOTAL };
+    Listing { table: LIVE.rows, columns: rows::COLUMNS, predicate: "TRUE", counter: TOTAL, ranges: true };
 
 const FIND: &str = "SELECT id, user_id, user_address, product_id, product_name, price, card_no, created_at, \
      reservation_version, reservation_status, reservation_modified_at, cancel_reason, cancel_detail, \

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Executor, Row};
-use storage::{Database, Dialect, Tx};
+use storage::{Database, Dialect, Tx, ranges};
 
 use super::rows::{COLUMNS, STEP_COLUMNS};
 use super::{LIVE, SHADOW, TOTAL, catalog, write};
@@ -148,10 +148,11 @@ impl Shadow for SqlShadow {
             return Ok(Swap::Moved);
         }
         tx.execute(AssertSqlSafe(format!("DELETE FROM row_count WHERE name LIKE '{TOTAL}%'"))).await?;
+        let recount = ranges::recount(self.database.dialect(), TOTAL, SHADOW.rows);
+        tx.execute(AssertSqlSafe(recount)).await?;
         tx.execute(AssertSqlSafe(format!(
             "INSERT INTO row_count (name, slot, n) \
-             SELECT '{TOTAL}', 0, COUNT(*) FROM {0} UNION ALL \
-             SELECT '{TOTAL}/' || outcome, 0, COUNT(*) FROM {0} GROUP BY outcome",
+             SELECT '{TOTAL}/' || outcome, 0, COUNT(*) FROM {} GROUP BY outcome",
             SHADOW.rows
         )))
         .await?;

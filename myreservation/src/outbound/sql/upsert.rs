@@ -72,8 +72,8 @@ const FACETS: [Columns; 3] = [
 /// Most rows in one statement.
 const LARGEST: usize = 64;
 
-/// Writes the rows whose facets are newer than what is there. The outcomes of those that changed: before (`None` for
-/// a new row) and after.
+/// Writes the rows whose facets are newer than what is there. Of those that changed: the outcome before (`None` for a new
+/// row), the outcome after, the id.
 pub(super) async fn upsert(
     tx: &mut Tx,
     table: &'static str,
@@ -147,7 +147,7 @@ fn text(dialect: Dialect, table: &str, shape: Shape, rows: usize) -> String {
     let any_newer: Vec<String> = facets.iter().map(|facet| newer(facet)).collect();
     format!(
         "INSERT INTO {table} ({}) VALUES {} ON CONFLICT (id) DO UPDATE SET {}, previous_outcome = {table}.outcome \
-         WHERE {} RETURNING previous_outcome, outcome",
+         WHERE {} RETURNING previous_outcome, outcome, id",
         columns.join(", "),
         sql::values(dialect, rows, columns.len()),
         sets.join(", "),

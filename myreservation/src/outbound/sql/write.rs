@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
-use storage::{Dialect, Tx, sql};
+use storage::{Dialect, Tx, range_counters, sql};
 
 use super::{LIVE, TOTAL, Tables, rows::STEP_COLUMNS, upsert::upsert};
 use crate::domain::{Batch, Step};
@@ -14,6 +14,8 @@ use crate::use_cases::ports::Projection;
 const STEP_WIDTH: usize = 7;
 /// As few values in one statement as `upsert` has.
 const LARGEST_STEPS: usize = 128;
+/// Reservations that come one after the other are in one range or two.
+const LARGEST_COUNTS: usize = 64;
 
 /// Writes into the live view.
 pub struct SqlProjection;
@@ -65,23 +67,27 @@ async fn count(tx: &mut Tx, changed: &[AnyRow], slot: i32) -> Result<(), sqlx::E
         match before {
             Some(before) if before == after => continue,
             Some(before) => *by.entry(format!("{TOTAL}/{before}")).or_default() -= 1,
-            None => *by.entry(TOTAL.to_owned()).or_default() += 1,
+            None => {
+                let ranges = range_counters(TOTAL, row.try_get(2)?);
+                for counter in ranges.into_iter().chain([TOTAL.to_owned()]) {
+                    *by.entry(counter).or_default() += 1;
+                }
+            }
         }
         *by.entry(format!("{TOTAL}/{after}")).or_default() += 1;
     }
     let moved: Vec<(String, i64)> = by.into_iter().filter(|(_, n)| *n != 0).collect();
-    if moved.is_empty() {
-        return Ok(());
+    for chunk in sql::chunks(&moved, LARGEST_COUNTS) {
+        let text = format!(
+            "INSERT INTO row_count (name, slot, n) VALUES {} \
+             ON CONFLICT (name, slot) DO UPDATE SET n = row_count.n + excluded.n",
+            sql::values(Dialect::of(tx), chunk.len(), 3)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for (name, n) in chunk {
+            query = query.bind(name.as_str()).bind(i64::from(slot)).bind(*n);
+        }
+        query.execute(&mut **tx).await?;
     }
-    let text = format!(
-        "INSERT INTO row_count (name, slot, n) VALUES {} \
-         ON CONFLICT (name, slot) DO UPDATE SET n = row_count.n + excluded.n",
-        sql::values(Dialect::of(tx), moved.len(), 3)
-    );
-    let mut query = sqlx::query(AssertSqlSafe(text));
-    for (name, n) in moved {
-        query = query.bind(name).bind(i64::from(slot)).bind(n);
-    }
-    query.execute(&mut **tx).await?;
     Ok(())
 }

@@ -30,6 +30,7 @@ const LIVE: Listing = Listing {
     columns: COLUMNS,
     predicate: "status <> 'reservation_cancelled'",
     counter: "reservation",
+    ranges: false,
 };
 
 pub struct SqlReservationStore {

@@ -23,6 +23,7 @@ const STANDING: Listing = Listing {
     columns: COLUMNS,
     predicate: "status = 'receipt_issued'",
     counter: "receipt",
+    ranges: false,
 };
 /// Most rows in one statement.
 const LARGEST: usize = 128;
