@@ -34,25 +34,26 @@ pub enum ReadError {
 struct Head<'a> {
     #[serde(rename = "eventType", borrow, default)]
     event_type: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    timestamp: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Written {
-    #[serde(deserialize_with = "lenient::int")]
-    timestamp: i64,
-}
+struct Timestamp(#[serde(deserialize_with = "lenient::int")] i64);
 
 impl Event {
     /// Reads what any release has written: unknown fields are ignored, numbers may be text,
     /// and dates that are missing are the record's own.
     pub fn from_json(json: &[u8]) -> Result<Fact, ReadError> {
-        match event_type(json)?.as_str() {
-            "ReservationCreated" => read(json, Event::ReservationCreated, "ReservationCreated"),
-            "ReservationCancelled" => read(json, Event::ReservationCancelled, "ReservationCancelled"),
-            "PaymentCreated" => read(json, Event::PaymentCreated, "PaymentCreated"),
-            "PaymentCancelled" => read(json, Event::PaymentCancelled, "PaymentCancelled"),
-            "ReceiptCreated" => read(json, Event::ReceiptCreated, "ReceiptCreated"),
-            "ReceiptCancelled" => read(json, Event::ReceiptCancelled, "ReceiptCancelled"),
+        let head = head(json)?;
+        let event_type = head.event_type.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+        match event_type.ok_or(ReadError::NoType)?.as_str() {
+            "ReservationCreated" => read(json, &head, Event::ReservationCreated, "ReservationCreated"),
+            "ReservationCancelled" => read(json, &head, Event::ReservationCancelled, "ReservationCancelled"),
+            "PaymentCreated" => read(json, &head, Event::PaymentCreated, "PaymentCreated"),
+            "PaymentCancelled" => read(json, &head, Event::PaymentCancelled, "PaymentCancelled"),
+            "ReceiptCreated" => read(json, &head, Event::ReceiptCreated, "ReceiptCreated"),
+            "ReceiptCancelled" => read(json, &head, Event::ReceiptCancelled, "ReceiptCancelled"),
             // Cut, because it is logged and anybody may have written it.
             other => Err(ReadError::UnknownType(other.chars().take(100).collect())),
         }
@@ -70,7 +71,8 @@ impl Event {
     }
 }
 
-fn event_type(json: &[u8]) -> Result<String, ReadError> {
+/// Everything that is needed before the type is known, in one reading.
+fn head(json: &[u8]) -> Result<Head<'_>, ReadError> {
     // serde reads a struct from an array as well; a fact is an object.
     if json.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(match serde_json::from_slice::<IgnoredAny>(json) {
@@ -78,18 +80,18 @@ fn event_type(json: &[u8]) -> Result<String, ReadError> {
             Err(error) => ReadError::NotJson(error.to_string()),
         });
     }
-    let head: Head<'_> =
-        serde_json::from_slice(json).map_err(|error| ReadError::NotJson(error.to_string()))?;
-    head.event_type.and_then(|raw| serde_json::from_str(raw.get()).ok()).ok_or(ReadError::NoType)
+    serde_json::from_slice(json).map_err(|error| ReadError::NotJson(error.to_string()))
 }
 
 fn read<T: DeserializeOwned>(
     json: &[u8],
+    head: &Head<'_>,
     event: fn(T) -> Event,
     event_type: &'static str,
 ) -> Result<Fact, ReadError> {
     let invalid = |error: serde_json::Error| ReadError::Invalid { event_type, reason: error.to_string() };
-    let Written { timestamp } = serde_json::from_slice(json).map_err(invalid)?;
+    let timestamp = head.timestamp.ok_or_else(|| invalid(serde::de::Error::missing_field("timestamp")))?;
+    let Timestamp(timestamp) = serde_json::from_str(timestamp.get()).map_err(invalid)?;
     let mut event = event(serde_json::from_slice(json).map_err(invalid)?);
     let (created_at, modified_at) = event.dates_mut();
     if *created_at == 0 {
