@@ -53,6 +53,9 @@ impl Infra {
             script("down", state, &["postgres"])?;
             script("up", state, &["postgres"])?;
             infra = Self::connect(state).await?;
+            if !infra.counts_statements().await? {
+                return Err(Error::unexpected("PostgreSQL does not load pg_stat_statements"));
+            }
         }
         infra.remove_leftovers().await?;
         Ok(infra)
