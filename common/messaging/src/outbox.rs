@@ -43,11 +43,15 @@ impl Outbox {
         self.database.begin().await
     }
 
-    /// Adds `records` to the transaction. They are published, in this order, once it commits.
+    /// Adds `records` to the transaction. They are published, in this order, once it commits, which wakes the relay.
     ///
     /// # Errors
     /// The database's.
     pub async fn append(&self, tx: &mut Tx, records: &[Record]) -> Result<(), sqlx::Error> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        tx.wakes(&self.committed);
         #[cfg(feature = "failpoints")]
         if sabotaged!("publish_before_commit") {
             crate::sabotage::keep(records);
@@ -73,7 +77,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Commits and wakes the relay.
+    /// Commits.
     ///
     /// # Errors
     /// The database's; whether the transaction was committed is then unknown to the caller.
@@ -81,7 +85,6 @@ impl Outbox {
         step!("messaging.outbox.before_commit");
         tx.commit().await?;
         step!("messaging.outbox.after_commit");
-        self.committed.notify_one();
         Ok(())
     }
 

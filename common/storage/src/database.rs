@@ -119,7 +119,7 @@ impl Database {
     /// # Errors
     /// No connection within the acquire timeout, or the database is away.
     pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
-        Ok(Tx(match &self.pools.writer {
+        Ok(Tx::new(match &self.pools.writer {
             Some(writer) => Open::Kept(writer.begin().await?),
             None => Open::Pooled(self.pools.reader.begin().await?),
         }))

@@ -12,7 +12,7 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, Connection, Executor};
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
+use tokio::sync::{Mutex, Notify, OwnedMappedMutexGuard, OwnedMutexGuard};
 use tokio::time::timeout;
 
 type Kept = OwnedMappedMutexGuard<Option<AnyConnection>, AnyConnection>;
@@ -183,7 +183,10 @@ impl DerefMut for Writing {
 }
 
 /// A write transaction. Dropping it rolls back.
-pub struct Tx(pub(crate) Open);
+pub struct Tx {
+    open: Open,
+    woken_by_commit: Vec<Arc<Notify>>,
+}
 
 pub(crate) enum Open {
     Kept(KeptTx),
@@ -197,19 +200,34 @@ impl fmt::Debug for Tx {
 }
 
 impl Tx {
+    pub(crate) fn new(open: Open) -> Self {
+        Self { open, woken_by_commit: Vec::new() }
+    }
+
+    /// Whoever waits there goes on once this transaction has committed. (Spring's `TransactionSynchronization.afterCommit`.)
+    pub fn wakes(&mut self, waiting: &Arc<Notify>) {
+        if !self.woken_by_commit.iter().any(|known| Arc::ptr_eq(known, waiting)) {
+            self.woken_by_commit.push(Arc::clone(waiting));
+        }
+    }
+
     /// # Errors
     /// The database's; whether it was committed is then not known, unless the database itself refused.
     pub async fn commit(self) -> Result<(), sqlx::Error> {
-        match self.0 {
-            Open::Kept(tx) => tx.end("COMMIT").await,
-            Open::Pooled(tx) => tx.commit().await,
+        match self.open {
+            Open::Kept(tx) => tx.end("COMMIT").await?,
+            Open::Pooled(tx) => tx.commit().await?,
         }
+        for waiting in self.woken_by_commit {
+            waiting.notify_one();
+        }
+        Ok(())
     }
 
     /// # Errors
     /// The database's.
     pub async fn rollback(self) -> Result<(), sqlx::Error> {
-        match self.0 {
+        match self.open {
             Open::Kept(tx) => tx.end("ROLLBACK").await,
             Open::Pooled(tx) => tx.rollback().await,
         }
@@ -220,7 +238,7 @@ impl Deref for Tx {
     type Target = AnyConnection;
 
     fn deref(&self) -> &AnyConnection {
-        match &self.0 {
+        match &self.open {
             Open::Kept(tx) => tx,
             Open::Pooled(tx) => tx,
         }
@@ -229,7 +247,7 @@ impl Deref for Tx {
 
 impl DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut AnyConnection {
-        match &mut self.0 {
+        match &mut self.open {
             Open::Kept(tx) => tx,
             Open::Pooled(tx) => tx,
         }
