@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use crate::database::Database;
-use crate::ranges;
+use crate::ranges::Census;
 
 /// So many rows are passed faster than the counters of ranges are read.
 const NEAR: i64 = 1024;
@@ -45,24 +45,59 @@ impl Listing {
         filter: Option<(&'static str, i64)>,
         window: &Window<'_>,
     ) -> Result<(Vec<AnyRow>, i64), sqlx::Error> {
-        let total = self.total(database, filter).await?;
-        if window.offset >= total {
-            return Ok((Vec::new(), total));
-        }
-        let limit = window.limit.min(total - window.offset);
-        let behind = total - window.offset - limit;
         if self.ranges
             && filter.is_none()
-            && window.offset.min(behind) > NEAR
+            && window.offset > NEAR
             && let Some(descending) = by_id(window.order)
         {
-            let position = if descending { behind } else { window.offset };
-            if let Some(rows) = self.from_a_range(database, position, limit, descending).await? {
-                return Ok((rows, total));
+            return self.page_by_ranges(database, window, descending).await;
+        }
+        let total = self.total(database, filter).await?;
+        Ok((self.walk(database, filter, window, total).await?, total))
+    }
+
+    async fn page_by_ranges(
+        &self,
+        database: &Database,
+        window: &Window<'_>,
+        descending: bool,
+    ) -> Result<(Vec<AnyRow>, i64), sqlx::Error> {
+        let census = Census::take(database, self.counter).await?;
+        let limit = window.limit.min(census.total - window.offset);
+        let behind = census.total - window.offset - limit;
+        let position = if descending { behind } else { window.offset };
+        if behind > NEAR
+            && let Some(start) = census.seek(database, self.counter, position).await?
+        {
+            let text = self.select(Some("id >="), &[("id", false)], false);
+            let query = sqlx::query(AssertSqlSafe(text)).bind(limit).bind(start.skip).bind(start.id);
+            let mut rows = query.fetch_all(database.reader()).await?;
+            if descending {
+                rows.reverse();
             }
+            return Ok((rows, census.total));
+        }
+        Ok((self.walk(database, None, window, census.total).await?, census.total))
+    }
+
+    /// Passes the rows before the window, from the end that is nearer.
+    async fn walk(
+        &self,
+        database: &Database,
+        filter: Option<(&'static str, i64)>,
+        window: &Window<'_>,
+        total: i64,
+    ) -> Result<Vec<AnyRow>, sqlx::Error> {
+        if window.offset >= total {
+            return Ok(Vec::new());
         }
         let from_the_end = window.offset > total / 2;
-        let offset = if from_the_end { behind } else { window.offset };
+        let (offset, limit) = if from_the_end {
+            let limit = window.limit.min(total - window.offset);
+            (total - window.offset - limit, limit)
+        } else {
+            (window.offset, window.limit)
+        };
         let condition = filter.map(|(column, _)| format!("{column} ="));
         let text = self.select(condition.as_deref(), window.order, from_the_end);
         let mut query = sqlx::query(AssertSqlSafe(text)).bind(limit).bind(offset);
@@ -73,25 +108,7 @@ impl Listing {
         if from_the_end {
             rows.reverse();
         }
-        Ok((rows, total))
-    }
-
-    /// The rows from `position` on in the order of ids, last one first if `reversed`. `None`: the counters do not know.
-    async fn from_a_range(
-        &self,
-        database: &Database,
-        position: i64,
-        limit: i64,
-        reversed: bool,
-    ) -> Result<Option<Vec<AnyRow>>, sqlx::Error> {
-        let Some(start) = ranges::seek(database, self.counter, position).await? else { return Ok(None) };
-        let text = self.select(Some("id >="), &[("id", false)], false);
-        let query = sqlx::query(AssertSqlSafe(text)).bind(limit).bind(start.skip).bind(start.id);
-        let mut rows = query.fetch_all(database.reader()).await?;
-        if reversed {
-            rows.reverse();
-        }
-        Ok(Some(rows))
+        Ok(rows)
     }
 
     async fn total(

@@ -77,8 +77,8 @@ pub(super) fn consumer(common: &ClientConfig, group: &str) -> ClientConfig {
             ("topic.metadata.refresh.interval.ms", "5000"),
             // Enough to be busy, little enough for five services in one machine's memory; and when the queue is full,
             // go on as soon as there is room (a second is the default).
-            ("queued.min.messages", "20000"),
-            ("queued.max.messages.kbytes", "16384"),
+            ("queued.min.messages", "2000"),
+            ("queued.max.messages.kbytes", "2048"),
             ("fetch.queue.backoff.ms", "10"),
             ("fetch.error.backoff.ms", "100"),
         ],

@@ -25,6 +25,9 @@ use crate::log::{EventLogError, Polled, ReceivedRecord, Subscription};
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// A seek that librdkafka could not do yet is tried again after this time.
 const SEEK_AGAIN: Duration = Duration::from_millis(50);
+/// The group's offset is told to the broker as often: a request for each batch cost broker and client more than the batch.
+/// The truth is in the service's database. (Kafka's `auto.commit.interval.ms` is five seconds.)
+const TELL_EVERY: Duration = Duration::from_secs(1);
 const ASKING_FOR_THE_END: &str = "asking for the end of the log";
 
 /// A partition that is ours.
@@ -35,6 +38,8 @@ struct Partition {
     /// Where the caller wants to read from, not yet told to librdkafka.
     sought: Option<i64>,
     committed: Option<i64>,
+    /// What the broker knows of it.
+    told: Option<i64>,
     records: VecDeque<ReceivedRecord>,
 }
 
@@ -45,6 +50,8 @@ pub(super) struct KafkaSubscription {
     partitions: BTreeMap<i32, Partition>,
     /// The partition that was served last; the others come first.
     served: i32,
+    /// When the broker was told the group's offsets.
+    told_at: Instant,
     /// An outage is reported once.
     away: bool,
 }
@@ -59,6 +66,7 @@ impl KafkaSubscription {
             topic: topic.to_owned(),
             partitions: BTreeMap::new(),
             served: -1,
+            told_at: Instant::now(),
             away: false,
         })
     }
@@ -76,11 +84,33 @@ impl KafkaSubscription {
                 Polled::Assigned(partitions)
             }
             Change::Revoked(partitions) => {
+                self.tell();
                 for partition in &partitions {
                     self.partitions.remove(partition);
                 }
                 Polled::Revoked(partitions)
             }
+        }
+    }
+
+    /// Tells the broker how far the group has come.
+    fn tell(&mut self) {
+        self.told_at = Instant::now();
+        let Some(consumer) = &self.consumer else { return };
+        let mut list = TopicPartitionList::new();
+        for (number, partition) in &mut self.partitions {
+            let Some(next_offset) = partition.committed.filter(|_| partition.committed != partition.told)
+            else {
+                continue;
+            };
+            if list.add_partition_offset(&self.topic, *number, Offset::Offset(next_offset)).is_ok() {
+                partition.told = partition.committed;
+            }
+        }
+        if list.count() > 0
+            && let Err(error) = consumer.commit(&list, CommitMode::Async)
+        {
+            tracing::debug!(%error, "group offsets not committed; the positions in the database count");
         }
     }
 
@@ -224,6 +254,9 @@ impl Subscription for KafkaSubscription {
     async fn poll(&mut self, max: usize, wait: Duration) -> Result<Polled, EventLogError> {
         let max = max.max(1);
         let deadline = Instant::now() + wait;
+        if self.told_at.elapsed() >= TELL_EVERY {
+            self.tell();
+        }
         if let Some(change) = self.consumer()?.context().next() {
             return Ok(self.rebalanced(change));
         }
@@ -249,20 +282,17 @@ impl Subscription for KafkaSubscription {
         if let Some(partition) = self.partitions.get_mut(&partition) {
             partition.sought = Some(offset.max(0));
             partition.committed = partition.sought;
+            partition.told = partition.sought;
             partition.records.clear();
         }
         Ok(())
     }
 
     async fn commit(&mut self, partition: i32, next_offset: i64) -> Result<(), EventLogError> {
-        let Some(ours) = self.partitions.get_mut(&partition) else {
-            return Ok(());
-        };
-        ours.committed = Some(next_offset);
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&self.topic, partition, Offset::Offset(next_offset))
-            .and_then(|()| self.consumer().map_or(Ok(()), |c| c.commit(&list, CommitMode::Async)))
-            .map_err(|e| EventLogError::unavailable("committing an offset", e))
+        if let Some(partition) = self.partitions.get_mut(&partition) {
+            partition.committed = Some(next_offset);
+        }
+        Ok(())
     }
 
     async fn end(&mut self, partition: i32) -> Result<i64, EventLogError> {
@@ -301,6 +331,7 @@ impl Subscription for KafkaSubscription {
 
 impl Drop for KafkaSubscription {
     fn drop(&mut self) {
+        self.tell();
         let Some(consumer) = self.consumer.take() else {
             return;
         };
