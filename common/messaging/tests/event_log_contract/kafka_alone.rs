@@ -1,9 +1,13 @@
-//! What is Kafka's alone: brokers that are away. No broker is needed for it.
+//! What is Kafka's alone: brokers that are away, for which none is needed, and what its tools see of a group.
 
 use std::time::{Duration, Instant};
 
 use messaging::kafka::KafkaLog;
 use messaging::{EventLog, EventLogError, EventLogSettings, KafkaSettings, Polled, PublishError, Record};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use crate::rig::{self, PATIENCE};
 
 /// Nobody listens there.
 const NOWHERE: &str = "127.0.0.1:1";
@@ -51,4 +55,38 @@ async fn brokers_that_are_away_cost_time_but_no_more() {
 fn a_property_that_librdkafka_does_not_know_is_refused() {
     let refused = log(&[("no.such.property", "1")]);
     assert!(matches!(refused, Err(EventLogError::Refused { .. })));
+}
+
+/// Not only when the subscriber leaves: lag by `kafka-consumer-groups` is that of the group as it reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_reads_tells_the_broker_how_far_it_is() {
+    let Some(rig) = rig::kafka() else { return };
+    let leftovers = rig.leftovers();
+    let log = rig.log().await;
+    let record = rig.record("key", 1);
+    rig.publish(log.as_ref(), &[record.clone(), record]).await;
+    let mut subscriber = rig.subscriber(log.as_ref(), "group").await;
+    let records = subscriber.records(2).await;
+    let (partition, next_offset) = (records[1].partition, records[1].offset + 1);
+    subscriber.subscription.commit(partition, next_offset).await.unwrap();
+
+    let told = || {
+        let tools: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", std::env::var("TEST_KAFKA_BROKERS").unwrap())
+            .set("group.id", "group")
+            .create()
+            .unwrap();
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition(&rig.topic, partition);
+        let told = tools.committed_offsets(asked, PATIENCE).unwrap();
+        told.find_partition(&rig.topic, partition).unwrap().offset()
+    };
+    let start = Instant::now();
+    while told() != Offset::Offset(next_offset) {
+        assert!(start.elapsed() < PATIENCE, "the broker knows nothing of it");
+        subscriber.nothing().await;
+    }
+    drop(subscriber);
+    log.flush_and_close().await;
+    leftovers.delete().await;
 }
