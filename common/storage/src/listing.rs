@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use crate::database::Database;
-use crate::ranges::Census;
+use crate::ranges;
 
 /// So many rows are passed faster than the counters of ranges are read.
 const NEAR: i64 = 1024;
@@ -45,39 +45,39 @@ impl Listing {
         filter: Option<(&'static str, i64)>,
         window: &Window<'_>,
     ) -> Result<(Vec<AnyRow>, i64), sqlx::Error> {
+        let total = self.total(database, filter).await?;
         if self.ranges
             && filter.is_none()
-            && window.offset > NEAR
             && let Some(descending) = by_id(window.order)
+            && let Some(rows) = self.from_a_range(database, window, total, descending).await?
         {
-            return self.page_by_ranges(database, window, descending).await;
+            return Ok((rows, total));
         }
-        let total = self.total(database, filter).await?;
         Ok((self.walk(database, filter, window, total).await?, total))
     }
 
-    async fn page_by_ranges(
+    /// `None`: the page is near one of the ends, or the counters do not know where it is.
+    async fn from_a_range(
         &self,
         database: &Database,
         window: &Window<'_>,
+        total: i64,
         descending: bool,
-    ) -> Result<(Vec<AnyRow>, i64), sqlx::Error> {
-        let census = Census::take(database, self.counter).await?;
-        let limit = window.limit.min(census.total - window.offset);
-        let behind = census.total - window.offset - limit;
-        let position = if descending { behind } else { window.offset };
-        if behind > NEAR
-            && let Some(start) = census.seek(database, self.counter, position).await?
-        {
-            let text = self.select(Some("id >="), &[("id", false)], false);
-            let query = sqlx::query(AssertSqlSafe(text)).bind(limit).bind(start.skip).bind(start.id);
-            let mut rows = query.fetch_all(database.reader()).await?;
-            if descending {
-                rows.reverse();
-            }
-            return Ok((rows, census.total));
+    ) -> Result<Option<Vec<AnyRow>>, sqlx::Error> {
+        let limit = window.limit.min(total - window.offset);
+        let behind = total - window.offset - limit;
+        if window.offset.min(behind) <= NEAR {
+            return Ok(None);
         }
-        Ok((self.walk(database, None, window, census.total).await?, census.total))
+        let position = if descending { behind } else { window.offset };
+        let Some(start) = ranges::seek(database, self.counter, position).await? else { return Ok(None) };
+        let text = self.select(Some("id >="), &[("id", false)], false);
+        let query = sqlx::query(AssertSqlSafe(text)).bind(limit).bind(start.skip).bind(start.id);
+        let mut rows = query.fetch_all(database.reader()).await?;
+        if descending {
+            rows.reverse();
+        }
+        Ok(Some(rows))
     }
 
     /// Passes the rows before the window, from the end that is nearer.

@@ -60,43 +60,30 @@ pub fn recount(dialect: Dialect, counter: &str, table: &str) -> String {
     )
 }
 
-/// How many rows there are, in all and in each wide range. One statement: of one moment.
-pub(crate) struct Census {
-    pub(crate) total: i64,
-    wide: Vec<(u64, i64)>,
-}
-
-impl Census {
-    /// # Errors
-    /// The database's.
-    pub(crate) async fn take(database: &Database, counter: &str) -> Result<Self, sqlx::Error> {
-        let rows = counted(database, counter, WIDE, 0..=u64::MAX).await?;
-        let (total, wide): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(name, _)| name == counter);
-        Ok(Self { total: total.first().map_or(0, |(_, n)| *n), wide: numbered(wide) })
+/// Where the row at `position`, counted from 0, is found. `None`: the counters do not know. They do not where a program that
+/// counts no ranges has written as well.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn seek(
+    database: &Database,
+    counter: &str,
+    position: i64,
+) -> Result<Option<Start>, sqlx::Error> {
+    // One statement for the total and what it is the sum of: of one moment.
+    let rows = counted(database, counter, WIDE, 0..=u64::MAX).await?;
+    let (total, wide): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(name, _)| name == counter);
+    let wide = numbered(wide);
+    if wide.iter().map(|(_, n)| n).sum::<i64>() != total.first().map_or(0, |(_, n)| *n) {
+        return Ok(None);
     }
-
-    /// Where the row at `position`, counted from 0, is found. `None`: the counters do not know. They do not where a program
-    /// that counts no ranges has written as well.
-    ///
-    /// # Errors
-    /// The database's.
-    pub(crate) async fn seek(
-        &self,
-        database: &Database,
-        counter: &str,
-        position: i64,
-    ) -> Result<Option<Start>, sqlx::Error> {
-        if self.wide.iter().map(|(_, n)| n).sum::<i64>() != self.total {
-            return Ok(None);
-        }
-        let mut skip = position;
-        let Some(found) = find(&self.wide, &mut skip) else { return Ok(None) };
-        let first = found << WIDE;
-        let keys = first..=first | ((1 << WIDE) - 1);
-        let narrow = numbered(counted(database, counter, NARROW, keys).await?);
-        let Some(found) = find(&narrow, &mut skip) else { return Ok(None) };
-        Ok(Some(Start { id: ((found << NARROW) ^ SIGN).cast_signed(), skip }))
-    }
+    let mut skip = position;
+    let Some(found) = find(&wide, &mut skip) else { return Ok(None) };
+    let first = found << WIDE;
+    let keys = first..=first | ((1 << WIDE) - 1);
+    let narrow = numbered(counted(database, counter, NARROW, keys).await?);
+    let Some(found) = find(&narrow, &mut skip) else { return Ok(None) };
+    Ok(Some(Start { id: ((found << NARROW) ^ SIGN).cast_signed(), skip }))
 }
 
 /// `counter`, and how many rows the ranges of these keys have.
