@@ -49,7 +49,7 @@ impl Listing {
         if self.ranges
             && filter.is_none()
             && let Some(descending) = by_id(window.order)
-            && let Some(rows) = self.from_a_range(database, window, total, descending).await?
+            && let Some(rows) = self.read_by_ranges(database, window, total, descending).await?
         {
             return Ok((rows, total));
         }
@@ -57,7 +57,7 @@ impl Listing {
     }
 
     /// `None`: the page is near one of the ends, or the counters do not know where it is.
-    async fn from_a_range(
+    async fn read_by_ranges(
         &self,
         database: &Database,
         window: &Window<'_>,
