@@ -91,7 +91,7 @@ testkit::for_each_backend! {
             "INSERT INTO my_reservation (id, user_id, product_id, product_name, price, created_at) VALUES (77, 1, 1, 'x', 1, 1)",
             "DELETE FROM my_reservation_step WHERE reservation_id = 5",
         ] {
-            sqlx::query(damage).execute(&mut *store.database.writer().await.unwrap()).await.unwrap();
+            sqlx::query(damage).execute(store.database.writer().await.unwrap()).await.unwrap();
         }
         let report = rebuild(&settings, true, &silent).await.unwrap();
         assert_eq!(report.unreadable, 1);

@@ -111,7 +111,7 @@ impl DeadLetters {
         let marked = sqlx::query("UPDATE dead_letter SET requested = $1 WHERE id = $2")
             .bind(requested)
             .bind(id)
-            .execute(&mut *self.database.writer().await?)
+            .execute(self.database.writer().await?)
             .await?;
         Ok(marked.rows_affected() == 1)
     }

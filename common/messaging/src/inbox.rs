@@ -27,7 +27,7 @@ impl Inbox {
         .bind(self.topic.as_str())
         .bind(partition)
         .bind(self.owner.as_str())
-        .fetch_one(&mut *database.writer().await?)
+        .fetch_one(database.writer().await?)
         .await
     }
 

@@ -129,7 +129,7 @@ impl Outbox {
     /// Everything held back is tried again.
     pub(crate) async fn let_go(&self) -> Result<(), sqlx::Error> {
         sqlx::query("UPDATE outbox SET held = 0 WHERE held = 1")
-            .execute(&mut *self.database.writer().await?)
+            .execute(self.database.writer().await?)
             .await
             .map(drop)
     }
@@ -145,7 +145,7 @@ impl Outbox {
         for id in ids {
             query = query.bind(id);
         }
-        query.execute(&mut *self.database.writer().await?).await.map(drop)
+        query.execute(self.database.writer().await?).await.map(drop)
     }
 
     /// How many records wait, and the oldest one's timestamp (epoch milliseconds).

@@ -4,20 +4,25 @@ use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{AnyConnection, AnyPool, Connection, Executor};
+use sqlx::{AnyConnection, Connection, Executor};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::connections::{Connections, IDLE_IS_DOUBTFUL, Lent};
 use crate::failure::is_not_there_yet;
 use crate::settings::{DatabaseSettings, redact};
-use crate::writer::{Held, Open, Tx, Writer, Writing};
+use crate::transaction::Tx;
 
 /// How long a SQLite connection waits for another process's write lock.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// A PostgreSQL connection that was idle for this long may have died meanwhile, and is tested before it is used.
-const IDLE_IS_DOUBTFUL: Duration = Duration::from_secs(1);
 /// A replica that stands still in the middle of a transaction (a stopped process, a lost machine) keeps its locks on
 /// PostgreSQL for this long; whoever takes its work over waits for them.
-const POSTGRES_SESSION: &str = "SET idle_in_transaction_session_timeout = '15s'";
+///
+/// And every statement finds its rows by an index: the planner knows nothing of a table until it was analysed for the first time,
+/// takes a new one for a small one, and keeps that plan; of an outbox it knows only that it is empty. What it would
+/// rather read from end to end grows by a thousand rows a second. What it does read from end to end costs it so much, by its own
+/// reckoning, that it would be compiled first, for a third of a second.
+const POSTGRES_SESSION: &str = "SET idle_in_transaction_session_timeout = '15s'; \
+     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// Between a start's attempts to reach its database.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -65,8 +70,8 @@ pub struct Database {
 
 struct Pools {
     /// SQLite's; PostgreSQL writes with the connections that it reads with.
-    writer: Option<Writer>,
-    reader: AnyPool,
+    writer: Option<Connections>,
+    reader: Connections,
     url: String,
     commit_delay: Duration,
 }
@@ -108,7 +113,7 @@ impl Database {
             // It has no lock for migrations: the write lock keeps processes that start together apart.
             Some(writer) => migrate_in_one_transaction(writer, &migrator).await,
             // Replicas wait for each other's advisory lock.
-            None => migrator.run(&self.pools.reader).await,
+            None => migrate_one_after_another(&self.pools.reader, &migrator).await,
         };
         migrated.map_err(|source| OpenError::Migrate { url: redact(&self.pools.url), source })
     }
@@ -119,14 +124,20 @@ impl Database {
     /// # Errors
     /// No connection within the acquire timeout, or the database is away.
     pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
-        Ok(Tx::new(match &self.pools.writer {
-            Some(writer) => Open::Kept(writer.begin().await?),
-            None => Open::Pooled(self.pools.reader.begin().await?),
-        }))
+        Tx::begin(self.writer().await?).await
+    }
+
+    /// [`begin`](Self::begin) for so many statements. A single one is a transaction by itself, for a third of the round trips;
+    /// it cannot be rolled back.
+    ///
+    /// # Errors
+    /// No connection within the acquire timeout, or the database is away.
+    pub async fn begin_for(&self, statements: usize) -> Result<Tx, sqlx::Error> {
+        if statements == 1 { Ok(Tx::of_one_statement(self.writer().await?)) } else { self.begin().await }
     }
 
     /// For queries outside a transaction. Sees what is committed.
-    pub fn reader(&self) -> &AnyPool {
+    pub fn reader(&self) -> &Connections {
         &self.pools.reader
     }
 
@@ -134,11 +145,8 @@ impl Database {
     ///
     /// # Errors
     /// No connection within the acquire timeout, or the database is away.
-    pub async fn writer(&self) -> Result<Writing, sqlx::Error> {
-        Ok(Writing(match &self.pools.writer {
-            Some(writer) => Held::Kept(writer.acquire().await?),
-            None => Held::Pooled(self.pools.reader.acquire().await?),
-        }))
+    pub async fn writer(&self) -> Result<Lent, sqlx::Error> {
+        self.pools.writer.as_ref().unwrap_or(&self.pools.reader).acquire().await
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -158,7 +166,7 @@ impl Database {
     /// # Errors
     /// The database does not answer.
     pub async fn ping(&self) -> Result<(), sqlx::Error> {
-        self.pools.reader.execute("SELECT 1").await.map(drop)
+        (&self.pools.reader).execute("SELECT 1").await.map(drop)
     }
 
     /// Waits for a bounded time until all connections are back and closed: a server that does not answer any more
@@ -176,13 +184,17 @@ impl Database {
     }
 }
 
-async fn migrate_in_one_transaction(writer: &Writer, migrator: &Migrator) -> Result<(), MigrateError> {
+async fn migrate_in_one_transaction(writer: &Connections, migrator: &Migrator) -> Result<(), MigrateError> {
     let mut connection = writer.acquire().await?;
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
     // `run` on a transaction gives a future that cannot be sent to another thread.
     migrator.run_direct(None, &mut *tx, false).await?;
     tx.commit().await?;
     Ok(())
+}
+
+async fn migrate_one_after_another(pool: &Connections, migrator: &Migrator) -> Result<(), MigrateError> {
+    migrator.run_direct(None, &mut *pool.acquire().await?, false).await
 }
 
 fn pool_options(settings: &DatabaseSettings) -> AnyPoolOptions {
@@ -204,21 +216,19 @@ async fn sqlite(settings: &DatabaseSettings, path: &str) -> Result<Pools, OpenEr
     let url = format!("{}{separator}mode=rwc", settings.url);
 
     let synchronous = settings.synchronous_commit;
-    let acquire_timeout = Duration::from_millis(settings.acquire_timeout_ms);
-    let writer = Writer::open(url.clone(), sqlite_pragmas(false, synchronous), acquire_timeout);
-    let writer = writer.await.map_err(connect)?;
-    let reader = pool_options(settings)
-        .after_connect(move |connection, _| {
+    let pool = |max_connections, read_only| {
+        pool_options(settings).max_connections(max_connections).after_connect(move |connection, _| {
             Box::pin(async move {
-                connection.execute(sqlx::AssertSqlSafe(sqlite_pragmas(true, synchronous))).await?;
+                connection.execute(sqlx::AssertSqlSafe(sqlite_pragmas(read_only, synchronous))).await?;
                 Ok(())
             })
         })
-        .connect_lazy(&url)
-        .map_err(connect)?;
+    };
+    let writer = pool(1, false).connect(&url).await.map_err(connect)?;
+    let reader = pool(settings.max_connections, true).connect_lazy(&url).map_err(connect)?;
     Ok(Pools {
-        writer: Some(writer),
-        reader,
+        writer: Some(Connections::new(writer)),
+        reader: Connections::new(reader),
         url: settings.url.clone(),
         commit_delay: Duration::from_millis(settings.commit_delay_ms),
     })
@@ -284,7 +294,7 @@ async fn postgres(settings: &DatabaseSettings) -> Result<Pools, OpenError> {
         .map_err(connect)?;
     Ok(Pools {
         writer: None,
-        reader: pool,
+        reader: Connections::new(pool),
         url: settings.url.clone(),
         commit_delay: Duration::from_millis(settings.commit_delay_ms),
     })

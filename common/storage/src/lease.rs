@@ -74,7 +74,7 @@ impl Lease {
             sqlx::query("UPDATE lease SET holder = '' WHERE name = $1 AND holder = $2")
                 .bind(self.name.as_str())
                 .bind(self.holder.as_str())
-                .execute(&mut *self.database.writer().await?)
+                .execute(self.database.writer().await?)
                 .await?;
         }
         Ok(())
@@ -84,7 +84,7 @@ impl Lease {
         let renewed = sqlx::query("UPDATE lease SET beat = beat + 1 WHERE name = $1 AND holder = $2")
             .bind(self.name.as_str())
             .bind(self.holder.as_str())
-            .execute(&mut *self.database.writer().await?)
+            .execute(self.database.writer().await?)
             .await?;
         Ok(renewed.rows_affected() == 1)
     }
@@ -100,7 +100,7 @@ impl Lease {
             )
             .bind(self.name.as_str())
             .bind(self.holder.as_str())
-            .execute(&mut *self.database.writer().await?)
+            .execute(self.database.writer().await?)
             .await?;
             return Ok(inserted.rows_affected() == 1);
         };
@@ -116,7 +116,7 @@ impl Lease {
         .bind(self.name.as_str())
         .bind(holder)
         .bind(beat)
-        .execute(&mut *self.database.writer().await?)
+        .execute(self.database.writer().await?)
         .await?;
         self.observed = None;
         Ok(taken.rows_affected() == 1)

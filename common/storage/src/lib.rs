@@ -1,6 +1,6 @@
 //! A service's database: SQLite or PostgreSQL behind one SQL text.
 //!
-//! Reading order: [`settings`] (where it is), [`database`] (pools, migrations), `writer` (transactions),
+//! Reading order: [`settings`] (where it is), [`database`] (pools, migrations), [`connections`] and `transaction`,
 //! [`failure`] (whose fault an error is), [`group_commit`] (one transaction for many who wait), [`lease`] (one holder at a time,
 //! without clocks), [`listing`] (pages that stay fast), [`ranges`] (also in the middle), [`sql`] (multi-row statements).
 //!
@@ -9,6 +9,7 @@
 //! SQLite because the connection that writes sets `synchronous = FULL` in WAL mode, so every commit waits for the disk.
 
 mod clock;
+pub mod connections;
 pub mod database;
 pub mod failure;
 pub mod group_commit;
@@ -18,9 +19,10 @@ mod pace;
 pub mod ranges;
 pub mod settings;
 pub mod sql;
-mod writer;
+mod transaction;
 
 pub use clock::now_ms;
+pub use connections::{Connections, Lent};
 pub use database::{Database, Dialect, Migrations, OpenError};
 pub use failure::is_unavailable;
 pub use group_commit::{GroupCommit, Transact};
@@ -29,4 +31,4 @@ pub use listing::{Listing, Order, Window};
 pub use pace::Pace;
 pub use ranges::range_counters;
 pub use settings::DatabaseSettings;
-pub use writer::{Tx, Writing};
+pub use transaction::Tx;

@@ -145,7 +145,7 @@ async fn without_its_facts_no_state_is_stored() {
         let intent = f.intend(order(7)).await;
         let rename = async |from: &str, to: &str| {
             let text = sqlx::AssertSqlSafe(format!("ALTER TABLE {from} RENAME TO {to}"));
-            sqlx::query(text).execute(&mut *f.database.writer().await.unwrap()).await.unwrap();
+            sqlx::query(text).execute(f.database.writer().await.unwrap()).await.unwrap();
         };
         rename("outbox", "elsewhere").await;
         assert!(f.store.save(&[charged(&intent)]).await.is_err());
@@ -192,7 +192,7 @@ async fn one_of_two_that_save_the_same_change_wins() {
 async fn ids_are_never_given_twice() {
     on_each_store(async |f| {
         let first = f.intend(order(1)).await.id;
-        sqlx::query("DELETE FROM payment").execute(&mut *f.database.writer().await.unwrap()).await.unwrap();
+        sqlx::query("DELETE FROM payment").execute(f.database.writer().await.unwrap()).await.unwrap();
         assert!(f.intend(order(2)).await.id > first);
     })
     .await;
@@ -254,7 +254,7 @@ async fn pages_deep_inside_are_the_same_pages() {
                     version, created_at, modified_at) \
                     SELECT n.i, 1, 1, 'fold', n.i % 7, 'x', 'paid', 1, n.i % 5, 1 FROM (\
                     WITH RECURSIVE r (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 1500) SELECT i FROM r) n";
-        sqlx::query(text).execute(&mut *f.database.writer().await.unwrap()).await.unwrap();
+        sqlx::query(text).execute(f.database.writer().await.unwrap()).await.unwrap();
         for sort in [SortField::Id, SortField::UserId, SortField::Price, SortField::CreatedAt] {
             for user_id in [None, Some(1)] {
                 for descending in [false, true] {

@@ -19,7 +19,7 @@ async fn through(log: &ScriptedLog) {
 
 async fn steal(rig: &Rig) {
     sqlx::query("UPDATE inbox_position SET owner = 'somebody else'")
-        .execute(&mut *rig.database.writer().await.unwrap())
+        .execute(rig.database.writer().await.unwrap())
         .await
         .unwrap();
 }

@@ -9,7 +9,7 @@ use crate::TABLES;
 
 async fn failure(database: &Database, statement: &'static str) -> sqlx::Error {
     match database.writer().await {
-        Ok(mut writer) => writer.execute(statement).await.unwrap_err(),
+        Ok(writer) => writer.execute(statement).await.unwrap_err(),
         Err(error) => error,
     }
 }
@@ -77,7 +77,7 @@ fn on_postgres_what_the_server_does_is_nobodys_fault() {
         let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *tx).await.unwrap();
         sqlx::query("SELECT pg_terminate_backend($1)")
             .bind(pid)
-            .execute(&mut *operator.writer().await.unwrap())
+            .execute(operator.writer().await.unwrap())
             .await
             .unwrap();
         let terminated = sqlx::query("SELECT 1").execute(&mut *tx).await.unwrap_err();

@@ -60,11 +60,11 @@ fn on_sqlite_commits_wait_for_the_disk() {
     testkit::run(Backend::Sqlite, async |db: TestDatabase| {
         let database = db.open(&[TABLES]).await;
         let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
-            .fetch_one(&mut *database.writer().await.unwrap())
+            .fetch_one(database.writer().await.unwrap())
             .await
             .unwrap();
         let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
-            .fetch_one(&mut *database.writer().await.unwrap())
+            .fetch_one(database.writer().await.unwrap())
             .await
             .unwrap();
         assert_eq!((synchronous, journal.as_str()), (2, "wal"));
@@ -97,6 +97,71 @@ testkit::for_each_backend! {
         increment(&database).await;
         assert_eq!(n(&database).await, before + 2);
     }
+}
+
+testkit::for_each_backend! {
+    /// sqlx's pool has them back only after a question: a round trip for each statement.
+    async fn connections_come_back_with_the_answer(db: TestDatabase) {
+        let database = db.open(&[TABLES]).await;
+        increment(&database).await;
+        let idle = database.reader().num_idle();
+        n(&database).await;
+        let idle = idle.max(1);
+        assert_eq!(database.reader().num_idle(), idle);
+        n(&database).await;
+        assert_eq!(database.reader().num_idle(), idle);
+        database.close().await;
+        assert_eq!(database.reader().num_idle(), 0);
+    }
+
+    /// Its connection may be in the middle of an answer.
+    async fn a_query_that_is_interrupted_is_not_in_the_way_of_the_next(db: TestDatabase) {
+        let database = db.open(&[TABLES]).await;
+        for micros in (0..2000).step_by(50) {
+            let count = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 2000) SELECT n FROM r";
+            let many = sqlx::query(count).fetch_all(database.reader());
+            let _ = tokio::time::timeout(Duration::from_micros(micros), many).await;
+            assert_eq!(n(&database).await, 0);
+        }
+    }
+}
+
+/// Nobody has analysed it yet: a pre-sale begins with empty tables.
+#[test]
+fn on_postgres_a_new_table_is_read_by_its_index() {
+    testkit::run(Backend::Postgres, async |db: TestDatabase| {
+        let database = db.open(&[TABLES]).await;
+        let mut tx = database.begin().await.unwrap();
+        for statement in [
+            "UPDATE thing SET price = new.price FROM (VALUES (1, 5), (2, 6)) AS new (id, price) WHERE thing.id = new.id",
+            "SELECT owner FROM thing WHERE price = 0 AND id NOT IN (3, 4) ORDER BY id LIMIT 512",
+        ] {
+            let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("EXPLAIN {statement}")))
+                .fetch_all(&mut *tx)
+                .await
+                .unwrap();
+            let plan = plan.join("\n");
+            assert!(
+                plan.contains("Index Scan using thing_pkey") && !plan.contains("Seq Scan on thing"),
+                "{plan}"
+            );
+        }
+    });
+}
+
+/// A row comes before the commit, which may fail.
+#[test]
+fn on_postgres_a_row_is_believed_once_it_is_committed() {
+    testkit::run(Backend::Postgres, async |db: TestDatabase| {
+        let database = db.open(&[TABLES]).await;
+        let table = "CREATE TABLE late (id BIGINT UNIQUE DEFERRABLE INITIALLY DEFERRED)";
+        sqlx::query(table).execute(database.writer().await.unwrap()).await.unwrap();
+        for fits in [true, false] {
+            let insert = sqlx::query_scalar::<_, i64>("INSERT INTO late (id) VALUES (1) RETURNING id");
+            let inserted = insert.fetch_one(database.writer().await.unwrap()).await;
+            assert_eq!(inserted.is_ok(), fits);
+        }
+    });
 }
 
 /// A replica that was stopped in the middle of a transaction must not hold its locks for ever.

@@ -87,7 +87,7 @@ fn from_parenthesis(sql: &str) -> Result<&str, sqlx::Error> {
 }
 
 pub(super) async fn execute(database: &Database, statement: String) -> Result<(), sqlx::Error> {
-    sqlx::query(AssertSqlSafe(statement)).execute(&mut *database.writer().await?).await.map(drop)
+    sqlx::query(AssertSqlSafe(statement)).execute(database.writer().await?).await.map(drop)
 }
 
 #[cfg(test)]

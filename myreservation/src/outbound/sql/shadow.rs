@@ -40,7 +40,7 @@ impl Shadow for SqlShadow {
              ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, done = 0, total = 0",
         )
         .bind(self.owner.clone())
-        .execute(&mut *self.database.writer().await?)
+        .execute(self.database.writer().await?)
         .await?;
         self.drop_tables().await?;
         catalog::create_twin(&self.database, LIVE.rows, SHADOW.rows).await?;
@@ -170,7 +170,7 @@ impl Shadow for SqlShadow {
         .bind(done)
         .bind(total)
         .bind(self.owner.clone())
-        .execute(&mut *self.database.writer().await?)
+        .execute(self.database.writer().await?)
         .await?;
         Ok(owned.rows_affected() == 1)
     }
@@ -178,7 +178,7 @@ impl Shadow for SqlShadow {
     async fn discard(&self) -> Result<(), sqlx::Error> {
         let owned = sqlx::query("DELETE FROM my_reservation_rebuild WHERE id = 1 AND owner = $1")
             .bind(self.owner.clone())
-            .execute(&mut *self.database.writer().await?)
+            .execute(self.database.writer().await?)
             .await?;
         if owned.rows_affected() == 1 {
             self.drop_tables().await?;

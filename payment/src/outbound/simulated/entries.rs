@@ -62,15 +62,12 @@ impl Transact for Entries {
         // Two transactions that wait for each other's keys do so in the same order. A stable sort: who came first is first.
         sorted.sort_by(|a, b| a.key.cmp(&b.key));
         let mut written = HashSet::with_capacity(entries.len());
-        if let [entry] = sorted.as_slice() {
-            written.extend(insert(&mut *self.database.writer().await?, &[*entry]).await?);
-        } else {
-            let mut tx = self.database.begin().await?;
-            for chunk in sql::chunks(&sorted, LARGEST_INSERT) {
-                written.extend(insert(&mut tx, chunk).await?);
-            }
-            tx.commit().await?;
+        let chunks: Vec<_> = sql::chunks(&sorted, LARGEST_INSERT).collect();
+        let mut tx = self.database.begin_for(chunks.len()).await?;
+        for chunk in chunks {
+            written.extend(insert(&mut tx, chunk).await?);
         }
+        tx.commit().await?;
         // Of two that are alike the first one was written.
         entries.iter().map(|entry| Ok(written.remove(&(entry.key.clone(), entry.kind)))).collect()
     }

@@ -38,20 +38,14 @@ impl Transact for Intents {
         // Two transactions that wait for each other's reservations do so in the same order. A stable sort: of two intents for
         // one reservation the first one counts.
         order.sort_by_key(|index| intents[*index].order.reservation_id);
-        let mut ids = match order.as_slice() {
-            [] => HashMap::new(),
-            [_] => insert(&mut *self.database.writer().await?, intents.iter(), 1).await?,
-            several => {
-                let mut tx = self.database.begin().await?;
-                let mut ids = HashMap::with_capacity(several.len());
-                for chunk in sql::chunks(several, LARGEST_INSERT) {
-                    let intents = chunk.iter().map(|index| &intents[*index]);
-                    ids.extend(insert(&mut tx, intents, chunk.len()).await?);
-                }
-                tx.commit().await?;
-                ids
-            }
-        };
+        let mut ids = HashMap::with_capacity(intents.len());
+        let chunks: Vec<_> = sql::chunks(&order, LARGEST_INSERT).collect();
+        let mut tx = self.database.begin_for(chunks.len()).await?;
+        for chunk in chunks {
+            let intents = chunk.iter().map(|index| &intents[*index]);
+            ids.extend(insert(&mut tx, intents, chunk.len()).await?);
+        }
+        tx.commit().await?;
         Ok(intents.iter().map(|intent| ids.remove(&intent.order.reservation_id)).collect())
     }
 }

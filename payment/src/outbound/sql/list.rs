@@ -1,4 +1,5 @@
-use sqlx::{AnyPool, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
+use storage::Connections;
 
 use super::row::{self, COLUMNS};
 use crate::domain::Payment;
@@ -10,7 +11,7 @@ const DEEP: i64 = 200;
 const TOTAL: &str = "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) FROM row_count WHERE name = 'payment'";
 const TOTAL_OF_USER: &str = "SELECT COUNT(*) FROM payment WHERE status = 'paid' AND user_id = $1";
 
-pub(super) async fn list(database: &AnyPool, query: &ListQuery) -> Result<Page, sqlx::Error> {
+pub(super) async fn list(database: &Connections, query: &ListQuery) -> Result<Page, sqlx::Error> {
     let total = match query.user_id {
         None => sqlx::query_scalar::<_, i64>(TOTAL).fetch_one(database).await?,
         Some(user_id) => {
@@ -45,7 +46,11 @@ fn window(query: &ListQuery, total: i64) -> Option<Window> {
     })
 }
 
-async fn rows(database: &AnyPool, query: &ListQuery, window: &Window) -> Result<Vec<Payment>, sqlx::Error> {
+async fn rows(
+    database: &Connections,
+    query: &ListQuery,
+    window: &Window,
+) -> Result<Vec<Payment>, sqlx::Error> {
     let text = text(query, window.from_the_end, window.skip > DEEP);
     let mut statement = sqlx::query(AssertSqlSafe(text)).bind(window.take).bind(window.skip);
     if let Some(user_id) = query.user_id {

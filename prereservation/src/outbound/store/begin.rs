@@ -39,13 +39,11 @@ impl Transact for Intents {
     type Answer = Stored;
 
     async fn transact(&self, intents: &[Intent]) -> Result<Vec<Stored>, sqlx::Error> {
-        if let [Intent { key: None, .. }] = intents {
-            let ids = insert(&mut *self.database.writer().await?, intents).await?;
-            return Ok(ids.into_iter().map(|id| Stored::Started { id }).collect());
-        }
-        let mut tx = self.database.begin().await?;
+        let chunks: Vec<_> = sql::chunks(intents, LARGEST_INSERT).collect();
+        let keys = intents.iter().filter(|intent| intent.key.is_some()).count();
+        let mut tx = self.database.begin_for(chunks.len() + keys).await?;
         let mut ids = Vec::with_capacity(intents.len());
-        for chunk in sql::chunks(intents, LARGEST_INSERT) {
+        for chunk in chunks {
             ids.extend(insert(&mut tx, chunk).await?);
         }
         let late = take_keys(&mut tx, intents, &ids).await?;

@@ -116,7 +116,7 @@ impl ReservationStore for SqlReservationStore {
         let purged =
             sqlx::query("DELETE FROM idempotency_key WHERE created_at < $1 AND answered_at IS NOT NULL")
                 .bind(before)
-                .execute(&mut *self.database.writer().await?)
+                .execute(self.database.writer().await?)
                 .await?;
         Ok(purged.rows_affected())
     }
