@@ -180,8 +180,7 @@ impl Drop for Lent {
                     let rollback = sqlx::query("ROLLBACK").execute(&mut *connection);
                     match timeout(ROLLBACK_LIMIT, rollback).await {
                         Ok(Ok(_)) => shared.keep(connection, from_pool),
-                        // That there is no transaction is an answer as well.
-                        Ok(Err(error)) if error.as_database_error().is_some() => drop(connection),
+                        // Whatever is open ends with it.
                         _ => connection.close_on_drop(),
                     }
                     drop(permit);
