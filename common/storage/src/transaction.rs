@@ -48,8 +48,8 @@ impl Tx {
 
     /// # Errors
     /// The database's; whether it was committed is then not known, unless the database itself refused.
-    pub async fn commit(self) -> Result<(), sqlx::Error> {
-        let woken = self.woken_by_commit.clone();
+    pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+        let woken = std::mem::take(&mut self.woken_by_commit);
         self.end("COMMIT").await?;
         for waiting in woken {
             waiting.notify_one();
