@@ -132,20 +132,28 @@ fn on_postgres_a_new_table_is_read_by_its_index() {
     testkit::run(Backend::Postgres, async |db: TestDatabase| {
         let database = db.open(&[TABLES]).await;
         let mut tx = database.begin().await.unwrap();
-        for statement in [
-            "UPDATE thing SET price = new.price FROM (VALUES (1, 5), (2, 6)) AS new (id, price) WHERE thing.id = new.id",
-            "SELECT owner FROM thing WHERE price = 0 AND id NOT IN (3, 4) ORDER BY id LIMIT 512",
-        ] {
-            let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("EXPLAIN {statement}")))
-                .fetch_all(&mut *tx)
-                .await
-                .unwrap();
-            let plan = plan.join("\n");
-            assert!(
-                plan.contains("Index Scan using thing_pkey") && !plan.contains("Seq Scan on thing"),
-                "{plan}"
-            );
+        let many = "INSERT INTO thing (owner, price, gone) SELECT n, n, 1 FROM generate_series(1, 2000) AS n";
+        sqlx::query(many).execute(&mut *tx).await.unwrap();
+        let mut plan = async |statement: &str| {
+            let text = sqlx::AssertSqlSafe(format!("EXPLAIN {statement}"));
+            let lines: Vec<String> = sqlx::query_scalar(text).fetch_all(&mut *tx).await.unwrap();
+            lines.join("\n")
+        };
+        let rows: Vec<String> = (1..=64).map(|id| format!("({id}, {id})")).collect();
+        let update = format!(
+            "UPDATE thing SET price = new.price FROM (VALUES {}) AS new (id, price) WHERE thing.id = new.id",
+            rows.join(", ")
+        );
+        for statement in
+            [&update, "SELECT owner FROM thing WHERE price = 0 AND id NOT IN (3, 4) ORDER BY id LIMIT 512"]
+        {
+            let plan = plan(statement).await;
+            assert!(plan.contains("Index Scan using thing_pkey"), "{plan}");
+            let whole = ["Seq Scan on thing", "Hash Join", "Merge Join"];
+            assert!(!whole.iter().any(|step| plan.contains(step)), "{plan}");
         }
+        let dear = plan("SELECT MIN(n) FROM tally").await;
+        assert!(!dear.contains("JIT"), "{dear}");
     });
 }
 
