@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 //! # Reading order
 //! [`Event`] (the six facts, writing), [`Fact`] and [`ReadError`] (reading), then the fields
-//! of each producer's facts, [`Status`], [`reason`], and [`headers`].
+//! of each producer's facts, [`Status`], [`reason`], and [`headers()`].
 
 #[cfg(test)]
 mod asyncapi;

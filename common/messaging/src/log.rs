@@ -1,6 +1,6 @@
 //! The event log: the port through which facts leave a service and reach the others.
 //!
-//! Two adapters keep the obligations written here, [`crate::LocalLog`] (a file) and [`crate::KafkaLog`];
+//! Two adapters keep the obligations written here, [`crate::local::LocalLog`] (a file) and [`crate::kafka::KafkaLog`];
 //! `tests/event_log_contract.rs` holds both to them.
 
 use std::error::Error;

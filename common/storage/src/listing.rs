@@ -1,7 +1,7 @@
 //! Pages of a table that stay fast at a million rows.
 //!
 //! Totals come from counters (`row_count (name, slot, n)`), every order has its index, a page beyond the middle is read
-//! from the other end, and one far from both ends, in the order of ids, by the counters of [ranges](crate::ranges).
+//! from the other end, and one far from both ends, in the order of ids, by the counters of ranges ([`crate::ranges`]).
 
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;

@@ -1,6 +1,6 @@
 //! Logs, traces and metrics of a process.
 //!
-//! - [`init`], called by `main` and nobody else, starts the log and, if an OTLP endpoint is set, the export of spans.
+//! - [`init()`], called by `main` and nobody else, starts the log and, if an OTLP endpoint is set, the export of spans.
 //! - [`Scope`] is carried by a task: the service, the trace and the request that its log lines name.
 //! - [`TraceContext`] is the `traceparent` that travels in HTTP and event headers; [`Operation`] is a unit of work with
 //!   its place in a trace: a request served, a call made, a batch handled.

@@ -15,7 +15,7 @@ use crate::operation;
 
 static CONTROL: OnceLock<LogControl> = OnceLock::new();
 
-/// The log's levels, once [`init`](crate::init) has started it.
+/// The log's levels, once [`crate::init()`] has started it.
 pub fn log_control() -> Option<&'static LogControl> {
     CONTROL.get()
 }

@@ -1,4 +1,4 @@
-//! The log: which lines are written ([`levels`]) and how ([`format`]).
+//! The log: which lines are written ([`levels`]) and how ([`mod@format`]).
 
 mod control;
 mod format;

@@ -1,6 +1,6 @@
 //! The SQL adapter of the view: one text for SQLite and PostgreSQL.
 //!
-//! Reading order: [`rows`] (columns and rows), [`upsert`] (the one statement that writes rows), [`write`] (a batch),
+//! Reading order: [`rows`] (columns and rows), [`upsert`] (the one statement that writes rows), [`mod@write`] (a batch),
 //! [`read`] (what clients see), [`shadow`] (a second view beside the live one, for a rebuild), [`catalog`].
 
 mod catalog;

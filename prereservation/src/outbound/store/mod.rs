@@ -1,4 +1,4 @@
-//! The SQL adapter of [`ReservationStore`](crate::use_cases::ports::ReservationStore): one text for SQLite and PostgreSQL.
+//! The SQL adapter of the port `ReservationStore`: one text for SQLite and PostgreSQL.
 
 mod begin;
 mod rows;
