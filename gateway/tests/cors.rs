@@ -128,14 +128,19 @@ async fn answers_say_who_may_read_them() {
 }
 
 #[tokio::test]
-async fn everything_with_credentials_echoes_the_origin() {
+async fn everything_echoes_the_origin_without_credentials() {
     let service = Service::saying("ok").await;
     let gateway = Gateway::start(with(&service, everything())).await;
     for origin in [ORIGIN, "null", "http://localhost:3000"] {
         let answer = ask(&gateway, "PUT", &[("Origin", origin)]).await;
         assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
-        assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
+        assert_eq!(answer.header("access-control-allow-credentials"), None);
         assert!(answer.header("vary").unwrap().starts_with("Origin"));
+        // What a script cannot do without: its own writes, when to come again, what to report, the version for If-Match.
+        assert_eq!(
+            answer.header("access-control-expose-headers"),
+            Some("Location, X-Min-Version, Retry-After, X-Request-Id, ETag")
+        );
     }
     let answer = ask(
         &gateway,
@@ -153,14 +158,19 @@ async fn everything_with_credentials_echoes_the_origin() {
 }
 
 #[tokio::test]
-async fn everything_without_credentials_is_a_star() {
+async fn credentials_are_for_origins_that_are_named() {
     let service = Service::saying("ok").await;
-    let cors = CorsSettings { allow_credentials: false, ..everything() };
+    for origins in [&["*"][..], &[ORIGIN, "*"], &["null"]] {
+        let cors = CorsSettings { allowed_origins: list(origins), allow_credentials: true, ..everything() };
+        let refused = with(&service, cors).check().unwrap_err();
+        assert_eq!(refused.key, "cors.allow_credentials", "{origins:?}");
+    }
+    let cors = CorsSettings { allowed_origins: list(&[ORIGIN]), allow_credentials: true, ..everything() };
     let gateway = Gateway::start(with(&service, cors)).await;
-    let answer = ask(&gateway, "GET", &[("Origin", ORIGIN)]).await;
-    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
-    assert_eq!(answer.header("access-control-allow-credentials"), None);
-    assert_eq!(answer.header("vary"), None);
+    let answer = ask(&gateway, "PUT", &[("Origin", ORIGIN)]).await;
+    assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN));
+    assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
+    ask(&gateway, "PUT", &[("Origin", "https://evil.example")]).await.is_problem(403);
 }
 
 #[tokio::test]
@@ -170,6 +180,54 @@ async fn the_gateways_own_origin_is_none_of_the_others() {
     let answer = ask(&gateway, "DELETE", &[("Origin", "http://gate:8088")]).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("access-control-allow-origin"), None);
+    // A browser leaves out the port that the scheme implies; whoever wrote the URL may not have.
+    for (host, origin, status) in [
+        ("gate:80", "http://gate", 200),
+        ("gate", "http://gate:80", 200),
+        ("Gate:8088", "http://gate:8088", 200),
+        ("[::1]:8088", "http://[::1]:8088", 200),
+        ("gate:443", "https://gate", 403),
+        ("gate", "http://gate:8088", 403),
+        ("gate:8088", "http://gate", 403),
+    ] {
+        let mut client = Client::connect(gateway.addr).await;
+        let answer =
+            client.ask(&format!("DELETE /x HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n")).await;
+        assert_eq!(answer.status, status, "{host} {origin}");
+    }
+}
+
+/// gravitee-io/issues#3775: behind a proxy that ends TLS, the page's own POST was taken for one of another origin.
+#[tokio::test]
+async fn the_own_origin_is_the_one_that_a_trusted_proxy_forwards() {
+    let service = Service::saying("ok").await;
+    let strictly = with(&service, strict());
+    let mut trusting = strictly.clone();
+    trusting.forwarded.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let (trusting, strictly) = (Gateway::start(trusting).await, Gateway::start(strictly).await);
+    let https = ("X-Forwarded-Proto", "https");
+    for (origin, fields, status) in [
+        ("https://own.example", vec![https, ("X-Forwarded-Host", "own.example")], 200),
+        (
+            "https://own.example",
+            vec![("X-Forwarded-Proto", "HTTPS, http"), ("X-Forwarded-Host", "own.example, inner")],
+            200,
+        ),
+        (
+            "https://own.example:8443",
+            vec![https, ("X-Forwarded-Host", "own.example"), ("X-Forwarded-Port", "8443")],
+            200,
+        ),
+        ("https://gate:8088", vec![https], 200),
+        ("http://gate:8088", vec![https], 403),
+        ("https://evil.example", vec![https, ("X-Forwarded-Host", "own.example")], 403),
+    ] {
+        let fields: Vec<_> = [("Origin", origin)].into_iter().chain(fields).collect();
+        assert_eq!(ask(&trusting, "DELETE", &fields).await.status, status, "{fields:?}");
+    }
+    // Of anybody else it is only a claim.
+    let claim = [("Origin", "https://own.example"), https, ("X-Forwarded-Host", "own.example")];
+    ask(&strictly, "DELETE", &claim).await.is_problem(403);
 }
 
 #[tokio::test]

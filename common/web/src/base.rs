@@ -9,10 +9,11 @@ use std::{
 use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
-    http::header::{HOST, HeaderMap, HeaderName, X_FORWARDED_HOST, X_FORWARDED_PROTO},
+    http::header::{HOST, HeaderName, X_FORWARDED_HOST, X_FORWARDED_PROTO},
 };
 
 use crate::{
+    forwarded::{Forwarded, is_authority},
     negotiation::{MediaType, negotiate},
     problem::Problem,
 };
@@ -63,76 +64,13 @@ impl LocalAuthority {
 #[must_use]
 pub fn origin_of(request: &HttpRequest) -> String {
     let headers = request.headers();
-    let host = headers.get(HOST).and_then(|value| value.to_str().ok()).filter(|host| is_authority(host));
+    let field = |name: &HeaderName| headers.get(name)?.to_str().ok();
+    let host = field(&HOST).filter(|host| is_authority(host));
     let host =
         host.unwrap_or_else(|| request.app_data::<LocalAuthority>().map_or("localhost", |local| &local.0));
-    let forwarded = Forwarded {
-        proto: first_of(headers, &X_FORWARDED_PROTO),
-        host: first_of(headers, &X_FORWARDED_HOST),
-        port: first_of(headers, &PORT),
-    };
-    forwarded.origin(host)
-}
-
-/// What a proxy says of the request that it passed on.
-struct Forwarded<'h> {
-    proto: Option<&'h str>,
-    host: Option<&'h str>,
-    port: Option<&'h str>,
-}
-
-impl Forwarded<'_> {
-    /// `local` is where the request arrived, if no proxy says otherwise.
-    fn origin(&self, local: &str) -> String {
-        let scheme = match self.proto {
-            Some(proto) if proto.eq_ignore_ascii_case("https") => "https",
-            _ => "http",
-        };
-        let authority = self.host.filter(|host| is_authority(host)).unwrap_or(local);
-        let (name, own_port) = split_port(authority);
-        let port = self
-            .port
-            .filter(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
-            .or(own_port)
-            .filter(|port| !matches!((scheme, *port), ("http", "80") | ("https", "443")));
-        let mut origin = String::with_capacity(scheme.len() + authority.len() + 9);
-        origin.push_str(scheme);
-        origin.push_str("://");
-        origin.push_str(name);
-        if let Some(port) = port {
-            origin.push(':');
-            origin.push_str(port);
-        }
-        origin
-    }
-}
-
-/// The first element of a header: the proxy nearest to the client.
-fn first_of<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    let value = headers.get(name)?.to_str().ok()?;
-    let first = value.split(',').next().unwrap_or_default().trim();
-    (!first.is_empty()).then_some(first)
-}
-
-/// Only what a host and port are made of; so it can neither break out of a JSON string nor lead to another path.
-fn is_authority(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 255
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
-}
-
-/// `[::1]:8080` has colons in the host too.
-fn split_port(authority: &str) -> (&str, Option<&str>) {
-    match authority.rsplit_once(':') {
-        Some((host, port))
-            if !port.is_empty()
-                && port.bytes().all(|byte| byte.is_ascii_digit())
-                && (!host.contains(':') || host.ends_with(']')) =>
-        {
-            (host, Some(port))
-        }
-        _ => (authority, None),
-    }
+    let forwarded =
+        Forwarded { proto: field(&X_FORWARDED_PROTO), host: field(&X_FORWARDED_HOST), port: field(&PORT) };
+    forwarded.origin(host).render()
 }
 
 #[cfg(test)]

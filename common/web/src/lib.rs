@@ -3,12 +3,13 @@
 //! Reading order: [`server`] (what surrounds the routes), [`routes`] (what a resource offers), [`hal`] (how it is rendered),
 //! [`input`] and [`paging`] (what clients send), [`problem`] (every error), [`actuator`] (what operators see).
 //!
-//! [`problem`], [`lifecycle`] and [`actuator`] know no HTTP library: the gateway, which is built on hyper, uses them too.
+//! [`problem`], [`lifecycle`], [`forwarded`] and [`actuator`] know no HTTP library: the gateway, which is built on hyper, uses them too.
 
 pub mod actuator;
 pub mod base;
 mod connections;
 pub mod date;
+pub mod forwarded;
 pub mod hal;
 pub mod input;
 pub mod lifecycle;

@@ -70,12 +70,15 @@ impl PageRequest {
         self.size.min(MAX_SIZE) as i64
     }
 
-    /// `a,b,desc`: both fields, descending. A field that is named twice counts once, as in SQL.
+    /// `a,b,desc,ignorecase`: both fields, descending. A field that is named twice counts once, as in SQL.
     fn add_sorts(&mut self, value: &str, allowed: &[(&'static str, &'static str)]) {
-        let (fields, descending) = match value.rsplit_once(',') {
-            Some((fields, order)) if order.trim().eq_ignore_ascii_case("desc") => (fields, true),
-            Some((fields, order)) if order.trim().eq_ignore_ascii_case("asc") => (fields, false),
-            _ => (value, false),
+        // As Spring Data: the last element may be `ignorecase`, the last but that one the direction. Text is compared as the
+        // database compares it, so all that matters is that the word does not hide the direction.
+        let fields = without_last(value, "ignorecase").unwrap_or(value);
+        let (fields, descending) = match (without_last(fields, "desc"), without_last(fields, "asc")) {
+            (Some(fields), _) => (fields, true),
+            (None, Some(fields)) => (fields, false),
+            (None, None) => (fields, false),
         };
         for name in fields.split(',') {
             let Some(&(field, column)) = allowed.iter().find(|(field, _)| *field == name.trim()) else {
@@ -86,6 +89,12 @@ impl PageRequest {
             }
         }
     }
+}
+
+/// What comes before the last element, if that is this word.
+fn without_last<'v>(list: &'v str, word: &str) -> Option<&'v str> {
+    let (before, last) = list.rsplit_once(',')?;
+    last.trim().eq_ignore_ascii_case(word).then_some(before)
 }
 
 /// Digits only; a number too big for u64 is nonsense like any other text.
@@ -179,6 +188,24 @@ mod tests {
         assert_eq!(parse("sort=id&sort=id,desc").sort.len(), 1);
         assert_eq!(parse("sort=,,&sort=").sort.len(), 0);
         assert!(parse("sort=id%2Cdesc").sort[0].descending);
+    }
+
+    /// spring-data-commons#2513: an `ignorecase` at the end hid the direction before it.
+    #[test]
+    fn ignorecase_never_changes_the_direction() {
+        for (value, descending) in [
+            ("price", false),
+            ("price,ignorecase", false),
+            ("price,asc,ignorecase", false),
+            ("price,desc,ignorecase", true),
+            ("price,DESC,IgnoreCase", true),
+            ("price, desc , ignorecase ", true),
+            ("price,ignorecase,desc", true),
+            ("id,price,desc,ignorecase", true),
+        ] {
+            let sorts = parse(&format!("sort={value}")).sort;
+            assert!(!sorts.is_empty() && sorts.iter().all(|sort| sort.descending == descending), "{value}");
+        }
     }
 
     proptest! {

@@ -230,6 +230,7 @@ impl Seen {
             ("id", false),
             ("id,asc", false),
             ("id,desc", true),
+            ("id,desc,ignorecase", true),
             ("createdAt,desc", true),
             ("createdAt", false),
         ] {

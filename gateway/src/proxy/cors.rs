@@ -11,6 +11,7 @@ use http::{
     request::Parts,
 };
 use settings::Invalid;
+use web::forwarded::ClientOrigin;
 
 use crate::settings::CorsSettings;
 
@@ -24,6 +25,10 @@ pub(crate) struct Cors {
     credentials: bool,
     max_age: HeaderValue,
 }
+
+/// On every answer, also on those to requests without an origin: another one would be answered differently.
+const DEPENDS_ON: HeaderValue =
+    HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
 
 #[derive(Debug)]
 enum Allowed {
@@ -48,6 +53,16 @@ impl Cors {
             return Ok(None);
         }
         for origin in &settings.allowed_origins {
+            // Any site can have the origin null: a page in a sandboxed frame does.
+            if settings.allow_credentials && matches!(origin.as_str(), "*" | "null") {
+                return Err(Invalid::new(
+                    "cors.allow_credentials",
+                    format!(
+                        "must be false while cors.allowed_origins has {origin:?}: every site could act for whoever is signed in; \
+                         name the origins that may"
+                    ),
+                ));
+            }
             let valid = origin == "*"
                 || origin == "null"
                 || origin.split_once("://").is_some_and(|(scheme, host)| {
@@ -77,15 +92,16 @@ impl Cors {
         }))
     }
 
-    pub(super) fn judge(&self, parts: &Parts, origin: &HeaderValue, host: &HeaderValue) -> Verdict {
+    /// `own` is the origin under which the client sees the gateway.
+    pub(super) fn judge(&self, parts: &Parts, origin: &HeaderValue, own: &ClientOrigin<'_>) -> Verdict {
         let Ok(origin) = origin.to_str() else {
             return Verdict::Refused("The origin is not valid.");
         };
         // A page of this very origin: browsers send the header with POST.
-        if origin.strip_prefix("http://").is_some_and(|authority| authority.as_bytes() == host.as_bytes()) {
+        if own.is(origin) {
             return Verdict::Passes;
         }
-        if !self.origins.contain(origin) {
+        if !self.allows_origin(origin) {
             return Verdict::Refused("The origin is not allowed.");
         }
         let asked = parts.headers.get(ACCESS_CONTROL_REQUEST_METHOD);
@@ -131,33 +147,29 @@ impl Cors {
 
     /// Tells the browser that the page may see the answer, and caches what it depends on.
     pub(super) fn decorate(&self, headers: &mut HeaderMap, origin: Option<&HeaderValue>) {
-        let echo = self.credentials || !matches!(self.origins, Allowed::All);
-        if echo {
-            headers.append(
-                VARY,
-                HeaderValue::from_static(
-                    "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
-                ),
-            );
-        }
-        let Some(origin) = origin else {
+        headers.append(VARY, DEPENDS_ON);
+        let Some(origin) = origin.filter(|origin| origin.to_str().is_ok_and(|text| self.allows_origin(text)))
+        else {
             return;
-        };
-        if !origin.to_str().is_ok_and(|origin| self.origins.contain(origin)) {
-            return;
-        }
-        let value = match echo {
-            true => origin.clone(),
-            false => HeaderValue::from_static("*"),
         };
         // Also where the service has an opinion: two of these headers are an error to a browser.
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value);
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         match self.credentials {
             true => headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")),
             false => headers.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS),
         };
         if let Some(exposed) = &self.exposed {
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed.clone());
+        }
+    }
+
+    /// A port that the scheme implies, and upper case, make no other origin.
+    fn allows_origin(&self, origin: &str) -> bool {
+        match &self.origins {
+            Allowed::All => true,
+            Allowed::These(origins) => origins.iter().any(|allowed| {
+                allowed == origin || ClientOrigin::parse(allowed).is_some_and(|allowed| allowed.is(origin))
+            }),
         }
     }
 }

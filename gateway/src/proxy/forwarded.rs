@@ -7,6 +7,7 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::IpNet;
+use web::forwarded::{ClientOrigin, Forwarded, split_port};
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -44,6 +45,19 @@ impl ForwardedHeaders {
         self.trusted
     }
 
+    /// Under which origin the client sees the gateway, before [`apply`](Self::apply): `headers` and `host` are as they came.
+    pub(super) fn client_origin<'h>(
+        &self,
+        headers: &'h HeaderMap,
+        host: &'h HeaderValue,
+    ) -> ClientOrigin<'h> {
+        let local = host.to_str().unwrap_or_default();
+        match self.trusted {
+            true => said(headers).origin(local),
+            false => Forwarded::default().origin(local),
+        }
+    }
+
     pub(super) fn apply(&self, headers: &mut HeaderMap, host: HeaderValue) {
         let mut rendered = self.rendered.borrow_mut();
         if rendered.as_ref().is_none_or(|known| known.host != host) {
@@ -65,10 +79,7 @@ impl ForwardedHeaders {
 
     fn render(&self, host: HeaderValue) -> Rendered {
         let text = host.to_str().unwrap_or_default();
-        let port = match text.rsplit_once(':') {
-            Some((_, port)) if !port.ends_with(']') => HeaderValue::from_str(port).ok(),
-            _ => None,
-        };
+        let (_, port) = split_port(text);
         let node = match self.peer {
             IpAddr::V4(peer) => peer.to_string(),
             IpAddr::V6(peer) => format!("\"[{peer}]\""),
@@ -77,7 +88,7 @@ impl ForwardedHeaders {
         // Digits, dots, colons and a host that was checked: they are valid, and nothing is worse than a panic.
         let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"));
         Rendered {
-            port: port.unwrap_or(HeaderValue::from_static("80")),
+            port: HeaderValue::from(port.unwrap_or(80)),
             client: value(&self.peer.to_string()),
             forwarded: value(&forwarded),
             // A copy: the value is a part of hyper's read buffer and would keep all 8 kB of it alive.
@@ -109,37 +120,19 @@ fn apply_after(headers: &mut HeaderMap, own: &Rendered) {
         }
     }
     if !headers.contains_key(PORT) {
-        let port = port_said(headers).unwrap_or_else(|| own.port.clone());
-        headers.insert(PORT, port);
+        let port = said(headers).origin(own.host.to_str().unwrap_or_default()).port();
+        headers.insert(PORT, HeaderValue::from(port));
     }
 }
 
 /// `https://shop.example`: under which name the client asked, once [`ForwardedHeaders::apply`] has said so.
 pub(super) fn origin(headers: &HeaderMap) -> String {
-    // Of a chain of proxies, the first one is what the client sees.
-    let first = |name: &HeaderName| {
-        let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        value.split(',').next().unwrap_or_default().trim()
-    };
-    let (proto, host, port) = (first(&PROTO), first(&HOST), first(&PORT));
-    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-    if has_port || matches!((proto, port), (_, "") | ("http", "80") | ("https", "443")) {
-        format!("{proto}://{host}")
-    } else {
-        format!("{proto}://{host}:{port}")
-    }
+    said(headers).origin("localhost").render()
 }
 
-/// The port that follows from what the proxy said of scheme and host.
-fn port_said(headers: &HeaderMap) -> Option<HeaderValue> {
-    let host = headers.get(HOST)?.to_str().ok()?;
-    match host.rsplit_once(':') {
-        Some((_, port)) if !port.ends_with(']') => HeaderValue::from_str(port).ok(),
-        _ => Some(HeaderValue::from_static(match headers.get(PROTO)?.as_bytes() {
-            b"https" => "443",
-            _ => "80",
-        })),
-    }
+fn said(headers: &HeaderMap) -> Forwarded<'_> {
+    let field = |name: &HeaderName| headers.get(name)?.to_str().ok();
+    Forwarded { proto: field(&PROTO), host: field(&HOST), port: field(&PORT) }
 }
 
 #[cfg(test)]
@@ -159,21 +152,45 @@ mod tests {
         headers
     }
 
+    /// What a service behind reads of it leads back to where the client asked.
     #[test]
-    fn origins() {
-        for (proto, host, port, wanted) in [
-            ("http", "shop:8088", "8088", "http://shop:8088"),
-            ("http", "shop", "80", "http://shop"),
-            ("https", "shop", "443", "https://shop"),
-            ("https", "shop", "8443", "https://shop:8443"),
-            ("https, http", "shop, inner:80", "443, 80", "https://shop"),
-            ("http", "[::1]", "8088", "http://[::1]:8088"),
+    fn a_chain_of_proxies_leads_back_to_the_first() {
+        for (fields, wanted) in [
+            (
+                &[("x-forwarded-proto", "https, http"), ("x-forwarded-host", "api.example")][..],
+                "https://api.example",
+            ),
+            (
+                &[("x-forwarded-proto", "https,http"), ("x-forwarded-host", "api.example, inner.svc:8080")],
+                "https://api.example",
+            ),
+            (
+                &[("x-forwarded-proto", "https"), ("x-forwarded-host", "api.example:8443, inner.svc")],
+                "https://api.example:8443",
+            ),
+            (&[("x-forwarded-proto", "HTTPS"), ("x-forwarded-host", "api.example")], "https://api.example"),
+            (
+                &[
+                    ("x-forwarded-proto", "https"),
+                    ("x-forwarded-host", "api.example"),
+                    ("x-forwarded-port", "443, 8080"),
+                ],
+                "https://api.example",
+            ),
+            (&[("x-forwarded-proto", "https")], "https://shop:8088"),
+            (&[], "http://shop:8088"),
         ] {
-            let headers = applied(
-                "10.1.2.3:1",
-                &[("x-forwarded-proto", proto), ("x-forwarded-host", host), ("x-forwarded-port", port)],
-            );
-            assert_eq!(origin(&headers), wanted);
+            let headers = applied("10.1.2.3:1", fields);
+            assert_eq!(origin(&headers), wanted, "{fields:?}");
+            let before: HeaderMap = fields
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect();
+            let of =
+                |peer: &str| ForwardedHeaders::of(peer.parse().unwrap(), &["10.0.0.0/8".parse().unwrap()]);
+            let host = HeaderValue::from_static("shop:8088");
+            assert_eq!(of("10.1.2.3:1").client_origin(&before, &host).render(), wanted, "{fields:?}");
+            assert_eq!(of("8.8.8.8:1").client_origin(&before, &host).render(), "http://shop:8088");
         }
     }
 

@@ -112,7 +112,8 @@ fn decide(
     if let Some(cors) = &gateway.cors
         && let Some(origin) = origin
     {
-        match cors.judge(&parts, origin, &host) {
+        let own = session.forwarded.client_origin(&parts.headers, &host);
+        match cors.judge(&parts, origin, &own) {
             Verdict::Passes => {}
             Verdict::Preflight(response) => return Ok(Step::Answered(Ok(response.map(Content::Full)))),
             Verdict::Refused(why) => return Err(Problem::new(403).detail(why)),
