@@ -19,6 +19,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::health::{Work, Writes};
+
 /// A connection that was idle for this long may have died meanwhile, and is tested before it is used.
 pub(crate) const IDLE_IS_DOUBTFUL: Duration = Duration::from_secs(1);
 /// Then the pool has it back, which knows how long a connection may live and be idle.
@@ -38,6 +40,8 @@ struct Shared {
     /// The one that came back last is lent first, so that those that are too many grow old.
     free: Mutex<Vec<Free>>,
     acquire_timeout: Duration,
+    /// Of statements that need no connection of their own.
+    work: Arc<Work>,
 }
 
 struct Free {
@@ -47,11 +51,11 @@ struct Free {
 }
 
 impl Connections {
-    pub(crate) fn new(pool: AnyPool) -> Self {
+    pub(crate) fn new(pool: AnyPool, work: Arc<Work>) -> Self {
         let options = pool.options();
         let permits = Arc::new(Semaphore::new(options.get_max_connections() as usize));
         let acquire_timeout = options.get_acquire_timeout();
-        Self { shared: Arc::new(Shared { pool, permits, free: Mutex::default(), acquire_timeout }) }
+        Self { shared: Arc::new(Shared { pool, permits, free: Mutex::default(), acquire_timeout, work }) }
     }
 
     /// # Errors
@@ -68,7 +72,7 @@ impl Connections {
             None => (self.shared.pool.acquire().await?, Instant::now()),
         };
         let shared = Arc::clone(&self.shared);
-        Ok(Lent { lent: Some((connection, permit)), from_pool, shared, state: State::Doubtful })
+        Ok(Lent { lent: Some((connection, permit)), from_pool, shared, state: State::Doubtful, writes: None })
     }
 
     async fn take(&self) -> Option<(PoolConnection<Any>, Instant)> {
@@ -96,7 +100,17 @@ impl Connections {
     where
         E: 'q + Execute<'q, Any>,
     {
-        self.acquire().await?.run(query).await
+        let outcome = async { self.acquire().await?.run(query).await }.await;
+        match &outcome {
+            Ok(_) => self.shared.work.succeeded(),
+            Err(error) => self.shared.work.failed(error),
+        }
+        outcome
+    }
+
+    /// What statements say of the database.
+    pub(crate) fn why_failing(&self) -> Option<String> {
+        self.shared.work.why_failing()
     }
 }
 
@@ -138,6 +152,7 @@ pub struct Lent {
     from_pool: Instant,
     shared: Arc<Shared>,
     state: State,
+    writes: Option<Arc<Writes>>,
 }
 
 /// In which state a connection comes back.
@@ -155,12 +170,27 @@ impl Lent {
         self.state = state;
     }
 
+    /// It is for writing.
+    pub(crate) fn is_for(&mut self, writes: Arc<Writes>) {
+        self.writes = Some(writes);
+    }
+
+    pub(crate) fn writes(&self) -> Option<&Writes> {
+        self.writes.as_deref()
+    }
+
     /// To the end: a row comes before the commit that makes it true.
     async fn run<'q, E>(mut self, query: E) -> Result<Vec<Step>, sqlx::Error>
     where
         E: 'q + Execute<'q, Any>,
     {
-        let results = self.deref_mut().fetch_many(query).try_collect().await?;
+        let outcome = self.deref_mut().fetch_many(query).try_collect().await;
+        match (&outcome, self.writes()) {
+            (Ok(_), Some(writes)) => writes.committed()?,
+            (Err(error), Some(writes)) => writes.work.failed(error),
+            (_, None) => {}
+        }
+        let results = outcome?;
         self.state = State::Clean;
         Ok(results)
     }

@@ -77,6 +77,18 @@ pub fn is_conflict(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "40001" || code == "40P01")
 }
 
+/// True where another process has a lock of SQLite's.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<i32>().ok());
+    // BUSY and LOCKED; extended codes keep the primary one in the low byte.
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+/// True where the role may not do what the statement does.
+pub(crate) fn is_right_missing(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "42501")
+}
+
 /// True where a row with the same unique key exists already.
 pub fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|e| e.is_unique_violation())

@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
+use crate::database::Database;
 use crate::failure::{is_conflict, is_unavailable};
+use crate::health::Writes;
 use crate::pace::Pace;
 
 /// Most requests of one transaction.
@@ -49,6 +51,8 @@ struct Shared<T: Transact> {
     queue: Mutex<Queue<T>>,
     /// Of whoever is busy.
     pace: AsyncMutex<Pace>,
+    /// Told of what fails.
+    writes: Arc<Writes>,
     runtime: Handle,
 }
 
@@ -64,10 +68,12 @@ impl<T: Transact> GroupCommit<T> {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn new(transaction: T, pace: Pace) -> Self {
+    pub fn new(transaction: T, database: &Database) -> Self {
+        let writes = Arc::clone(database.writes());
+        let pace = Pace::new(database.commit_delay());
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), busy: false });
         let pace = AsyncMutex::new(pace);
-        Self { shared: Arc::new(Shared { transaction, queue, pace, runtime: Handle::current() }) }
+        Self { shared: Arc::new(Shared { transaction, queue, pace, writes, runtime: Handle::current() }) }
     }
 
     /// Durable when it returns. Dropping the future does not withdraw the request.
@@ -120,7 +126,8 @@ impl<T: Transact> Shared<T> {
     }
 
     async fn serve(&self, requests: &[T::Request], answers: Vec<oneshot::Sender<Answered<T>>>) {
-        match self.transaction.transact(requests).await {
+        let transacted = self.transaction.transact(requests).await;
+        match transacted.inspect_err(|error| self.writes.work.failed(error)) {
             Ok(results) => {
                 for (answer, result) in answers.into_iter().zip(results) {
                     // Whoever asked may be gone; what was asked for is done.

@@ -1,7 +1,7 @@
 //! A service's database: SQLite or PostgreSQL behind one SQL text.
 //!
-//! Reading order: [`settings`] (where it is), [`database`] (pools, migrations), [`connections`] and `transaction`,
-//! [`failure`] (whose fault an error is), [`group_commit`] (one transaction for many who wait), [`lease`] (one holder at a time,
+//! Reading order: [`settings`] (where it is), [`database`], `opening` and `schema` (what a start finds out), [`connections`] and
+//! `transaction`, [`failure`] (whose fault an error is), `health` and [`files`] (whether writing succeeds, and stays), [`group_commit`] (one transaction for many who wait), [`lease`] (one holder at a time,
 //! without clocks), [`listing`] (pages that stay fast), [`ranges`] (also in the middle), [`sql`] (multi-row statements).
 //!
 //! What a crash leaves: a committed transaction survives the death of the process on both
@@ -11,24 +11,35 @@
 mod clock;
 pub mod connections;
 pub mod database;
+mod dialect;
 pub mod failure;
+pub mod files;
 pub mod group_commit;
+mod health;
 pub mod lease;
 pub mod listing;
+mod open_error;
+mod opening;
 mod pace;
+mod pools;
 pub mod ranges;
+mod schema;
 pub mod settings;
 pub mod sql;
 mod transaction;
 
 pub use clock::now_ms;
 pub use connections::{Connections, Lent};
-pub use database::{Database, Dialect, Migrations, OpenError};
+pub use database::Database;
+pub use dialect::Dialect;
 pub use failure::is_unavailable;
+pub use files::{FileGone, OpenFile};
 pub use group_commit::{GroupCommit, Transact};
 pub use lease::Lease;
 pub use listing::{Listing, Order, Window};
+pub use open_error::OpenError;
 pub use pace::Pace;
 pub use ranges::range_counters;
+pub use schema::Migrations;
 pub use settings::DatabaseSettings;
 pub use transaction::Tx;

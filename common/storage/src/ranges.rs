@@ -5,7 +5,8 @@
 
 use std::ops::RangeInclusive;
 
-use crate::database::{Database, Dialect};
+use crate::database::Database;
+use crate::dialect::Dialect;
 
 /// A range has 2^16 ids, or 2^10.
 const WIDE: u32 = 16;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::hash::Hash;
 
-use crate::database::Dialect;
+use crate::dialect::Dialect;
 
 /// `($1, $2), ($3, $4)` for `rows` rows of `columns` columns; `(?, ?), (?, ?)` for SQLite, which looks a numbered one up in
 /// a list of all of them, when it parses the statement and whenever a value is bound.

@@ -79,6 +79,14 @@ impl TestDatabase {
         DatabaseSettings { url: url.into(), ..self.settings() }
     }
 
+    /// The settings of another role of the server.
+    pub fn settings_as(&self, role: &str, password: &str) -> DatabaseSettings {
+        let mut url = Url::parse(&self.place.url).expect("it is a URL");
+        url.set_username(role).expect("a URL of PostgreSQL has a role");
+        url.set_password(Some(password)).expect("a URL of PostgreSQL has a password");
+        DatabaseSettings { url: url.into(), ..self.settings() }
+    }
+
     /// Where the server listens; `None` for SQLite.
     pub fn server(&self) -> Option<SocketAddr> {
         match &self.place.kind {

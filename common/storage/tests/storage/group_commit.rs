@@ -1,9 +1,8 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use futures::future::join_all;
-use storage::{Database, GroupCommit, Pace, Transact};
+use storage::{Database, GroupCommit, Transact};
 use testkit::TestDatabase;
 use tokio::sync::Semaphore;
 
@@ -64,7 +63,7 @@ impl Rig {
             sizes: Arc::clone(&sizes),
             panics: AtomicBool::new(panics),
         };
-        let additions = GroupCommit::new(additions, Pace::new(Duration::from_millis(1)));
+        let additions = GroupCommit::new(additions, &database);
         Self { database, additions, gate, sizes }
     }
 

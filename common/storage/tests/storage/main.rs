@@ -4,9 +4,11 @@
 
 mod failure;
 mod group_commit;
+mod health;
 mod lease;
 mod listing;
 mod migrations;
+mod opening;
 mod transactions;
 
 use sqlx::migrate::Migrator;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use failpoints::sabotaged;
 use sqlx::Row;
-use storage::{Database, GroupCommit, Migrations, OpenError, Pace};
+use storage::{Database, GroupCommit, Migrations, OpenError};
 
 use super::entries::{Entries, Entry, Kind};
 use super::settings::SimulatedSettings;
@@ -38,8 +38,8 @@ impl Ledger {
     /// The database's; the URL is the network's, not payment's.
     pub async fn open(settings: &SimulatedSettings) -> Result<Self, OpenError> {
         let database = Database::open(&settings.ledger(), &[MIGRATIONS]).await?;
-        let pace = Pace::new(database.commit_delay());
-        Ok(Self { entries: GroupCommit::new(Entries { database: database.clone() }, pace), database })
+        let entries = GroupCommit::new(Entries { database: database.clone() }, &database);
+        Ok(Self { entries, database })
     }
 
     /// Takes the money, or notes that the bank said no; what the key had before stands.

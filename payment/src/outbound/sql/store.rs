@@ -3,7 +3,7 @@ use std::sync::{Arc, LazyLock};
 use async_trait::async_trait;
 use messaging::Outbox;
 use sqlx::{AssertSqlSafe, Row};
-use storage::{Database, GroupCommit, Pace};
+use storage::{Database, GroupCommit};
 
 use super::insert::{self, Intents};
 use super::list;
@@ -39,11 +39,8 @@ impl SqlPaymentStore {
     pub fn new(database: Database, outbox: Outbox, topic: impl Into<String>) -> Self {
         let target = Target { outbox, topic: topic.into() };
         Self {
-            intents: GroupCommit::new(
-                Intents { database: database.clone() },
-                Pace::new(database.commit_delay()),
-            ),
-            changes: GroupCommit::new(target.clone(), Pace::new(database.commit_delay())),
+            intents: GroupCommit::new(Intents { database: database.clone() }, &database),
+            changes: GroupCommit::new(target.clone(), &database),
             target,
             database,
         }

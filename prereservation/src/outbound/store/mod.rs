@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use events::Event;
 use failpoints::sabotaged;
 use messaging::Outbox;
-use storage::{Database, GroupCommit, Listing, Pace, Window, now_ms};
+use storage::{Database, GroupCommit, Listing, Window, now_ms};
 use telemetry::TraceContext;
 
 use self::begin::{Intent, Intents, Stored};
@@ -42,11 +42,8 @@ pub struct SqlReservationStore {
 impl SqlReservationStore {
     pub fn new(database: Database, outbox: Outbox, topic: String) -> Self {
         Self {
-            intents: GroupCommit::new(
-                Intents { database: database.clone() },
-                Pace::new(database.commit_delay()),
-            ),
-            outcomes: GroupCommit::new(Outcomes { outbox, topic }, Pace::new(database.commit_delay())),
+            intents: GroupCommit::new(Intents { database: database.clone() }, &database),
+            outcomes: GroupCommit::new(Outcomes { outbox, topic }, &database),
             database,
         }
     }
