@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use messaging::{EventLog, Outbox, Relay};
+use messaging::{EventLog, Outbox, Relay, RelayStatus};
 use storage::Database;
 use telemetry::Scope;
 use tokio::task::JoinSet;
@@ -22,6 +22,7 @@ pub struct Application {
     pub(crate) server: Server,
     pub(crate) database: Database,
     pub(crate) outbox: Outbox,
+    pub(crate) relay_status: RelayStatus,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) topics: Vec<String>,
@@ -86,7 +87,7 @@ impl Application {
             }));
         }
         workers.spawn(scope.clone().run(ensure_topics(self.log.clone(), self.topics, stop_workers.clone())));
-        let relay = Relay::new(self.name, self.outbox, self.log.clone());
+        let relay = Relay::new(self.name, self.outbox, self.log.clone()).with_status(self.relay_status);
         let mut relay = tokio::spawn(scope.clone().run(relay.run(stop_relay.clone())));
 
         self.lifecycle.started();

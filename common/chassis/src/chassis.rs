@@ -7,14 +7,14 @@ use actix_web::web::ServiceConfig;
 use futures::future::BoxFuture;
 use messaging::{
     Consumer, ConsumerSettings, ConsumerStatus, DeadLetters, EventLog, EventLogSettings, Handler,
-    KafkaSettings, Outbox,
+    KafkaSettings, Outbox, RelayStatus,
 };
 use storage::{Database, DatabaseSettings, Migrations};
 use tokio_util::sync::CancellationToken;
 use web::{Actuator, ActuatorEndpoint, Breaker, HealthCheck, Lifecycle, Server, ServerSettings};
 
 use crate::application::{Application, Task};
-use crate::checks::{ConsumerHealth, DatabaseHealth, EventLogHealth};
+use crate::checks::{ConsumerHealth, DatabaseHealth, EventLogHealth, OutboxHealth};
 use crate::dead_letters::DeadLettersEndpoint;
 
 /// The sections of the settings that the chassis itself needs.
@@ -45,6 +45,7 @@ pub struct Chassis {
     topic: String,
     database: Database,
     outbox: Outbox,
+    relay_status: RelayStatus,
     log: Arc<dyn EventLog>,
     lifecycle: Lifecycle,
     actuator: Actuator,
@@ -68,14 +69,17 @@ impl Chassis {
         let database = Database::open(parts.database, &all).await?;
         let log = messaging::open(parts.event_log, parts.kafka).await?;
         let lifecycle = Lifecycle::new();
+        let relay_status = RelayStatus::default();
         let actuator = Actuator::new(name, lifecycle.clone())
             .health(Arc::new(DatabaseHealth::new(database.clone())))
-            .health(Arc::new(EventLogHealth::new(log.clone())));
+            .health(Arc::new(EventLogHealth::new(log.clone())))
+            .health(Arc::new(OutboxHealth::new(relay_status.clone())));
         Ok(Self {
             name,
             topic: parts.event_log.topic.clone(),
             outbox: Outbox::new(database.clone()),
             database,
+            relay_status,
             log,
             lifecycle,
             actuator,
@@ -174,6 +178,7 @@ impl Chassis {
             server,
             database: self.database,
             outbox: self.outbox,
+            relay_status: self.relay_status,
             log: self.log,
             lifecycle: self.lifecycle,
             topics: self.topics,

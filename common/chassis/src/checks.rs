@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use messaging::{ConsumerStatus, EventLog};
+use messaging::{ConsumerStatus, EventLog, RelayStatus};
 use storage::{Database, Dialect};
 use web::{Health, HealthCheck};
 
 /// A consumer that stands still for less than this is only waiting out a hiccup.
-const STALLED_AFTER: Duration = Duration::from_secs(30);
+const STALLED_AFTER: Duration = Duration::from_secs(10);
+/// A small change in a table that every service has.
+const PROBE: &str = "INSERT INTO lease (name, holder, beat) VALUES ('health', '', 1) \
+     ON CONFLICT (name) DO UPDATE SET beat = lease.beat + 1";
 
 pub(crate) struct DatabaseHealth(Database);
 
@@ -30,9 +33,9 @@ impl HealthCheck for DatabaseHealth {
             Dialect::Sqlite => "SQLite",
             Dialect::Postgres => "PostgreSQL",
         };
-        match self.0.ping().await {
+        match self.0.check(PROBE).await {
             Ok(()) => Health::up(),
-            Err(error) => Health::down(error.to_string()),
+            Err(why) => Health::down(why),
         }
         .with("database", product)
     }
@@ -56,6 +59,29 @@ impl HealthCheck for EventLogHealth {
         match self.0.ping().await {
             Ok(()) => Health::up(),
             Err(error) => Health::down(crate::error_chain(&error)),
+        }
+    }
+}
+
+/// Whether facts are told.
+pub(crate) struct OutboxHealth(RelayStatus);
+
+impl OutboxHealth {
+    pub(crate) fn new(status: RelayStatus) -> Self {
+        Self(status)
+    }
+}
+
+#[async_trait]
+impl HealthCheck for OutboxHealth {
+    fn name(&self) -> &'static str {
+        "outbox"
+    }
+
+    async fn check(&self) -> Health {
+        match self.0.failing() {
+            Some((since, why)) => Health::down(why).with("failingSeconds", since.as_secs()),
+            None => Health::up(),
         }
     }
 }

@@ -16,4 +16,5 @@ pub mod process;
 pub use application::{Application, RunError};
 pub use chassis::{Chassis, Parts, StartError, check_consumer, check_parts};
 pub use probe::probe;
-pub use process::{Service, ServiceSettings, error_chain, main, stop_signal};
+pub use process::{Service, ServiceSettings, main, stop_signal};
+pub use telemetry::error_chain;

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, Command};
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use settings::{Invalid, Layers};
-use telemetry::{LogSettings, TracingSettings};
+use telemetry::{LogSettings, TracingSettings, error_chain};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use web::ServerSettings;
@@ -131,22 +131,6 @@ pub fn stop_signal() -> std::io::Result<CancellationToken> {
         token.cancel();
     });
     Ok(stop)
-}
-
-/// An error and what caused it, in one line.
-pub fn error_chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let text = source.to_string();
-        // Some libraries repeat their source in their own text.
-        if !line.contains(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        cause = source.source();
-    }
-    line.replace('\n', " ")
 }
 
 fn fail(name: &str, error: &dyn Error) -> ExitCode {

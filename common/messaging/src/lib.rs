@@ -18,6 +18,7 @@ pub mod log;
 mod open;
 pub mod outbox;
 pub mod relay;
+mod relay_status;
 mod replay;
 #[cfg(feature = "failpoints")]
 mod sabotage;
@@ -31,6 +32,7 @@ pub use log::{EventLog, EventLogError, Polled, PublishError, ReceivedRecord, Rec
 pub use open::{OpenError, open};
 pub use outbox::Outbox;
 pub use relay::Relay;
+pub use relay_status::RelayStatus;
 pub use settings::{EventLogSettings, KafkaSettings};
 
 /// The tables behind outbox, inbox, dead letters and leases; versions 1 to 99 are theirs.

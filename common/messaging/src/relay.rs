@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::log::{EventLog, PublishError, Record};
 use crate::outbox::{Outbox, Pending};
+use crate::relay_status::RelayStatus;
 
 const BATCH: usize = 512;
 /// Another process's commit wakes nobody here, so the relay looks again after this long.
@@ -40,6 +41,7 @@ pub struct Relay {
     poll: Duration,
     backoff: Backoff,
     held: Held,
+    status: RelayStatus,
     /// What is in the log and still in the outbox.
     published: Vec<i64>,
     measured_at: Option<Instant>,
@@ -81,6 +83,7 @@ impl Relay {
             poll: POLL,
             backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(5)),
             held: Held::default(),
+            status: RelayStatus::default(),
             published: Vec::new(),
             measured_at: None,
         }
@@ -91,6 +94,13 @@ impl Relay {
     pub fn with_lease_ttl(mut self, ttl: Duration) -> Self {
         self.lease = Lease::new(self.outbox.database().clone(), "relay", ttl);
         self.lease_ttl = ttl;
+        self
+    }
+
+    /// Whether it can go on is said there, for health checks.
+    #[must_use]
+    pub fn with_status(mut self, status: RelayStatus) -> Self {
+        self.status = status;
         self
     }
 
@@ -147,12 +157,14 @@ impl Relay {
             Ok(turn) => {
                 if turn != Turn::Failed {
                     self.backoff.succeeded();
+                    self.status.succeeded();
                 }
                 self.measure().await;
                 turn
             }
             Err(error) => {
                 tracing::warn!(%error, "relay cannot read its outbox; trying again");
+                self.status.failed(&error);
                 Turn::Failed
             }
         }
@@ -228,7 +240,9 @@ impl Relay {
         self.outbox.hold(&held).await?;
         if let Some(error) = first_error {
             let waiting = ids.len() - published;
-            tracing::warn!(%error, waiting, "publishing failed; trying again");
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, waiting, "publishing failed; trying again");
+            self.status.failed(error);
             return Ok(Turn::Failed);
         }
         Ok(if found == BATCH { Turn::More } else { Turn::Done })

@@ -10,11 +10,11 @@ use crate::connections::{Connections, Lent};
 use crate::dialect::Dialect;
 use crate::health::Writes;
 use crate::open_error::OpenError;
+use crate::opening;
 use crate::pools::Pools;
 use crate::schema::{self, Migrations};
 use crate::settings::DatabaseSettings;
 use crate::transaction::Tx;
-use crate::opening;
 
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 

@@ -28,6 +28,17 @@ impl OpenFile {
         Ok(Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() })
     }
 
+    /// The write-ahead log of a SQLite file that somebody has open.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn wal_of(database: &Path) -> io::Result<Self> {
+        // SQLite follows symbolic links first.
+        let mut path = database.canonicalize()?.into_os_string();
+        path.push("-wal");
+        Self::at(Path::new(&path))
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -96,9 +96,7 @@ impl Writes {
     /// A new connection has opened the write-ahead log.
     pub(crate) fn opened_wal(&self) {
         if let Some(database) = self.files.database.get() {
-            let mut path = database.path().as_os_str().to_owned();
-            path.push("-wal");
-            *self.wal() = OpenFile::at(&PathBuf::from(path)).ok();
+            *self.wal() = OpenFile::wal_of(database.path()).ok();
         }
     }
 

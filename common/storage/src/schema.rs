@@ -50,10 +50,7 @@ pub(crate) async fn bring_up_to_date(
     Ok(())
 }
 
-async fn missing(
-    pools: &Pools,
-    migrations: &[Migrations],
-) -> Result<Vec<&'static Migration>, MigrateError> {
+async fn missing(pools: &Pools, migrations: &[Migrations]) -> Result<Vec<&'static Migration>, MigrateError> {
     let dialect = pools.dialect();
     let known: Vec<_> = migrations.iter().flat_map(|migrations| migrations.of(dialect).iter()).collect();
     if known.is_empty() {
@@ -132,8 +129,12 @@ fn described(migration: &Migration) -> String {
 /// With what to do about it.
 fn explained(error: &MigrateError) -> String {
     let advice = match error {
-        MigrateError::VersionMismatch(_) => "the database is another service's, or of a release that was not kept",
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) if is_right_missing(error) => {
+        MigrateError::VersionMismatch(_) => {
+            "the database is another service's, or of a release that was not kept"
+        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+            if is_right_missing(error) =>
+        {
             "the role must be allowed to create tables, or one that is migrates first: database.migrate"
         }
         _ => return error.to_string(),

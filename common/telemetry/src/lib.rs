@@ -5,11 +5,13 @@
 //! - [`TraceContext`] is the `traceparent` that travels in HTTP and event headers; [`Operation`] is a unit of work with
 //!   its place in a trace: a request served, a call made, a batch handled.
 //! - [`metrics_handle`] is the one Prometheus recorder of the process behind the `metrics` facade.
+//! - [`error_chain`] is what of an error fits in one line.
 //! - [`log_control`] shows and changes log levels while the process runs (`/actuator/loggers`).
 //!
 //! With no OTLP endpoint a request costs a few random bytes and the moves of a task-local; no span is allocated.
 
 mod cardinality;
+mod error_chain;
 mod init;
 mod labels;
 mod log;
@@ -20,6 +22,7 @@ mod scope;
 mod settings;
 mod trace_context;
 
+pub use error_chain::error_chain;
 pub use init::{TelemetryError, TelemetryGuard, init};
 pub use labels::{method_label, outcome_label};
 pub use log::{LevelError, LogControl, LogLevel, LoggerLevels, log_control};

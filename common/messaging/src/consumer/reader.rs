@@ -66,6 +66,7 @@ impl Reader {
                 polled = subscription.poll(self.consumer.settings.batch, wait) => polled?,
                 () = self.stop.cancelled() => break,
             };
+            let has_read = matches!(polled, Polled::Records(_));
             match polled {
                 Polled::Assigned(partitions) => {
                     for partition in partitions {
@@ -81,6 +82,10 @@ impl Reader {
                 Polled::Records(records) => self.take(subscription, records).await?,
             }
             self.settle(subscription).await?;
+            // An assignment says nothing about the log: it may not be readable.
+            if has_read && self.all_is_well() {
+                self.consumer.status.going();
+            }
             wait = POLL_WAIT;
             if Instant::now() >= requests_at {
                 if replay::serve_requests(self).await {

@@ -54,15 +54,16 @@ impl Reader {
                 }
             }
         }
-        let is_well = |standing: &Standing| match standing {
+        Ok(())
+    }
+
+    pub(super) fn all_is_well(&self) -> bool {
+        let now = Instant::now();
+        self.partitions.values().all(|standing| match standing {
             Standing::Ours(position) => !position.retrying,
             Standing::Unclaimed { due } => *due > now,
             Standing::Doubtful { .. } | Standing::BeyondTheEnd { .. } => false,
-        };
-        if self.partitions.values().all(is_well) {
-            self.consumer.status.going();
-        }
-        Ok(())
+        })
     }
 
     /// Whoever reads on in a log that is shorter than what was read goes past everything that is written until it is as

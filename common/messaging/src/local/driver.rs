@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::append::{Topics, append, last_id, topic_id};
+use super::condition::Condition;
 use super::file;
 use super::lease::{BEAT, Member, write_positions};
 use crate::log::{EventLogError, Record};
@@ -123,7 +124,7 @@ struct Worker {
     members: Vec<Member>,
     /// Positions to write with the next beat, by topic and group.
     positions: HashMap<(String, String), i64>,
-    failing: bool,
+    condition: Condition,
 }
 
 impl Worker {
@@ -141,7 +142,7 @@ impl Worker {
             data_version: 0,
             members: Vec::new(),
             positions: HashMap::new(),
-            failing: false,
+            condition: Condition::of(path).map_err(|e| EventLogError::unavailable("opening", e))?,
         })
     }
 
@@ -207,14 +208,13 @@ impl Worker {
         match command {
             Command::Publish { records, answer } => self.publish(vec![(records, answer)]).await,
             Command::EnsureTopic { topic, answer } => {
-                let done = topic_id(&mut self.durable, &topic).await;
+                let done = self.topic_id(&topic).await;
                 let done = done.map_err(|e| EventLogError::unavailable("creating a topic", e));
-                let _ = answer.send(done.map(drop));
+                let _ = answer.send(done);
             }
             Command::Ping { answer } => {
-                let pong = sqlx::query("SELECT 1 FROM topic LIMIT 1").execute(&mut self.durable).await;
-                let pong = pong.map_err(|e| EventLogError::unavailable("answering", e));
-                let _ = answer.send(pong.map(drop));
+                let pong = self.pong().await.map_err(|e| EventLogError::unavailable("answering", e));
+                let _ = answer.send(pong);
             }
             Command::Join(mut member) => {
                 let stepped = member.step(&mut self.relaxed).await;
@@ -238,8 +238,7 @@ impl Worker {
 
     async fn publish(&mut self, publications: Vec<(Vec<Record>, Answer<()>)>) {
         let records: Vec<&Record> = publications.iter().flat_map(|(records, _)| records).collect();
-        let published = append(&mut self.durable, &mut self.topics, &records).await;
-        match published {
+        match self.append(&records).await {
             Ok(last) => {
                 self.appended.send_replace(last);
                 for (_, answer) in publications {
@@ -247,6 +246,7 @@ impl Worker {
                 }
             }
             Err(error) => {
+                self.condition.failed(&error);
                 let error = Arc::new(error);
                 for (_, answer) in publications {
                     let error = Arc::clone(&error);
@@ -254,6 +254,24 @@ impl Worker {
                 }
             }
         }
+    }
+
+    async fn append(&mut self, records: &[&Record]) -> Result<i64, sqlx::Error> {
+        self.condition.stay()?;
+        let last = append(&mut self.durable, &mut self.topics, records).await?;
+        self.condition.stay()?;
+        Ok(last)
+    }
+
+    async fn topic_id(&mut self, topic: &str) -> Result<(), sqlx::Error> {
+        self.condition.stay()?;
+        topic_id(&mut self.durable, topic).await?;
+        self.condition.stay()
+    }
+
+    async fn pong(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::query("SELECT 1 FROM topic LIMIT 1").execute(&mut self.durable).await?;
+        self.condition.check()
     }
 
     async fn beat(&mut self) -> Result<(), sqlx::Error> {
@@ -292,15 +310,11 @@ impl Worker {
         Ok(())
     }
 
-    /// Nobody waits for an answer here, the next beat tries again: says once that something is wrong.
+    /// Nobody waits for an answer here, the next beat tries again.
     fn report(&mut self, result: Result<(), sqlx::Error>) {
         match result {
-            Ok(()) => self.failing = false,
-            Err(_) if self.failing => {}
-            Err(error) => {
-                self.failing = true;
-                tracing::warn!(%error, "the event log's file cannot be written or read");
-            }
+            Ok(()) => self.condition.succeeded(),
+            Err(error) => self.condition.failed(&error),
         }
     }
 }

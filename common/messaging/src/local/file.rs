@@ -49,13 +49,17 @@ PRAGMA user_version = 1;
 pub(super) fn absolute(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::Error::new(
-            io::ErrorKind::IsADirectory,
-            format!("{} is a directory", path.display()),
-        ));
+        return Err(is_directory(&path));
     };
     std::fs::create_dir_all(directory)?;
+    if path.is_dir() {
+        return Err(is_directory(&path));
+    }
     Ok(directory.canonicalize()?.join(name))
+}
+
+fn is_directory(path: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::IsADirectory, format!("{} is a directory", path.display()))
 }
 
 /// For records: what is committed survives a power cut.

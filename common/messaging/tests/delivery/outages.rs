@@ -1,12 +1,16 @@
 //! A database or a log that is away is nobody's fault.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use messaging::local::LocalLog;
+use messaging::{Relay, RelayStatus};
+use sqlx::{Connection, Executor, SqliteConnection};
 use storage::Database;
-use testkit::{Backend, SOON, TcpProxy, TestDatabase, eventually};
+use testkit::{Backend, SOON, TcpProxy, TestDatabase, eventually, record, until};
 
 use crate::handler::Fault;
-use crate::rig::{EFFECTS, Rig, texts};
+use crate::rig::{EFFECTS, Rig, Running, TOPIC, texts};
 
 testkit::for_each_backend! {
     async fn nothing_is_set_aside_while_the_database_is_away_and_the_stall_shows(db: TestDatabase) {
@@ -55,6 +59,21 @@ testkit::for_each_backend! {
         assert_eq!(rig.aside().await, []);
     }
 
+    async fn while_the_log_is_away_the_relay_says_so(db: TestDatabase) {
+        let rig = Rig::new(db).await;
+        let status = RelayStatus::default();
+        let relay = Relay::new("test", rig.outbox.clone(), rig.log.log()).with_status(status.clone());
+        let relay = Running::spawn(|stop| relay.run(stop));
+        rig.log.faults().go_away();
+        rig.commit([(1, 0)]).await;
+        let (_, why) = until("it fails", SOON, async || status.failing()).await;
+        assert!(why.contains("did not acknowledge"), "{why}");
+        rig.log.faults().come_back();
+        eventually("it goes on", SOON, async || status.failing().is_none()).await;
+        assert_eq!(rig.log.records(TOPIC).await.len(), 1);
+        relay.stop().await;
+    }
+
     async fn while_the_log_is_away_the_consumer_waits_and_is_not_at_fault(db: TestDatabase) {
         let rig = Rig::new(db).await;
         let (consumer, status) = rig.consume();
@@ -98,5 +117,40 @@ fn on_postgres_an_outage_of_the_server_loses_and_doubles_nothing() {
         eventually("all is published", SOON, async || rig.count("outbox").await == 0).await;
         consumer.stop().await;
         relay.stop().await;
+    });
+}
+
+/// It subscribes anew each time, is assigned what it had, and cannot read it.
+#[test]
+fn while_the_log_cannot_be_read_the_consumer_says_so_without_a_pause() {
+    testkit::run(Backend::Sqlite, async |db: TestDatabase| {
+        let rig = Rig::new(db).await;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("events.db");
+        let log = Arc::new(LocalLog::open(&path).await.unwrap());
+        let (consumer, status) = rig.consume_from(log.clone(), rig.outbox.clone());
+        assert!(messaging::EventLog::publish(&*log, &[record(TOPIC, 1, 0)]).await[0].is_ok());
+        rig.effects_come(1).await;
+        // As a damaged page would.
+        let url = format!("sqlite://{}", path.display());
+        let mut file = SqliteConnection::connect(&url).await.unwrap();
+        file.execute(
+            "INSERT INTO record (topic_id, position, key, payload, headers, timestamp_ms) \
+             SELECT topic_id, 1, key, payload, x'ff', 0 FROM record",
+        )
+        .await
+        .unwrap();
+        let mut longest = Duration::ZERO;
+        eventually("it is down for seconds", SOON, async || {
+            let since = status.stalled().map_or(Duration::ZERO, |(since, _)| since);
+            assert!(since >= longest, "the stall seems to begin anew with each try");
+            longest = since;
+            longest > Duration::from_secs(2)
+        })
+        .await;
+        file.execute("UPDATE record SET headers = x''").await.unwrap();
+        eventually("the stall is over", SOON, async || status.stalled().is_none()).await;
+        rig.effects_come(2).await;
+        consumer.stop().await;
     });
 }

@@ -147,3 +147,59 @@ async fn a_file_that_is_something_else_is_refused_and_left_alone() {
     assert!(matches!(refused, Err(EventLogError::Refused { .. })));
     assert!(LocalReader::open(&rig.directory.path().join("none.db")).await.is_err());
 }
+
+/// What lies in files that nobody can find is lost with the process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_acknowledged_that_lies_in_files_which_are_gone() {
+    let rig = rig::local().unwrap();
+    let log = rig.log().await;
+    rig.publish_numbers(&*log, 0, 1).await;
+    let file = file(&rig);
+    for gone in [file.clone(), file.with_extension("db-wal")] {
+        let aside = file.with_extension("aside");
+        std::fs::rename(&gone, &aside).unwrap();
+        let refused = log.publish(&[rig.record("key 1", 1)]).await.remove(0).unwrap_err();
+        assert!(
+            refused.is_transient() && telemetry::error_chain(&refused).contains("deleted"),
+            "{refused:?}"
+        );
+        assert!(log.ensure_topic("another").await.is_err());
+        let down = telemetry::error_chain(&log.ping().await.unwrap_err());
+        assert!(down.contains(&gone.display().to_string()), "{down}");
+        assert!(!gone.exists(), "an empty one was left in its place");
+        std::fs::rename(&aside, &gone).unwrap();
+    }
+    rig.publish_numbers(&*log, 1, 2).await;
+    let mut reader = LocalReader::open(&file).await.unwrap();
+    assert_eq!(numbers(&reader.read_from(&rig.topic, 0, 10).await.unwrap()), [0, 1]);
+
+    std::fs::remove_dir_all(file.parent().unwrap()).unwrap();
+    assert!(log.publish(&[rig.record("key 2", 2)]).await.remove(0).is_err() && log.ping().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_health_is_what_its_work_says() {
+    let rig = rig::local().unwrap();
+    let log = rig.log().await;
+    rig.publish_numbers(&*log, 0, 1).await;
+    // As a damaged page would: what is asked for a sign of life is sound, what is appended fails.
+    sqlx::query("ALTER TABLE record RENAME TO damaged").execute(&mut sqlite(&rig).await).await.unwrap();
+    assert!(log.publish(&[rig.record("key 1", 1)]).await.remove(0).is_err());
+    let down = telemetry::error_chain(&log.ping().await.unwrap_err());
+    assert!(down.contains("no such table: record"), "{down}");
+    sqlx::query("ALTER TABLE damaged RENAME TO record").execute(&mut sqlite(&rig).await).await.unwrap();
+    rig.publish_numbers(&*log, 1, 2).await;
+    testkit::eventually("it is up again", testkit::SOON, async || log.ping().await.is_ok()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_opened_is_named_with_the_reason() {
+    let rig = rig::local().unwrap();
+    let file = file(&rig);
+    std::fs::create_dir_all(&file).unwrap();
+    let refusal = async || telemetry::error_chain(&LocalLog::open(&file).await.err().unwrap());
+    assert!(refusal().await.contains("is a directory"));
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::write(&file, "a text, long enough to be taken for the head of a database: ".repeat(20)).unwrap();
+    assert!(refusal().await.contains("file is not a database"));
+}

@@ -27,7 +27,8 @@ fn at(db: &TestDatabase, path: &Path) -> DatabaseSettings {
 fn a_sqlite_file_that_is_none_is_named_with_the_reason() {
     testkit::run(Backend::Sqlite, async |db: TestDatabase| {
         let path = path_of(&db);
-        std::fs::write(&path, "a text, long enough to be taken for the head of a database: ".repeat(20)).unwrap();
+        std::fs::write(&path, "a text, long enough to be taken for the head of a database: ".repeat(20))
+            .unwrap();
         assert!(refusal(&db.settings()).await.contains("file is not a database"));
         // A directory in the file's place, and a file in the directory's.
         assert!(refusal(&at(&db, path.parent().unwrap())).await.contains("is a directory"));
