@@ -3,8 +3,7 @@
 //! A topic has one partition, 0, with offsets 0, 1, 2, ... Several processes may have the file open, and several logs
 //! in one process: those share one thread that writes ([`driver`]), so that records which services publish at the
 //! same time become durable with one `fsync`. Reading order: [`mod@file`] (tables), [`driver`], [`append`], [`condition`]
-//! (whether it works), [`lease`] (who of a group
-//! reads), [`subscription`].
+//! (whether it works), [`lease`] (who of a group reads), [`subscription`].
 
 mod append;
 mod condition;

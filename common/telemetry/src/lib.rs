@@ -5,7 +5,7 @@
 //! - [`TraceContext`] is the `traceparent` that travels in HTTP and event headers; [`Operation`] is a unit of work with
 //!   its place in a trace: a request served, a call made, a batch handled.
 //! - [`metrics_handle`] is the one Prometheus recorder of the process behind the `metrics` facade.
-//! - [`error_chain`] is what of an error fits in one line.
+//! - [`error_chain()`] is what of an error fits in one line.
 //! - [`log_control`] shows and changes log levels while the process runs (`/actuator/loggers`).
 //!
 //! With no OTLP endpoint a request costs a few random bytes and the moves of a task-local; no span is allocated.
