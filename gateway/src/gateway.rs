@@ -1,11 +1,14 @@
 //! The settings, checked and compiled: what all workers share and none changes.
 
-use std::{str::FromStr, sync::atomic::AtomicUsize};
+use std::{
+    str::FromStr,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use http::Method;
 use ipnet::IpNet;
 use settings::{Invalid, non_empty};
-use web::{Actuator, Lifecycle};
+use web::{Actuator, DiskSpace, Lifecycle};
 
 use crate::{
     actuator::Routes,
@@ -80,6 +83,7 @@ impl Gateway {
             shown.push(uris.into_iter().map(|(_, uri)| uri).collect());
         }
         let actuator = Actuator::new(crate::APPLICATION, lifecycle.clone())
+            .health(Arc::new(DiskSpace::new(&settings.management.health.diskspace, [])))
             .endpoint("gateway/routes", Routes::of(settings, &shown));
         Ok(Self {
             routes,

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use settings::{Invalid, Layers, SettingsError, Surroundings, in_range, non_empty};
 use telemetry::{LogSettings, TracingSettings};
+use web::ManagementSettings;
 
 use crate::gateway::Gateway;
 
@@ -16,6 +17,7 @@ const PROFILES: &[(&str, &str)] = &[("docker", include_str!("../config/docker.to
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub server: ServerSettings,
+    pub management: ManagementSettings,
     pub upstream: UpstreamSettings,
     pub forwarded: ForwardedSettings,
     pub cors: CorsSettings,

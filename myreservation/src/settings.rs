@@ -4,7 +4,7 @@ use serde::Deserialize;
 use settings::{Invalid, in_range};
 use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
-use web::ServerSettings;
+use web::{ManagementSettings, ServerSettings};
 
 use crate::use_cases::watch_sagas::SagaSettings;
 
@@ -16,6 +16,7 @@ pub const PROFILES: &[(&str, &str)] = &[("docker", include_str!("../config/docke
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub server: ServerSettings,
+    pub management: ManagementSettings,
     pub log: LogSettings,
     pub tracing: TracingSettings,
     pub database: DatabaseSettings,

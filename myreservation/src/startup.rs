@@ -16,8 +16,12 @@ use crate::use_cases::watch_sagas;
 /// # Errors
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings) -> Result<Application, StartError> {
-    let parts =
-        Parts { database: &settings.database, event_log: &settings.event_log, kafka: &settings.kafka };
+    let parts = Parts {
+        database: &settings.database,
+        event_log: &settings.event_log,
+        kafka: &settings.kafka,
+        management: &settings.management,
+    };
     let mut chassis = Chassis::open("myreservation", parts, &[MIGRATIONS]).await?;
     let (view, projection) = adapters(chassis.database());
     let view: Arc<dyn View> = Arc::new(view);

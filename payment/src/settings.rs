@@ -6,7 +6,7 @@ use serde::Deserialize;
 use settings::{Invalid, in_range};
 use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
-use web::ServerSettings;
+use web::{ManagementSettings, ServerSettings};
 
 use crate::outbound::simulated::SimulatedSettings;
 
@@ -18,6 +18,7 @@ pub const PROFILES: &[(&str, &str)] = &[("docker", include_str!("../config/docke
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub server: ServerSettings,
+    pub management: ManagementSettings,
     pub log: LogSettings,
     pub tracing: TracingSettings,
     pub database: DatabaseSettings,

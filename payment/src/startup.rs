@@ -22,8 +22,12 @@ use crate::use_cases::{AbandonedCharges, Charge, RefundWorker};
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings) -> Result<Application, StartError> {
     describe_metrics();
-    let parts =
-        Parts { database: &settings.database, event_log: &settings.event_log, kafka: &settings.kafka };
+    let parts = Parts {
+        database: &settings.database,
+        event_log: &settings.event_log,
+        kafka: &settings.kafka,
+        management: &settings.management,
+    };
     let mut chassis = Chassis::open("payment", parts, &[MIGRATIONS]).await?;
     let sql = SqlPaymentStore::new(chassis.database().clone(), chassis.outbox().clone(), chassis.topic());
     let store: Arc<dyn PaymentStore> = Arc::new(sql.clone());

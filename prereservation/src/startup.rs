@@ -29,8 +29,12 @@ pub struct UseCases {
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings) -> Result<Application, StartError> {
     describe();
-    let parts =
-        Parts { database: &settings.database, event_log: &settings.event_log, kafka: &settings.kafka };
+    let parts = Parts {
+        database: &settings.database,
+        event_log: &settings.event_log,
+        kafka: &settings.kafka,
+        management: &settings.management,
+    };
     let mut chassis = Chassis::open("prereservation", parts, &[MIGRATIONS]).await?;
     let store: Arc<dyn ReservationStore> = Arc::new(SqlReservationStore::new(
         chassis.database().clone(),

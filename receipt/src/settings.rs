@@ -4,7 +4,7 @@ use serde::Deserialize;
 use settings::Invalid;
 use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
-use web::ServerSettings;
+use web::{ManagementSettings, ServerSettings};
 
 /// Every key with its default and meaning.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -14,6 +14,7 @@ pub const PROFILES: &[(&str, &str)] = &[("docker", include_str!("../config/docke
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub server: ServerSettings,
+    pub management: ManagementSettings,
     pub log: LogSettings,
     pub tracing: TracingSettings,
     pub database: DatabaseSettings,

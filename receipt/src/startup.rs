@@ -14,8 +14,12 @@ use crate::use_cases::ports::ReceiptStore;
 /// # Errors
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings) -> Result<Application, StartError> {
-    let parts =
-        Parts { database: &settings.database, event_log: &settings.event_log, kafka: &settings.kafka };
+    let parts = Parts {
+        database: &settings.database,
+        event_log: &settings.event_log,
+        kafka: &settings.kafka,
+        management: &settings.management,
+    };
     let mut chassis = Chassis::open("receipt", parts, &[MIGRATIONS]).await?;
     let store: Arc<dyn ReceiptStore> = Arc::new(SqlReceiptStore::new(
         chassis.database().clone(),

@@ -1,17 +1,22 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 use futures::future::BoxFuture;
+use messaging::settings::Location;
 use messaging::{
     Consumer, ConsumerSettings, ConsumerStatus, DeadLetters, EventLog, EventLogSettings, Handler,
     KafkaSettings, Outbox, RelayStatus,
 };
 use storage::{Database, DatabaseSettings, Migrations};
 use tokio_util::sync::CancellationToken;
-use web::{Actuator, ActuatorEndpoint, Breaker, HealthCheck, Lifecycle, Server, ServerSettings};
+use web::{
+    Actuator, ActuatorEndpoint, Breaker, DiskSpace, HealthCheck, Lifecycle, ManagementSettings, Server,
+    ServerSettings,
+};
 
 use crate::application::{Application, Task};
 use crate::checks::{ConsumerHealth, DatabaseHealth, EventLogHealth, OutboxHealth};
@@ -22,6 +27,7 @@ pub struct Parts<'a> {
     pub database: &'a DatabaseSettings,
     pub event_log: &'a EventLogSettings,
     pub kafka: &'a KafkaSettings,
+    pub management: &'a ManagementSettings,
 }
 
 /// Why a service did not start; `main` prints it as one line.
@@ -68,9 +74,12 @@ impl Chassis {
         all.extend_from_slice(migrations);
         let database = Database::open(parts.database, &all).await?;
         let log = messaging::open(parts.event_log, parts.kafka).await?;
+        let files = database.directory().into_iter().chain(event_log_directory(&parts)?);
+        let disk_space = DiskSpace::new(&parts.management.health.diskspace, files);
         let lifecycle = Lifecycle::new();
         let relay_status = RelayStatus::default();
         let actuator = Actuator::new(name, lifecycle.clone())
+            .health(Arc::new(disk_space))
             .health(Arc::new(DatabaseHealth::new(database.clone())))
             .health(Arc::new(EventLogHealth::new(log.clone())))
             .health(Arc::new(OutboxHealth::new(relay_status.clone())));
@@ -185,6 +194,17 @@ impl Chassis {
             tasks: self.tasks,
         })
     }
+}
+
+/// Where the local log lies.
+fn event_log_directory(parts: &Parts<'_>) -> Result<Option<PathBuf>, StartError> {
+    let location = parts.event_log.location(parts.kafka).map_err(messaging::OpenError::from)?;
+    Ok(match location {
+        Location::Local(path) => {
+            std::path::absolute(path).ok().and_then(|path| path.parent().map(PathBuf::from))
+        }
+        Location::Kafka(_) => None,
+    })
 }
 
 /// The checks of the sections that every service has; for its `ServiceSettings::check`.

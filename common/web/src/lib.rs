@@ -13,6 +13,7 @@ pub mod forwarded;
 pub mod hal;
 pub mod input;
 pub mod lifecycle;
+pub mod management;
 mod methods;
 mod middleware;
 pub mod negotiation;
@@ -28,13 +29,14 @@ mod stream;
 mod to_the_end;
 
 pub use actuator::{
-    Actuator, ActuatorEndpoint, ActuatorResponse, Breaker, BreakerSnapshot, BreakerUpdate, Health,
+    Actuator, ActuatorEndpoint, ActuatorResponse, Breaker, BreakerSnapshot, BreakerUpdate, DiskSpace, Health,
     HealthCheck, Json,
 };
 pub use base::Base;
 pub use hal::{Resource, Search};
 pub use input::{Body, Fields, Id, Query};
 pub use lifecycle::{Lifecycle, Phase};
+pub use management::ManagementSettings;
 pub use paging::{PageRequest, Paged, Sort};
 pub use problem::{FieldError, PROBLEM_JSON, Problem};
 pub use server::Server;

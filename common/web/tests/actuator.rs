@@ -15,9 +15,10 @@ use std::{
 use async_trait::async_trait;
 use serde_json::json;
 use support::*;
+use web::management::DiskSpaceSettings;
 use web::{
-    Actuator, ActuatorEndpoint, Breaker, BreakerSnapshot, BreakerUpdate, Health, HealthCheck, Json,
-    Lifecycle, Problem,
+    Actuator, ActuatorEndpoint, Breaker, BreakerSnapshot, BreakerUpdate, DiskSpace, Health, HealthCheck,
+    Json, Lifecycle, Problem,
 };
 
 struct Switch(&'static str, AtomicBool);
@@ -78,6 +79,32 @@ async fn health_is_that_of_the_worst_component() {
     let alive = server.get("/actuator/health/liveness").await;
     assert_eq!((alive.status, alive.body.as_str()), (200, r#"{"status":"UP"}"#));
     assert_eq!(server.get("/actuator/health/readiness").await.status, 200);
+}
+
+#[tokio::test]
+async fn disk_space_is_shown_as_in_spring_boot() {
+    let directory = std::env::temp_dir();
+    let component = async |path: &str, threshold| {
+        let settings = DiskSpaceSettings { path: path.into(), threshold };
+        let check = DiskSpace::new(&settings, [directory.clone()]);
+        let server = start_with(self::settings(), move |actuator| actuator.health(Arc::new(check))).await;
+        let whole = server.get("/actuator/health").await;
+        assert_eq!(server.get("/actuator/health/readiness").await.status, 200);
+        (whole.status, whole.json()["components"]["diskSpace"].clone())
+    };
+    let (status, up) = component("", 1).await;
+    assert_eq!((status, &up["status"]), (200, &json!("UP")));
+    let details = up["details"].as_object().unwrap();
+    let names: Vec<_> = details.keys().map(String::as_str).collect();
+    assert_eq!(names, ["exists", "free", "path", "threshold", "total"]);
+    assert_eq!(details["path"], json!(directory.display().to_string()));
+    assert!(details["free"].as_u64().unwrap() <= details["total"].as_u64().unwrap());
+
+    let (status, full) = component("", u64::MAX).await;
+    assert_eq!((status, &full["status"], &full["details"]["exists"]), (503, &json!("DOWN"), &json!(true)));
+    let (status, gone) = component("/no/such/directory", 1).await;
+    assert_eq!((status, &gone["status"], &gone["details"]["exists"]), (503, &json!("DOWN"), &json!(false)));
+    assert_eq!(gone["details"]["free"], 0);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! [`Actuator`] knows no HTTP library. Servers hand it method, path and body: actix-web through [`configure`], hyper in the gateway by itself.
 
 mod breakers;
+mod disk_space;
 mod health;
 mod info;
 mod loggers;
@@ -20,6 +21,7 @@ use actix_web::{
 use async_trait::async_trait;
 
 pub use breakers::{Breaker, BreakerSnapshot, BreakerUpdate};
+pub use disk_space::DiskSpace;
 pub use health::{Health, HealthCheck, Status};
 
 use crate::{base::origin_of, lifecycle::Lifecycle, negotiation, problem, problem::Problem, route_table};
