@@ -17,6 +17,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Http {
     address: SocketAddr,
+    internal_token: Option<&'static str>,
 }
 
 /// An answer, whole.
@@ -29,7 +30,13 @@ pub struct Answer {
 
 impl Http {
     pub fn at(address: SocketAddr) -> Self {
-        Self { address }
+        Self { address, internal_token: None }
+    }
+
+    /// As a service asks, not as a customer.
+    #[must_use]
+    pub fn with_internal_token(self, token: &'static str) -> Self {
+        Self { internal_token: Some(token), ..self }
     }
 
     /// `http://127.0.0.1:8088`
@@ -40,7 +47,11 @@ impl Http {
     /// A request to be built; [`send`] sends it. A path, or a whole URL: a link.
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let url = if path.starts_with("http://") { path.to_owned() } else { self.origin() + path };
-        client().request(Method::from_bytes(method.as_bytes()).expect("a method"), url)
+        let request = client().request(Method::from_bytes(method.as_bytes()).expect("a method"), url);
+        match self.internal_token {
+            Some(token) => request.header("X-Internal-Token", token),
+            None => request,
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -60,6 +60,9 @@ impl Service {
     }
 }
 
+/// What prereservation proves to payment with, here.
+const INTERNAL_TOKEN: &str = "the-internal-token-of-a-story";
+
 /// Who asks whom through a [`ChaosProxy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {
@@ -215,6 +218,9 @@ impl Plan {
             environment.set(service, "SERVER_PORT", addresses[&service].port());
             environment.set(service, "SERVER_WORKERS", 1);
         }
+        for service in [Service::Prereservation, Service::Payment] {
+            environment.set(service, "INTERNAL_TOKEN", INTERNAL_TOKEN);
+        }
         for patience in [
             "PAYMENT_CLIENT_TIMEOUT_MS",
             "PAYMENT_CLIENT_CONNECT_TIMEOUT_MS",
@@ -305,9 +311,14 @@ impl System {
         self.service(Service::Gateway)
     }
 
-    /// Past the gateway.
+    /// Past the gateway, as a stranger who got there.
     pub fn service(&self, service: Service) -> Http {
         Http::at(self.address(service))
+    }
+
+    /// payment, as prereservation asks it.
+    pub fn payment_from_inside(&self) -> Http {
+        self.service(Service::Payment).with_internal_token(INTERNAL_TOKEN)
     }
 
     pub fn address(&self, service: Service) -> SocketAddr {

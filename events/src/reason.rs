@@ -3,8 +3,11 @@
 
 /// The bank said no; nothing was charged.
 pub const PAYMENT_DECLINED: &str = "payment_declined";
-/// payment was never reached; nothing was charged.
+/// payment was not reached, or did not take the request; nothing was charged.
 pub const PAYMENT_NOT_SENT: &str = "payment_not_sent";
+/// payment refused this reservation: it holds the reservation as cancelled, or has another payment under its number.
+/// Nothing was charged for it.
+pub const PAYMENT_REFUSED: &str = "payment_refused";
 /// payment was asked and no answer came: whatever it charged, it refunds on this fact.
 pub const PAYMENT_UNKNOWN: &str = "payment_unknown";
 /// The process that took the reservation died in the middle; treated as unknown.

@@ -55,6 +55,20 @@ async fn hop_by_hop_fields_stay_behind_both_ways() {
 }
 
 #[tokio::test]
+async fn nobody_outside_passes_for_a_service() {
+    let service = Service::saying("").await;
+    let mut trusting = settings(&[route("x", "/x/**", service.addr)]);
+    trusting.forwarded.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    for gateway in [Gateway::before(&service).await, Gateway::start(trusting).await] {
+        let mut client = Client::connect(gateway.addr).await;
+        client
+            .ask("GET /x HTTP/1.1\r\nHost: a\r\nX-Internal-Token: one\r\nX-INTERNAL-TOKEN: two\r\n\r\n")
+            .await;
+        assert_eq!(service.last().header("x-internal-token"), None);
+    }
+}
+
+#[tokio::test]
 async fn claims_about_the_client_are_replaced_unless_the_peer_is_trusted() {
     let service = Service::saying("").await;
     let request = "GET /x HTTP/1.1\r\nHost: shop:8088\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n\

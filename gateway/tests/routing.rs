@@ -56,6 +56,32 @@ async fn the_root_links_to_what_the_routes_lead_to() {
     assert_eq!(service.seen().len(), 1, "a route that leads there goes first");
 }
 
+/// The route table that the gateway comes with.
+#[tokio::test]
+async fn nobody_pays_from_outside() {
+    let service = Service::saying("").await;
+    let mut settings = gateway::Settings::compiled_in(None).unwrap();
+    settings.server.port = 0;
+    settings.url.insert("payment".to_owned(), format!("http://{}", service.addr));
+    let gateway = Gateway::start(settings).await;
+    for path in ["/payments", "/payments/", "/payments/1", "/%70ayments"] {
+        for method in ["POST", "PUT", "PATCH", "DELETE"] {
+            let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{{}}");
+            let answer = Client::connect(gateway.addr).await.ask(&request).await;
+            answer.is_problem(405);
+            assert_eq!(answer.header("allow"), Some("GET, HEAD, OPTIONS"));
+        }
+    }
+    assert!(service.seen().is_empty());
+    for method in ["GET", "OPTIONS"] {
+        let answer = Client::connect(gateway.addr)
+            .await
+            .ask(&format!("{method} /payments HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+            .await;
+        assert_eq!(answer.status, 200, "{method}");
+    }
+}
+
 #[tokio::test]
 async fn a_route_opens_its_methods_and_no_others() {
     let service = Service::saying("").await;

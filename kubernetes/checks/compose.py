@@ -16,7 +16,7 @@ for name, service in compose["services"].items():
             wrong.append(f"{name}: {port} is published beyond this machine")
     environment = service.get("environment", {})
     for key, value in environment.items():
-        if "PASSWORD" in key and not str(value).startswith("${"):
+        if ("PASSWORD" in key or "TOKEN" in key) and not str(value).startswith("${"):
             wrong.append(f"{name}: {key} is a secret in the file")
         if re.search(r"://[^/${]*:[^$@/]+@", str(value)):
             wrong.append(f"{name}: {key} has a password in its URL")

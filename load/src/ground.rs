@@ -64,6 +64,8 @@ pub struct Ground {
     directory: TempDir,
     stage: Arc<Stage>,
     databases: BTreeMap<&'static str, String>,
+    /// What prereservation proves to payment with.
+    internal_token: String,
     pub event_log: EventLogSettings,
     pub kafka: KafkaSettings,
 }
@@ -99,7 +101,10 @@ impl Ground {
                 event_log.topic = format!("bench_{run}");
             }
         }
-        Ok(Self { directory, stage: Arc::clone(stage), databases, event_log, kafka })
+        // Its name has a part that chance chose.
+        let internal_token =
+            format!("token-of-{}", directory.path().file_name().unwrap_or_default().display());
+        Ok(Self { directory, stage: Arc::clone(stage), databases, internal_token, event_log, kafka })
     }
 
     pub fn stage(&self) -> &Arc<Stage> {
@@ -128,6 +133,9 @@ impl Ground {
             put("EVENT_LOG_URL", &self.event_log.url);
             put("EVENT_LOG_TOPIC", &self.event_log.topic);
             put("KAFKA_BROKERS", &self.kafka.brokers);
+        }
+        if matches!(service, Service::Prereservation | Service::Payment) {
+            put("INTERNAL_TOKEN", &self.internal_token);
         }
         if let (Service::Payment, Some(url)) = (service, self.database(LEDGER)) {
             put("PROVIDER_LEDGER_URL", url);

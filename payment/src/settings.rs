@@ -6,7 +6,7 @@ use serde::Deserialize;
 use settings::{Invalid, in_range};
 use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
-use web::{ManagementSettings, ServerSettings};
+use web::{InternalSettings, ManagementSettings, ServerSettings};
 
 use crate::outbound::simulated::SimulatedSettings;
 
@@ -25,6 +25,7 @@ pub struct Settings {
     pub event_log: EventLogSettings,
     pub kafka: KafkaSettings,
     pub consumer: ConsumerSettings,
+    pub internal: InternalSettings,
     pub undo: UndoSettings,
     pub provider: SimulatedSettings,
 }
@@ -62,6 +63,12 @@ impl ServiceSettings for Settings {
 
     fn check(&self) -> Result<(), Invalid> {
         self.server.check()?;
+        match settings::is_loopback(&self.server.host) {
+            true => self.internal.check()?,
+            false => self
+                .internal
+                .check_needed("server.host is no loopback address and only prereservation may charge")?,
+        }
         chassis::check_parts(&self.database, &self.event_log, &self.kafka)?;
         self.consumer.check().map_err(|line| {
             let (key, reason) = line.split_once(": ").unwrap_or(("consumer", &line));

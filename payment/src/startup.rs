@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use web::{Health, HealthCheck};
 
 use crate::inbound::events::ReservationEvents;
-use crate::inbound::http::{self, UseCases};
+use crate::inbound::http::{self, Callers, UseCases};
 use crate::outbound::measured::Measured;
 use crate::outbound::simulated::{Ledger, SimulatedNetwork};
 use crate::outbound::sql::{MIGRATIONS, SqlPaymentStore};
@@ -49,7 +49,9 @@ pub async fn build(settings: Settings) -> Result<Application, StartError> {
     let abandoned = AbandonedCharges::new(store.clone(), refunds, settings.undo.abandoned_after());
     chassis.background("abandoned charges", move |stop| abandoned.run(stop));
 
-    let use_cases = Data::new(UseCases { charge: Charge::new(store.clone(), provider), store });
+    let callers = Callers::new(settings.internal);
+    tracing::info!("{}", callers.rule());
+    let use_cases = Data::new(UseCases { charge: Charge::new(store.clone(), provider), store, callers });
     chassis.serve(&settings.server, move |config| http::configure(config, use_cases.clone()))
 }
 

@@ -7,6 +7,7 @@ use chassis::{Application, ServiceSettings};
 use serde::Deserialize;
 use settings::{Layers, SettingsError};
 use telemetry::{LogSettings, TracingSettings};
+use web::InternalSettings;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 /// The process itself has nothing to say about it; the services have.
@@ -51,24 +52,41 @@ pub(crate) fn load(profile: Option<String>, data: Option<PathBuf>) -> Result<Set
     let profile = profile.or_else(|| settings::active_profile(std::iter::empty()));
     let process = process_settings(profile.clone(), data)?;
     let dir = process.data.dir.clone();
+    let made_up = MadeUpToken::new();
     let mut prereservation: prereservation::settings::Settings = service(
         prereservation::settings::DEFAULTS,
         prereservation::settings::PROFILES,
         &profile,
         "PRERESERVATION",
+        |mut settings: prereservation::settings::Settings| {
+            made_up.fill(&mut settings.internal);
+            settings
+        },
     )?;
-    let mut payment: payment::settings::Settings =
-        service(payment::settings::DEFAULTS, payment::settings::PROFILES, &profile, "PAYMENT")?;
+    let mut payment: payment::settings::Settings = service(
+        payment::settings::DEFAULTS,
+        payment::settings::PROFILES,
+        &profile,
+        "PAYMENT",
+        |mut settings: payment::settings::Settings| {
+            made_up.fill(&mut settings.internal);
+            settings
+        },
+    )?;
     let mut receipt: receipt::settings::Settings =
-        service(receipt::settings::DEFAULTS, receipt::settings::PROFILES, &profile, "RECEIPT")?;
+        service(receipt::settings::DEFAULTS, receipt::settings::PROFILES, &profile, "RECEIPT", |as_is| {
+            as_is
+        })?;
     let mut myreservation: myreservation::settings::Settings = service(
         myreservation::settings::DEFAULTS,
         myreservation::settings::PROFILES,
         &profile,
         "MYRESERVATION",
+        |as_is| as_is,
     )?;
     let gateway = gateway::Settings::load(profile, Some("GATEWAY"))?;
 
+    made_up.agree(&mut prereservation.internal, &mut payment.internal);
     for url in [
         &mut prereservation.database.url,
         &mut prereservation.event_log.url,
@@ -85,6 +103,31 @@ pub(crate) fn load(profile: Option<String>, data: Option<PathBuf>) -> Result<Set
     Ok(Settings { process, prereservation, payment, receipt, myreservation, gateway })
 }
 
+/// prereservation proves to payment who it is. Both are in this process, so nobody needs to think of a token.
+struct MadeUpToken(String);
+
+impl MadeUpToken {
+    fn new() -> Self {
+        Self(rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    fn fill(&self, internal: &mut InternalSettings) {
+        if internal.is_empty() {
+            internal.token = self.0.clone().into();
+        }
+    }
+
+    /// A token that was set for one of the two is the other's as well.
+    fn agree(&self, caller: &mut InternalSettings, called: &mut InternalSettings) {
+        let made_up = |internal: &InternalSettings| internal.sent() == Some(&self.0);
+        match (made_up(caller), made_up(called)) {
+            (true, false) => caller.token = called.token.clone(),
+            (false, true) => called.token = caller.token.clone(),
+            (true, true) | (false, false) => {}
+        }
+    }
+}
+
 fn process_settings(
     profile: Option<String>,
     data: Option<PathBuf>,
@@ -98,15 +141,18 @@ fn process_settings(
     Ok(process)
 }
 
-fn service<S: ServiceSettings>(
+/// `complete` adds what this process makes up itself, before the settings are checked.
+fn service<S: ServiceSettings + Clone>(
     defaults: &str,
     profiles: &[(&str, &str)],
     profile: &Option<String>,
     env_prefix: &str,
+    complete: impl Fn(S) -> S,
 ) -> Result<S, SettingsError> {
     let layers =
         Layers { defaults, profiles, profile: profile.clone(), env_prefix: Some(env_prefix), sections: &[] };
-    settings::load_checked(&layers, S::check)
+    let settings = settings::load_checked(&layers, |settings: &S| complete(settings.clone()).check())?;
+    Ok(complete(settings))
 }
 
 /// What lies in `data/` by default lies in the chosen directory.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use settings::{Invalid, in_range};
 use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
-use web::{ManagementSettings, ServerSettings};
+use web::{InternalSettings, ManagementSettings, ServerSettings};
 
 use crate::outbound::breaker::BreakerSettings;
 use crate::outbound::payment::PaymentClientSettings;
@@ -23,6 +23,7 @@ pub struct Settings {
     pub database: DatabaseSettings,
     pub event_log: EventLogSettings,
     pub kafka: KafkaSettings,
+    pub internal: InternalSettings,
     pub url: Urls,
     pub payment_client: PaymentClientSettings,
     pub circuit_breaker: BreakerSettings,
@@ -69,7 +70,13 @@ impl ServiceSettings for Settings {
     fn check(&self) -> Result<(), Invalid> {
         self.server.check()?;
         chassis::check_parts(&self.database, &self.event_log, &self.kafka)?;
-        settings::url("url.payment", &self.url.payment, &["http", "https"])?;
+        let payment = settings::url("url.payment", &self.url.payment, &["http", "https"])?;
+        match payment.host_str().is_some_and(settings::is_loopback) {
+            true => self.internal.check()?,
+            false => self.internal.check_needed(
+                "url.payment is no loopback address and payment charges for nobody without it",
+            )?,
+        }
         self.payment_client.check()?;
         self.circuit_breaker.check()?;
         in_range("saga.look_every_ms", self.saga.look_every_ms, 10..=60_000)?;

@@ -42,12 +42,18 @@ pub async fn build(settings: Settings) -> Result<Application, StartError> {
         chassis.topic().to_owned(),
     ));
     let payments = Arc::new(
-        PaymentClient::new(&settings.url.payment, &settings.payment_client, &settings.circuit_breaker)
-            .map_err(|source| StartError::Other {
-                what: "url.payment: the payment client cannot be built".into(),
-                source: source.into(),
-            })?,
+        PaymentClient::new(
+            &settings.url.payment,
+            &settings.internal,
+            &settings.payment_client,
+            &settings.circuit_breaker,
+        )
+        .map_err(|source| StartError::Other {
+            what: "url.payment: the payment client cannot be built".into(),
+            source: source.into(),
+        })?,
     );
+    chassis.health(payments.health());
     chassis.breaker(payments.breaker());
 
     let take_over = TakeOver::new(store.clone(), Duration::from_millis(settings.saga.take_over_after_ms));

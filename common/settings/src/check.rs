@@ -46,6 +46,13 @@ pub fn non_empty(key: &str, value: &str) -> Result<(), Invalid> {
     }
 }
 
+/// Whether a host, of an address or a URL, is this machine and nobody else's.
+pub fn is_loopback(host: &str) -> bool {
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
 /// The value is an absolute URL with one of the schemes. The value is not repeated: URLs carry passwords.
 ///
 /// # Errors

@@ -52,7 +52,7 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 
-pub use check::{Invalid, in_range, non_empty, url};
+pub use check::{Invalid, in_range, is_loopback, non_empty, url};
 pub use environment::variables;
 pub use error::SettingsError;
 pub use profile::active_profile;

@@ -1,7 +1,7 @@
 //! HTTP as every service speaks it: resources rendered as HAL, problem documents, lenient input, the actuator, a server that ends in order.
 //!
 //! Reading order: [`server`] (what surrounds the routes), [`routes`] (what a resource offers), [`hal`] (how it is rendered),
-//! [`input`] and [`paging`] (what clients send), [`problem`] (every error), [`actuator`] (what operators see).
+//! [`input`] and [`paging`] (what clients send), [`internal`] (what services prove to each other), [`problem`] (every error), [`actuator`] (what operators see).
 //!
 //! [`problem`], [`lifecycle`], [`forwarded`] and [`actuator`] know no HTTP library: the gateway, which is built on hyper, uses them too.
 
@@ -12,6 +12,7 @@ pub mod date;
 pub mod forwarded;
 pub mod hal;
 pub mod input;
+pub mod internal;
 pub mod lifecycle;
 pub mod management;
 mod methods;
@@ -35,6 +36,7 @@ pub use actuator::{
 pub use base::Base;
 pub use hal::{Resource, Search};
 pub use input::{Body, Fields, Id, Query};
+pub use internal::InternalSettings;
 pub use lifecycle::{Lifecycle, Phase};
 pub use management::ManagementSettings;
 pub use paging::{PageRequest, Paged, Sort};

@@ -26,7 +26,7 @@ pub(crate) async fn refused_and_nothing_stored(setup: Setup) {
     for (http, path) in [
         (system.gateway(), "/preReservations"),
         (system.service(Service::Prereservation), "/preReservations"),
-        (system.service(Service::Payment), "/payments"),
+        (system.payment_from_inside(), "/payments"),
     ] {
         orders(&http, path).await;
         bodies(&http, path).await;

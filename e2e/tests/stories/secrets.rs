@@ -61,7 +61,7 @@ pub(crate) async fn card_number_is_nowhere(setup: Setup) {
         answers.push(answer.text());
         view(&system, id, |view| statuses(view)[0] == "reservation_cancelled").await;
     }
-    let payments = system.service(Service::Payment);
+    let payments = system.payment_from_inside();
     answers.push(payments.post("/payments", &customer.order_with("cardNo", DASHES)).await.text());
     for collection in ["preReservations", "payments", "receipts", "myReservations"] {
         answers.push(system.gateway().get(&format!("/{collection}?size=1000")).await.expect(200).text());

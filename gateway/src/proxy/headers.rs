@@ -38,6 +38,8 @@ pub(super) fn prepare(parts: &mut Parts, host: HeaderValue, forwarded: &Forwarde
     strip(headers, forwarded.is_trusted());
     // hyper has answered it.
     headers.remove(header::EXPECT);
+    // Services prove to each other with it who they are; nobody outside is one of them.
+    headers.remove(web::internal::HEADER);
     forwarded.apply(headers, host);
     parts.version = http::Version::HTTP_11;
 }

@@ -2,11 +2,12 @@
 //!
 //! [`any_order`] (the domain), [`store_contract`] and [`provider_contract`] (what the ports demand of their adapters),
 //! [`charging`] (the use case at its worst moments), [`http`], [`undoing`], [`bad_input`] (the whole service as others
-//! see it), [`settings`].
+//! see it), [`callers`] (who may charge), [`settings`].
 #![allow(clippy::unwrap_used)]
 
 mod any_order;
 mod bad_input;
+mod callers;
 mod charging;
 mod http;
 mod provider_contract;

@@ -26,7 +26,7 @@ fn the_defaults_and_the_docker_profile() {
     let defaults = load(None, &[]).unwrap();
     assert_eq!((defaults.server.host.as_str(), defaults.server.port), ("127.0.0.1", 8081));
     assert_eq!(defaults.provider.ledger_url, "sqlite://data/ledger.db");
-    let docker = load(Some("docker"), &[]).unwrap();
+    let docker = load(Some("docker"), &[("INTERNAL_TOKEN", "0123456789abcdef")]).unwrap();
     assert_eq!((docker.server.host.as_str(), docker.server.port), ("0.0.0.0", 8080));
     assert_eq!(docker.kafka.brokers, "my-kafka:9092");
 }
@@ -58,10 +58,27 @@ fn what_is_wrong_is_one_line_that_names_the_key() {
 }
 
 #[test]
+fn whoever_is_reached_from_elsewhere_needs_a_token() {
+    for host in ["0.0.0.0", "::", "192.0.2.1", "payment", "localhost.example"] {
+        let error = load(None, &[("SERVER_HOST", host)]).unwrap_err().to_string();
+        assert!(error.starts_with("internal.token: must not be empty"), "{host}: {error}");
+        load(None, &[("SERVER_HOST", host), ("INTERNAL_TOKEN", "0123456789abcdef")]).unwrap();
+    }
+    for host in ["127.0.0.1", "127.1.2.3", "::1", "localhost"] {
+        load(None, &[("SERVER_HOST", host)]).unwrap();
+    }
+    assert!(load(Some("docker"), &[]).unwrap_err().to_string().starts_with("internal.token: "));
+}
+
+#[test]
 fn passwords_are_not_shown() {
     let url = "postgres://payment:s3cr3t@db/payment";
-    let settings = load(None, &[("PROVIDER_LEDGER_URL", url), ("DATABASE_URL", url)]).unwrap();
+    let token = "the-internal-s3cr3t-token";
+    let variables = [("PROVIDER_LEDGER_URL", url), ("DATABASE_URL", url), ("INTERNAL_TOKEN", token)];
+    let settings = load(None, &variables).unwrap();
     assert!(!format!("{settings:?}").contains("s3cr3t"));
+    let short = load(None, &[("INTERNAL_TOKEN", "s3cr3t")]).unwrap_err().to_string();
+    assert!(short.starts_with("internal.token: ") && !short.contains("s3cr3t"), "{short}");
 }
 
 #[tokio::test]

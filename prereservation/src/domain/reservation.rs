@@ -41,8 +41,10 @@ impl Status {
 pub enum CancelReason {
     /// The bank said no.
     Declined,
-    /// payment was never reached.
+    /// payment was not reached, or did not take the request.
     NotSent,
+    /// payment does not charge for this reservation.
+    Refused,
     /// payment was asked and no answer came.
     Unknown,
     /// The process that took the reservation died in the middle.
@@ -51,13 +53,14 @@ pub enum CancelReason {
 }
 
 impl CancelReason {
-    pub const ALL: [Self; 5] =
-        [Self::Declined, Self::NotSent, Self::Unknown, Self::Abandoned, Self::ByCustomer];
+    pub const ALL: [Self; 6] =
+        [Self::Declined, Self::NotSent, Self::Refused, Self::Unknown, Self::Abandoned, Self::ByCustomer];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Declined => reason::PAYMENT_DECLINED,
             Self::NotSent => reason::PAYMENT_NOT_SENT,
+            Self::Refused => reason::PAYMENT_REFUSED,
             Self::Unknown => reason::PAYMENT_UNKNOWN,
             Self::Abandoned => reason::ABANDONED,
             Self::ByCustomer => reason::CANCELLED_BY_CUSTOMER,

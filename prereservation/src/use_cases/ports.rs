@@ -14,14 +14,14 @@ use crate::domain::{CancelReason, NewReservation, Reservation};
 ///
 /// # Obligations
 /// - One call asks at most once: nothing is repeated behind the caller's back.
-/// - The answer never claims more than is known. [`Paid`] and [`Declined`] are payment's own
-///   words; [`NotSent`] is said only when no byte of the request can have reached payment;
-///   everything else is [`Unknown`].
+/// - The answer never claims more than is known. [`Paid`], [`Declined`] and [`Refused`] are payment's own
+///   words about this reservation; [`NotSent`] is said only when no byte of the request can have reached
+///   payment, or payment did not take it; everything else is [`Unknown`].
 /// - It answers within the configured timeout, and at once when it does not ask at all.
 /// - It may be dropped at any moment; payment may then have been asked (treat it as [`Unknown`]).
 ///
 /// # Errors
-/// None: every failure is one of the four outcomes.
+/// None: every failure is one of the outcomes.
 #[async_trait]
 pub trait PaymentGateway: Send + Sync {
     async fn pay(&self, order: &PaymentOrder) -> PaymentOutcome;
@@ -39,11 +39,12 @@ pub struct PaymentOrder {
     pub card: CardNumber,
 }
 
-/// Four types, so that what follows from one cannot be done for another by mistake.
+/// A type each, so that what follows from one cannot be done for another by mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PaymentOutcome {
     Paid(Paid),
     Declined(Declined),
+    Refused(Refused),
     NotSent(NotSent),
     Unknown(Unknown),
 }
@@ -54,23 +55,28 @@ pub struct Paid {
     pub payment_id: i64,
 }
 
-/// payment said no; nothing is charged, and nothing will be.
+/// The bank refused the card; nothing is charged, and nothing will be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declined {
-    pub why: DeclinedWhy,
     /// payment's own words for people (the problem's `detail`), if it gave any.
     pub detail: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeclinedWhy {
-    /// The bank refused the card.
-    Card,
-    /// The reservation's cancellation reached payment before the charge did.
-    ReservationCancelled,
+/// payment does not charge for this reservation, however often it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub why: RefusedWhy,
 }
 
-/// payment was not asked; certainly nothing is charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedWhy {
+    /// payment holds the reservation as cancelled: what may have been charged is given back.
+    ReservationCancelled,
+    /// The reservation's number has a payment with other content: somebody else's, or of another time of this database.
+    AnotherPayment,
+}
+
+/// payment was not asked, or did not take the request; certainly nothing is charged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotSent {
     pub why: NotSentWhy,
@@ -86,6 +92,13 @@ pub enum NotSentWhy {
     BulkheadFull,
     /// No connection came about: refused, host unknown, or no answer to the attempt.
     ConnectionRefused,
+    /// payment has no time for it at the moment (429).
+    Overloaded,
+    /// payment does not know this service (401, 403): `internal.token` is not the one that payment expects.
+    NotTrusted(u16),
+    /// payment, or what answers in its place, cannot make anything of the request (400, 404, 405, 413, 415):
+    /// `url.payment` leads elsewhere, or the two services are too far apart in their versions.
+    NotUnderstood(u16),
 }
 
 /// payment was, or may have been, asked, and what it did is not known: perhaps charged.
@@ -101,8 +114,8 @@ pub enum UnknownWhy {
     ConnectionReset,
     /// 5xx.
     ServerError(u16),
-    /// A status that the contract with payment does not know; somebody in between may have
-    /// given it after payment acted, so that not even a 4xx is proof that nothing was charged.
+    /// A status that the contract with payment does not know, or one that says nothing about an earlier try of the
+    /// same request. Somebody in between may have given it after payment acted (408).
     UnexpectedStatus(u16),
     /// A success whose body does not say what was paid.
     Garbled,

@@ -8,7 +8,7 @@ use failpoints::step;
 use storage::now_ms;
 
 use super::ports::{
-    Begun, DeclinedWhy, IdempotencyKey, NotSentWhy, PaymentGateway, PaymentOrder, PaymentOutcome,
+    Begun, IdempotencyKey, NotSentWhy, PaymentGateway, PaymentOrder, PaymentOutcome, RefusedWhy,
     ReservationStore, SavedOutcome, StoreError,
 };
 use crate::domain::card::CardNumber;
@@ -79,17 +79,31 @@ impl Reserve {
         let mut retry_after = None;
         let transition = match outcome {
             PaymentOutcome::Paid(_) => reservation.confirm(now_ms()),
-            PaymentOutcome::Declined(declined) => match declined.why {
-                DeclinedWhy::Card => reservation.cancel(CancelReason::Declined, declined.detail, now_ms()),
-                // Somebody cancelled it while it was being paid; what they wrote stands.
-                DeclinedWhy::ReservationCancelled => return self.as_it_stands(id).await,
-            },
+            PaymentOutcome::Declined(declined) => {
+                reservation.cancel(CancelReason::Declined, declined.detail, now_ms())
+            }
+            // Where somebody cancelled it while it was being paid, saving finds that out, and what they wrote stands.
+            PaymentOutcome::Refused(refused) => {
+                let detail = match refused.why {
+                    RefusedWhy::ReservationCancelled => {
+                        "payment holds this reservation as cancelled; no charge stands"
+                    }
+                    RefusedWhy::AnotherPayment => {
+                        "payment has another payment under this reservation's number; this request charged nothing"
+                    }
+                };
+                reservation.cancel(CancelReason::Refused, Some(detail.into()), now_ms())
+            }
             PaymentOutcome::NotSent(not_sent) => {
                 retry_after = Some(not_sent.retry_after);
                 let detail = match not_sent.why {
                     NotSentWhy::BreakerOpen => "the circuit breaker to payment is open",
                     NotSentWhy::BulkheadFull => "too many reservations wait for payment",
                     NotSentWhy::ConnectionRefused => "payment cannot be reached",
+                    NotSentWhy::Overloaded => "payment has too much to do",
+                    NotSentWhy::NotTrusted(_) | NotSentWhy::NotUnderstood(_) => {
+                        "payment does not take this service's requests"
+                    }
                 };
                 reservation.cancel(CancelReason::NotSent, Some(detail.into()), now_ms())
             }

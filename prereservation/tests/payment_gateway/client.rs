@@ -13,7 +13,7 @@ use web::actuator::{Breaker as _, BreakerUpdate};
 
 use super::contract::{Behaviour, CARD, Subject, order};
 use super::fake_payment::FakePayment;
-use super::{HttpSubject, client_settings};
+use super::{HttpSubject, client_settings, internal};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -101,6 +101,41 @@ async fn a_refused_card_is_no_fault_of_payments() {
     assert_eq!((seen.state, seen.buffered_calls, seen.failed_calls), ("CLOSED", 10, 0));
 }
 
+/// What payment says definitely, for instance because a stranger was here before, must not stop everybody else.
+#[tokio::test]
+async fn no_definite_answer_opens_the_breaker() {
+    for status in [400, 401, 403, 404, 405, 409, 413, 415, 422, 429] {
+        let subject = HttpSubject::new(Behaviour::Answers(status), &client_settings(), &trips_after(3)).await;
+        for _ in 0..10 {
+            let outcome = subject.client.pay(&order()).await;
+            assert!(!matches!(outcome, PaymentOutcome::Unknown(_)), "{status}: {outcome:?}");
+        }
+        let seen = subject.client.breaker().snapshot();
+        assert_eq!((seen.state, seen.buffered_calls, seen.failed_calls), ("CLOSED", 10, 0), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_or_an_address_that_is_wrong_is_seen_in_health() {
+    for (status, named) in [(401, "internal.token"), (403, "internal.token"), (404, "url.payment")] {
+        let subject = HttpSubject::new(Behaviour::Charges, &client_settings(), &trips_after(3)).await;
+        let FakePayment::Http(server) = &subject.payment else { panic!("no HTTP server") };
+        let refuses = wiremock::Mock::given(wiremock::matchers::any())
+            .respond_with(wiremock::ResponseTemplate::new(status))
+            .up_to_n_times(1)
+            .with_priority(1);
+        refuses.mount(server).await;
+        let health = subject.client.health();
+        assert_eq!(health.check().await.status.as_str(), "UP");
+        subject.client.pay(&order()).await;
+        let down = health.check().await;
+        assert_eq!(down.status.as_str(), "DOWN");
+        assert!(down.details["error"].as_str().unwrap().contains(named), "{down:?}");
+        subject.client.pay(&order()).await;
+        assert_eq!(health.check().await.status.as_str(), "UP", "it is mended");
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_connected_or_not_answered_counts_as_failed() {
     for behaviour in [Behaviour::Refuses, Behaviour::Resets, Behaviour::IsSilent, Behaviour::AnswersGarbage] {
@@ -176,6 +211,7 @@ async fn the_request_is_what_payment_expects() {
     assert_eq!(body, expected);
     let header = |name: &str| requests[0].headers.get(name).unwrap().to_str().unwrap().to_owned();
     assert_eq!(header("content-type"), "application/json");
+    assert_eq!(header("x-internal-token"), "the-token-in-use-0000");
     let sent = TraceContext::parse(&header("traceparent")).unwrap();
     assert_eq!(sent.trace_id(), caller.trace_id());
     assert_ne!(sent.span_id(), caller.span_id());
@@ -209,7 +245,7 @@ async fn operators_see_calls_in_the_metrics() {
 #[test]
 fn a_setting_that_cannot_work_is_named() {
     let message = |url: &str, client: PaymentClientSettings, breaker: BreakerSettings| {
-        PaymentClient::new(url, &client, &breaker).err().unwrap().to_string()
+        PaymentClient::new(url, &internal(), &client, &breaker).err().unwrap().to_string()
     };
     let (client, breaker) = (PaymentClientSettings::default(), BreakerSettings::default());
     let url = "http://localhost:8081";

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use prereservation::domain::card::CardNumber;
 use prereservation::use_cases::ports::{
-    Declined, DeclinedWhy, NotSent, NotSentWhy, Paid, PaymentGateway, PaymentOrder, PaymentOutcome, Unknown,
-    UnknownWhy,
+    Declined, NotSent, NotSentWhy, Paid, PaymentGateway, PaymentOrder, PaymentOutcome, Refused, RefusedWhy,
+    Unknown, UnknownWhy,
 };
 
 /// The timeout that a [`World`] gives its gateways.
@@ -29,7 +29,6 @@ pub(crate) enum Behaviour {
     DeclinesCard,
     /// Without a problem document that could be read.
     DeclinesWordlessly,
-    ReservationIsCancelled,
     /// A status, with a problem document.
     Answers(u16),
     /// 307 to a place that would charge.
@@ -55,6 +54,8 @@ pub(crate) enum Behaviour {
     FallsSilent,
     /// Takes the request and closes the connection in order, the first time; charges the second time.
     HangsUpOnce,
+    /// The same, and answers with this status the second time.
+    HangsUpThenAnswers(u16),
     /// Takes the request, closes the connection in order, and listens no more.
     HangsUpForGood,
     /// Takes the request and resets the connection.
@@ -93,20 +94,25 @@ pub(crate) fn order() -> PaymentOrder {
 /// What is known after each behaviour, no more and no less.
 fn cases() -> Vec<(Behaviour, PaymentOutcome)> {
     let paid = PaymentOutcome::Paid(Paid { payment_id: PAYMENT_ID });
-    let declined = |why, detail: Option<&str>| {
-        PaymentOutcome::Declined(Declined { why, detail: detail.map(str::to_owned) })
-    };
-    let not_connected = PaymentOutcome::NotSent(NotSent {
-        why: NotSentWhy::ConnectionRefused,
-        retry_after: Duration::from_secs(1),
-    });
+    let declined =
+        |detail: Option<&str>| PaymentOutcome::Declined(Declined { detail: detail.map(str::to_owned) });
+    let refused = |why| PaymentOutcome::Refused(Refused { why });
+    let not_sent = |why| PaymentOutcome::NotSent(NotSent { why, retry_after: Duration::from_secs(1) });
+    let not_connected = not_sent(NotSentWhy::ConnectionRefused);
     let unknown = |why| PaymentOutcome::Unknown(Unknown { why });
     let mut cases = vec![
         (Behaviour::Charges, paid.clone()),
         (Behaviour::HasCharged, paid.clone()),
-        (Behaviour::DeclinesCard, declined(DeclinedWhy::Card, Some(DETAIL))),
-        (Behaviour::DeclinesWordlessly, declined(DeclinedWhy::Card, None)),
-        (Behaviour::ReservationIsCancelled, declined(DeclinedWhy::ReservationCancelled, Some(DETAIL))),
+        (Behaviour::DeclinesCard, declined(Some(DETAIL))),
+        (Behaviour::DeclinesWordlessly, declined(None)),
+        (Behaviour::Answers(409), refused(RefusedWhy::ReservationCancelled)),
+        (Behaviour::Answers(422), refused(RefusedWhy::AnotherPayment)),
+        (Behaviour::Answers(429), not_sent(NotSentWhy::Overloaded)),
+        (Behaviour::HangsUpThenAnswers(409), refused(RefusedWhy::ReservationCancelled)),
+        (Behaviour::HangsUpThenAnswers(422), refused(RefusedWhy::AnotherPayment)),
+        // About the second try only: the first one may have charged.
+        (Behaviour::HangsUpThenAnswers(403), unknown(UnknownWhy::UnexpectedStatus(403))),
+        (Behaviour::HangsUpThenAnswers(429), unknown(UnknownWhy::UnexpectedStatus(429))),
         (Behaviour::Redirects, unknown(UnknownWhy::UnexpectedStatus(307))),
         (Behaviour::AnswersGarbage, unknown(UnknownWhy::Garbled)),
         (Behaviour::PaysAnother, unknown(UnknownWhy::Garbled)),
@@ -125,7 +131,13 @@ fn cases() -> Vec<(Behaviour, PaymentOutcome)> {
         (Behaviour::BreaksOff, unknown(UnknownWhy::ConnectionReset)),
         (Behaviour::SpeaksAnotherLanguage, unknown(UnknownWhy::ConnectionReset)),
     ];
-    for status in [400, 401, 403, 404, 405, 408, 413, 415, 422, 425, 429, 202, 204] {
+    for status in [401, 403] {
+        cases.push((Behaviour::Answers(status), not_sent(NotSentWhy::NotTrusted(status))));
+    }
+    for status in [400, 404, 405, 413, 415] {
+        cases.push((Behaviour::Answers(status), not_sent(NotSentWhy::NotUnderstood(status))));
+    }
+    for status in [406, 408, 410, 421, 425, 431, 451, 202, 204] {
         cases.push((Behaviour::Answers(status), unknown(UnknownWhy::UnexpectedStatus(status))));
     }
     for status in [500, 501, 502, 503, 504] {
@@ -151,10 +163,12 @@ async fn answers_truly_and_in_time(world: &impl World, behaviour: Behaviour, exp
     assert!(!format!("{outcome:?}").contains("4000"), "{behaviour:?} shows the card");
     let asked = subject.asked().await;
     let times = match (behaviour, expected) {
+        (Behaviour::Answers(_), _) => 1,
         (_, PaymentOutcome::NotSent(_)) => 0,
         // No answer began.
         (
             Behaviour::HangsUpOnce
+            | Behaviour::HangsUpThenAnswers(_)
             | Behaviour::HangsUp
             | Behaviour::Resets
             | Behaviour::SpeaksAnotherLanguage,

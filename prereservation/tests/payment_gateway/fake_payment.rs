@@ -40,6 +40,7 @@ impl FakePayment {
             | Behaviour::Resets
             | Behaviour::HangsUp
             | Behaviour::HangsUpOnce
+            | Behaviour::HangsUpThenAnswers(_)
             | Behaviour::HangsUpForGood
             | Behaviour::BreaksOff
             | Behaviour::SpeaksAnotherLanguage => raw(behaviour).await,
@@ -114,7 +115,6 @@ fn answer(behaviour: Behaviour, uri: &str) -> ResponseTemplate {
         Behaviour::HasCharged => ResponseTemplate::new(200).set_body_json(payment()),
         Behaviour::DeclinesCard => problem(402),
         Behaviour::DeclinesWordlessly => ResponseTemplate::new(402).set_body_string("<html>no</html>"),
-        Behaviour::ReservationIsCancelled => problem(409),
         Behaviour::Redirects => {
             ResponseTemplate::new(307).insert_header("Location", format!("{uri}/elsewhere"))
         }
@@ -192,7 +192,14 @@ async fn misbehave(mut stream: TcpStream, behaviour: Behaviour, asked: Arc<Atomi
                 sent = stream.write_all(format!("400\r\n{}\r\n", "x".repeat(1024)).as_bytes()).await;
             }
         }
-        Behaviour::HangsUp | Behaviour::HangsUpOnce | Behaviour::HangsUpForGood => {}
+        Behaviour::HangsUpThenAnswers(status) if earlier > 0 => {
+            let head = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n");
+            let _ = stream.write_all(head.as_bytes()).await;
+        }
+        Behaviour::HangsUp
+        | Behaviour::HangsUpOnce
+        | Behaviour::HangsUpThenAnswers(_)
+        | Behaviour::HangsUpForGood => {}
         other => panic!("{other:?} is what an HTTP server does"),
     }
 }

@@ -12,6 +12,7 @@ use fake_payment::FakePayment;
 use prereservation::outbound::breaker::BreakerSettings;
 use prereservation::outbound::payment::{PaymentClient, PaymentClientSettings};
 use prereservation::use_cases::ports::PaymentGateway;
+use web::InternalSettings;
 
 struct OverHttp;
 
@@ -31,7 +32,7 @@ impl World for OverHttp {
 impl HttpSubject {
     async fn new(behaviour: Behaviour, client: &PaymentClientSettings, breaker: &BreakerSettings) -> Self {
         let payment = FakePayment::start(behaviour).await;
-        let client = Arc::new(PaymentClient::new(&payment.url(), client, breaker).unwrap());
+        let client = Arc::new(PaymentClient::new(&payment.url(), &internal(), client, breaker).unwrap());
         Self { payment, client }
     }
 }
@@ -44,6 +45,13 @@ impl Subject for HttpSubject {
     async fn asked(&self) -> usize {
         self.payment.asked().await
     }
+}
+
+/// What the client sends to prove who it is, and what comes next.
+const TOKENS: &str = "the-token-in-use-0000,the-token-to-come-1111";
+
+fn internal() -> InternalSettings {
+    InternalSettings { token: TOKENS.into() }
 }
 
 fn client_settings() -> PaymentClientSettings {

@@ -3,12 +3,14 @@ use std::time::Duration;
 
 use prereservation::domain::{CancelReason, Status};
 use prereservation::use_cases::cancel::{Cancel, Cancelled};
-use prereservation::use_cases::ports::StoreError;
+use prereservation::use_cases::ports::{RefusedWhy, StoreError};
 use prereservation::use_cases::reserve::Reserved;
 use prereservation::use_cases::take_over::TakeOver;
 use testkit::{SOON, TestDatabase, eventually};
 
-use crate::support::{Answers, Meanwhile, Rig, Stubborn, card, declined, not_sent, order, paid, unknown};
+use crate::support::{
+    Answers, Meanwhile, Rig, Stubborn, card, declined, not_sent, order, paid, refused, unknown,
+};
 
 testkit::for_each_backend! {
     async fn every_answer_of_payment_has_its_end(db: TestDatabase) {
@@ -17,6 +19,8 @@ testkit::for_each_backend! {
             (paid(), None),
             (declined(), Some(CancelReason::Declined)),
             (not_sent(), Some(CancelReason::NotSent)),
+            (refused(RefusedWhy::ReservationCancelled), Some(CancelReason::Refused)),
+            (refused(RefusedWhy::AnotherPayment), Some(CancelReason::Refused)),
             (unknown(), Some(CancelReason::Unknown)),
         ] {
             let before = rig.told().await.len();
@@ -36,10 +40,30 @@ testkit::for_each_backend! {
     async fn a_cancellation_in_the_middle_of_the_payment_stands(db: TestDatabase) {
         let rig = Rig::on(&db).await;
         let canceller = Arc::new(rig.cancel());
-        let payments = Meanwhile(move |id| {
-            let canceller = canceller.clone();
-            async move { assert!(matches!(canceller.execute(id).await.unwrap(), Cancelled::Now(_))) }
-        });
+        let payments = Meanwhile {
+            act: move |id| {
+                let canceller = canceller.clone();
+                async move { assert!(matches!(canceller.execute(id).await.unwrap(), Cancelled::Now(_))) }
+            },
+            then: paid(),
+        };
+        let ended = rig.reserve(payments).execute(order(1), card(), None).await.unwrap();
+        let Reserved::Cancelled { reservation, .. } = ended else { panic!("{ended:?}") };
+        assert_eq!(reservation.cancel_reason, Some(CancelReason::ByCustomer));
+        assert_eq!(rig.told().await, ["ReservationCancelled"]);
+    }
+
+    /// payment reads the customer's cancellation before the charge, and refuses it.
+    async fn a_refusal_after_a_cancellation_says_that_the_customer_cancelled(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let canceller = Arc::new(rig.cancel());
+        let payments = Meanwhile {
+            act: move |id| {
+                let canceller = canceller.clone();
+                async move { assert!(matches!(canceller.execute(id).await.unwrap(), Cancelled::Now(_))) }
+            },
+            then: refused(RefusedWhy::ReservationCancelled),
+        };
         let ended = rig.reserve(payments).execute(order(1), card(), None).await.unwrap();
         let Reserved::Cancelled { reservation, .. } = ended else { panic!("{ended:?}") };
         assert_eq!(reservation.cancel_reason, Some(CancelReason::ByCustomer));
@@ -67,19 +91,22 @@ testkit::for_each_backend! {
     async fn an_abandoned_reservation_is_taken_over_and_its_late_payment_refused(db: TestDatabase) {
         let rig = Rig::on(&db).await;
         let store = rig.store.clone();
-        let payments = Meanwhile(move |id| {
-            let store = store.clone();
-            async move {
-                let mut take_over = TakeOver::new(store.clone(), Duration::from_millis(1));
-                for _ in 0..1_000 {
-                    take_over.execute().await.unwrap();
-                    if store.find(id).await.unwrap().unwrap().status == Status::Cancelled {
-                        return;
+        let payments = Meanwhile {
+            act: move |id| {
+                let store = store.clone();
+                async move {
+                    let mut take_over = TakeOver::new(store.clone(), Duration::from_millis(1));
+                    for _ in 0..1_000 {
+                        take_over.execute().await.unwrap();
+                        if store.find(id).await.unwrap().unwrap().status == Status::Cancelled {
+                            return;
+                        }
                     }
+                    panic!("never taken over");
                 }
-                panic!("never taken over");
-            }
-        });
+            },
+            then: paid(),
+        };
         let ended = rig.reserve(payments).execute(order(1), card(), None).await.unwrap();
         let Reserved::Cancelled { reservation, .. } = ended else { panic!("{ended:?}") };
         assert_eq!(reservation.cancel_reason, Some(CancelReason::Abandoned));

@@ -9,8 +9,8 @@ use prereservation::domain::{NewReservation, Reservation};
 use prereservation::outbound::store::{MIGRATIONS, SqlReservationStore};
 use prereservation::use_cases::cancel::Cancel;
 use prereservation::use_cases::ports::{
-    Begun, Declined, DeclinedWhy, IdempotencyKey, ListQuery, NotSent, NotSentWhy, Paid, PaymentGateway,
-    PaymentOrder, PaymentOutcome, ReservationStore, SavedOutcome, StoreError, Unknown, UnknownWhy,
+    Begun, Declined, IdempotencyKey, ListQuery, NotSent, NotSentWhy, Paid, PaymentGateway, PaymentOrder,
+    PaymentOutcome, Refused, RefusedWhy, ReservationStore, SavedOutcome, StoreError, Unknown, UnknownWhy,
 };
 use prereservation::use_cases::reserve::Reserve;
 use storage::Database;
@@ -122,8 +122,11 @@ impl PaymentGateway for Answers {
     }
 }
 
-/// Lets something happen while the payment is under way, then says that it was paid.
-pub(crate) struct Meanwhile<F>(pub(crate) F);
+/// Lets something happen while the payment is under way, then gives its answer.
+pub(crate) struct Meanwhile<F> {
+    pub(crate) act: F,
+    pub(crate) then: PaymentOutcome,
+}
 
 #[async_trait]
 impl<F, W> PaymentGateway for Meanwhile<F>
@@ -132,8 +135,8 @@ where
     W: Future<Output = ()> + Send,
 {
     async fn pay(&self, order: &PaymentOrder) -> PaymentOutcome {
-        (self.0)(order.reservation_id).await;
-        paid()
+        (self.act)(order.reservation_id).await;
+        self.then.clone()
     }
 }
 
@@ -142,7 +145,11 @@ pub(crate) fn paid() -> PaymentOutcome {
 }
 
 pub(crate) fn declined() -> PaymentOutcome {
-    PaymentOutcome::Declined(Declined { why: DeclinedWhy::Card, detail: Some("no funds".into()) })
+    PaymentOutcome::Declined(Declined { detail: Some("no funds".into()) })
+}
+
+pub(crate) fn refused(why: RefusedWhy) -> PaymentOutcome {
+    PaymentOutcome::Refused(Refused { why })
 }
 
 pub(crate) fn not_sent() -> PaymentOutcome {

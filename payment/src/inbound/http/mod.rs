@@ -1,6 +1,7 @@
 //! `/payments`: requests to commands, outcomes to answers.
 
 mod answer;
+mod callers;
 mod command;
 mod openapi;
 mod resource;
@@ -20,6 +21,8 @@ use web::routes;
 use crate::use_cases::ports::{ListQuery, PaymentStore, SortField};
 use crate::use_cases::{self, Charge};
 use answer::{charge_failed, store_failed};
+pub use callers::Callers;
+use callers::MayCharge;
 pub use openapi::document as openapi_document;
 use resource::PaymentItem;
 
@@ -27,6 +30,7 @@ use resource::PaymentItem;
 pub struct UseCases {
     pub charge: Charge,
     pub store: Arc<dyn PaymentStore>,
+    pub callers: Callers,
 }
 
 const FIND_BY_USER_ID: Search = Search { name: "findByUserId", parameters: &["userId"] };
@@ -49,12 +53,18 @@ pub fn configure(config: &mut ServiceConfig, use_cases: Data<UseCases>) {
         (status = 201, description = "charged, by this request or by an earlier one of the same reservation", body = PaymentItem, content_type = "application/hal+json"),
         (status = 400, description = "malformed or invalid", body = Problem, content_type = "application/problem+json"),
         (status = 402, description = "card declined, nothing charged", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "not prereservation; nothing was charged", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "the reservation was cancelled; no charge stands", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "the reservation has a payment with other content", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "whether the card is charged is not known; repeat the request, or cancel the reservation", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn charge(base: Base, body: Body, use_cases: Data<UseCases>) -> Result<HttpResponse, Problem> {
+async fn charge(
+    _: MayCharge,
+    base: Base,
+    body: Body,
+    use_cases: Data<UseCases>,
+) -> Result<HttpResponse, Problem> {
     let (order, card) = command::parse(&body)?;
     let charge = use_cases.charge.clone();
     // A task of its own: a client that hangs up must not leave a charge half done.

@@ -50,6 +50,11 @@ fn cancelled(reservation: &Reservation, retry_after: u64) -> Problem {
             ),
             retry_after,
         ),
+        Some(CancelReason::Refused) => Problem::conflict(format!(
+            "Not reserved: {}.",
+            reservation.cancel_detail.as_deref().unwrap_or("payment does not charge for this reservation")
+        ))
+        .retry_after(retry_after),
         Some(CancelReason::ByCustomer) => Problem::conflict(
             "The reservation was cancelled while it was being paid; what was charged is refunded.",
         ),

@@ -2,20 +2,25 @@
 
 use std::time::Duration;
 
-use reqwest::{Response, StatusCode};
+use reqwest::Response;
 use serde::Deserialize;
 
 use crate::use_cases::ports::{
-    Declined, DeclinedWhy, NotSent, NotSentWhy, Paid, PaymentOrder, PaymentOutcome, Unknown, UnknownWhy,
+    Declined, NotSent, NotSentWhy, Paid, PaymentOrder, PaymentOutcome, Refused, RefusedWhy, Unknown,
+    UnknownWhy,
 };
 
 /// Longer than any answer of payment; what is longer is not payment's.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// payment did its work: a card that the bank refuses is no fault of payment's.
+/// payment said definitely what it did. A card that the bank refuses is no fault of payment's, nor is a request that it
+/// does not take: for the circuit breaker it works.
 pub(super) enum Decision {
     Paid(Paid),
     Declined(Declined),
+    Refused(Refused),
+    /// The request as such; payment did nothing.
+    NotTaken(NotSentWhy),
 }
 
 /// payment did not say what it did.
@@ -36,10 +41,25 @@ pub(super) enum Failure {
 }
 
 impl Decision {
-    pub(super) fn into_outcome(self) -> PaymentOutcome {
+    pub(super) fn into_outcome(self, retry_after: Duration) -> PaymentOutcome {
         match self {
             Self::Paid(paid) => PaymentOutcome::Paid(paid),
             Self::Declined(declined) => PaymentOutcome::Declined(declined),
+            Self::Refused(refused) => PaymentOutcome::Refused(refused),
+            Self::NotTaken(why) => PaymentOutcome::NotSent(NotSent { why, retry_after }),
+        }
+    }
+
+    /// What is wrong with this service or its settings, if payment says so.
+    pub(super) fn misconfigured(&self) -> Option<String> {
+        match self {
+            Self::NotTaken(NotSentWhy::NotTrusted(status)) => {
+                Some(format!("payment answers {status}: internal.token is not the one that payment expects"))
+            }
+            Self::NotTaken(NotSentWhy::NotUnderstood(status)) => Some(format!(
+                "payment answers {status}: url.payment leads elsewhere, or the versions do not fit"
+            )),
+            _ => None,
         }
     }
 }
@@ -71,16 +91,31 @@ impl Failure {
     }
 }
 
-pub(super) async fn read(response: Response, order: &PaymentOrder) -> Result<Decision, Failure> {
+/// `resent`: an earlier try of the same request broke, and payment may have acted on it.
+pub(super) async fn read(
+    response: Response,
+    order: &PaymentOrder,
+    resent: bool,
+) -> Result<Decision, Failure> {
     let status = response.status();
-    match status {
-        StatusCode::CREATED | StatusCode::OK => paid(&body(response).await?, order).map(Decision::Paid),
-        StatusCode::PAYMENT_REQUIRED => Ok(declined(response, DeclinedWhy::Card).await),
-        StatusCode::CONFLICT => Ok(declined(response, DeclinedWhy::ReservationCancelled).await),
+    match status.as_u16() {
+        200 | 201 => paid(&body(response).await?, order).map(Decision::Paid),
+        402 => Ok(declined(response).await),
+        409 => Ok(refused(RefusedWhy::ReservationCancelled)),
+        422 => Ok(refused(RefusedWhy::AnotherPayment)),
         _ if status.is_server_error() => Err(Failure::ServerError(status.as_u16())),
-        // A 4xx of a proxy (408 while payment worked on) is no proof that nothing was charged.
-        _ => Err(Failure::UnexpectedStatus(status.as_u16())),
+        // The others are about this request, not about the reservation: they say nothing about an earlier try.
+        other if resent => Err(Failure::UnexpectedStatus(other)),
+        401 | 403 => Ok(Decision::NotTaken(NotSentWhy::NotTrusted(status.as_u16()))),
+        400 | 404 | 405 | 413 | 415 => Ok(Decision::NotTaken(NotSentWhy::NotUnderstood(status.as_u16()))),
+        429 => Ok(Decision::NotTaken(NotSentWhy::Overloaded)),
+        // Among them 408, which a proxy gives while payment works on.
+        other => Err(Failure::UnexpectedStatus(other)),
     }
+}
+
+fn refused(why: RefusedWhy) -> Decision {
+    Decision::Refused(Refused { why })
 }
 
 #[derive(Deserialize)]
@@ -108,12 +143,12 @@ struct Problem {
 }
 
 /// The status alone says that nothing is charged; the body only adds words.
-async fn declined(response: Response, why: DeclinedWhy) -> Decision {
+async fn declined(response: Response) -> Decision {
     let detail = match body(response).await {
         Ok(body) => serde_json::from_slice::<Problem>(&body).unwrap_or_default().detail,
         Err(_) => None,
     };
-    Decision::Declined(Declined { why, detail })
+    Decision::Declined(Declined { detail })
 }
 
 async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {

@@ -8,6 +8,7 @@ mod answer;
 mod payment_client;
 mod request;
 mod settings;
+mod standing;
 
 pub use payment_client::{PaymentClient, PaymentClientError};
 pub use settings::PaymentClientSettings;

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use metrics::histogram;
+use reqwest::header::HeaderValue;
 use reqwest::{Client, Url, redirect, retry};
 use telemetry::{Kind, Operation, outcome_label};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
+use web::{HealthCheck, InternalSettings};
 
 use super::answer::{self, Decision, Failure};
 use super::request::request;
 use super::settings::PaymentClientSettings;
+use super::standing::Standing;
 use crate::outbound::breaker::{Breaker, BreakerSettings};
 use crate::use_cases::ports::{NotSent, NotSentWhy, PaymentGateway, PaymentOrder, PaymentOutcome};
 
@@ -25,9 +28,11 @@ const SOON: Duration = Duration::from_secs(1);
 pub struct PaymentClient {
     http: Client,
     url: Url,
+    token: Option<HeaderValue>,
     timeout: Duration,
     bulkhead: Semaphore,
     breaker: Arc<Breaker>,
+    standing: Arc<Standing>,
 }
 
 /// The client cannot be built.
@@ -46,9 +51,11 @@ impl PaymentClient {
     /// A setting that cannot be worked with; it is named.
     pub fn new(
         url: &str,
+        internal: &InternalSettings,
         client: &PaymentClientSettings,
         breaker: &BreakerSettings,
     ) -> Result<Self, PaymentClientError> {
+        internal.check()?;
         client.check()?;
         breaker.check()?;
         let http = Client::builder()
@@ -65,15 +72,22 @@ impl PaymentClient {
         Ok(Self {
             http,
             url: payments(url)?,
+            token: internal.sent().map(secret_header).transpose()?,
             timeout: client.timeout(),
             bulkhead: Semaphore::new(client.max_concurrent_calls),
             breaker: Arc::new(Breaker::new(APPLICATION, "payment", breaker)),
+            standing: Arc::default(),
         })
     }
 
     /// For the actuator.
     pub fn breaker(&self) -> Arc<Breaker> {
         self.breaker.clone()
+    }
+
+    /// For `/actuator/health`.
+    pub fn health(&self) -> Arc<dyn HealthCheck> {
+        self.standing.clone()
     }
 
     async fn call(&self, order: &PaymentOrder) -> Result<Decision, Failure> {
@@ -103,9 +117,10 @@ impl PaymentClient {
         order: &PaymentOrder,
         operation: &Operation,
     ) -> (Option<u16>, Result<Decision, Failure>) {
-        let send = || request(&self.http, &self.url, order, operation.context()).send();
+        let send = || request(&self.http, &self.url, self.token.as_ref(), order, operation.context()).send();
         let mut answer = send().await.map_err(Failure::of_call);
-        if let Err(Failure::Broken(_)) = answer {
+        let resent = matches!(answer, Err(Failure::Broken(_)));
+        if resent {
             // As a replica does to its last connections when it stops. Whatever it did, payment charges a reservation once,
             // however often it is asked (RFC 9110, 9.2.2); and another one may be there.
             operation.set("http.request.resend_count", 1_i64);
@@ -113,7 +128,7 @@ impl PaymentClient {
             answer = send().await.or(answer);
         }
         match answer {
-            Ok(response) => (Some(response.status().as_u16()), answer::read(response, order).await),
+            Ok(response) => (Some(response.status().as_u16()), answer::read(response, order, resent).await),
             Err(failure) => (None, Err(failure)),
         }
     }
@@ -134,7 +149,8 @@ impl PaymentGateway for PaymentClient {
         match self.call(order).await {
             Ok(decision) => {
                 permit.succeeded(started.elapsed());
-                decision.into_outcome()
+                self.standing.is(decision.misconfigured());
+                decision.into_outcome(SOON)
             }
             Err(failure) => {
                 permit.failed(started.elapsed());
@@ -149,6 +165,13 @@ fn payments(url: &str) -> Result<Url, settings::Invalid> {
     let path = format!("{}{PATH}", url.path().trim_end_matches('/'));
     url.set_path(&path);
     Ok(url)
+}
+
+fn secret_header(token: &str) -> Result<HeaderValue, settings::Invalid> {
+    let mut value = HeaderValue::from_str(token)
+        .map_err(|_| settings::Invalid::new("internal.token", "cannot be sent in a header"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn not_sent(why: NotSentWhy, retry_after: Duration) -> PaymentOutcome {

@@ -1,7 +1,8 @@
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, RequestBuilder, Url};
 use serde::Serialize;
 use telemetry::TraceContext;
+use web::internal;
 
 use crate::use_cases::ports::PaymentOrder;
 
@@ -18,7 +19,13 @@ struct Charge<'a> {
     card_no: &'a str,
 }
 
-pub(super) fn request(http: &Client, url: &Url, order: &PaymentOrder, trace: TraceContext) -> RequestBuilder {
+pub(super) fn request(
+    http: &Client,
+    url: &Url,
+    token: Option<&HeaderValue>,
+    order: &PaymentOrder,
+    trace: TraceContext,
+) -> RequestBuilder {
     let charge = Charge {
         pre_reservation_id: order.reservation_id,
         user_id: order.user_id,
@@ -28,7 +35,12 @@ pub(super) fn request(http: &Client, url: &Url, order: &PaymentOrder, trace: Tra
         card_no: order.card.digits(),
     };
     let body = serde_json::to_vec(&charge).expect("numbers and text into memory cannot fail");
-    http.post(url.clone())
+    let request = http.post(url.clone());
+    let request = match token {
+        Some(token) => request.header(internal::HEADER, token),
+        None => request,
+    };
+    request
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT, "application/json, application/problem+json")
         .header("traceparent", &trace.to_traceparent()[..])
