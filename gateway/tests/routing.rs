@@ -4,7 +4,7 @@
 mod support;
 
 use gateway::{Application, settings::RouteSettings};
-use support::{Client, Gateway, Service, get, route, settings};
+use support::{Client, Gateway, Reply, Service, get, route, settings};
 
 #[tokio::test]
 async fn the_first_route_that_matches_wins() {
@@ -59,7 +59,8 @@ async fn the_root_links_to_what_the_routes_lead_to() {
 /// The route table that the gateway comes with.
 #[tokio::test]
 async fn nobody_pays_from_outside() {
-    let service = Service::saying("").await;
+    let told = "HTTP/1.1 200 OK\r\nAllow: GET, HEAD, OPTIONS, POST\r\nContent-Length: 0\r\n\r\n";
+    let service = Service::start(move |_| Reply::text(told)).await;
     let mut settings = gateway::Settings::compiled_in(None).unwrap();
     settings.server.port = 0;
     settings.url.insert("payment".to_owned(), format!("http://{}", service.addr));
@@ -78,7 +79,7 @@ async fn nobody_pays_from_outside() {
             .await
             .ask(&format!("{method} /payments HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
             .await;
-        assert_eq!(answer.status, 200, "{method}");
+        assert_eq!((answer.status, answer.header("allow")), (200, Some("GET, HEAD, OPTIONS")), "{method}");
     }
 }
 

@@ -50,9 +50,12 @@ pub async fn build(settings: Settings) -> Result<Application, StartError> {
     chassis.background("abandoned charges", move |stop| abandoned.run(stop));
 
     let callers = Callers::new(settings.internal);
-    tracing::info!("{}", callers.rule());
+    let rule = callers.rule();
     let use_cases = Data::new(UseCases { charge: Charge::new(store.clone(), provider), store, callers });
-    chassis.serve(&settings.server, move |config| http::configure(config, use_cases.clone()))
+    let application =
+        chassis.serve(&settings.server, move |config| http::configure(config, use_cases.clone()))?;
+    tracing::info!("{rule}");
+    Ok(application)
 }
 
 /// The card network in `/actuator/health`.

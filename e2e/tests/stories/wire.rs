@@ -74,6 +74,7 @@ const VIEW: &[&str] = &[
 /// A resource, seen from one side.
 struct Seen {
     http: Http,
+    is_from_outside: bool,
     service: Service,
     collection: &'static str,
     item: &'static str,
@@ -99,10 +100,19 @@ pub(crate) async fn resources(system: Arc<System>) {
             Service::Receipt => complete.receipt["id"].as_i64().unwrap(),
             _ => complete.id,
         };
-        for http in [system.gateway(), system.service(service)] {
+        for (http, is_from_outside) in [(system.gateway(), true), (system.service(service), false)] {
             let ids = all.iter().map(id).collect();
             let user = customer.user_id;
-            let seen = Seen { http, service, collection: service.collection(), item, fields, user, ids };
+            let seen = Seen {
+                http,
+                is_from_outside,
+                service,
+                collection: service.collection(),
+                item,
+                fields,
+                user,
+                ids,
+            };
             seen.items().await;
             seen.pages().await;
             seen.orders().await;
@@ -281,7 +291,11 @@ impl Seen {
             assert_eq!(head.content_type(), got.content_type());
         }
         let deletes = self.service == Service::Prereservation;
-        let creates = matches!(self.service, Service::Prereservation | Service::Payment);
+        // From outside nobody pays.
+        let creates = match self.service {
+            Service::Payment => !self.is_from_outside,
+            service => service == Service::Prereservation,
+        };
         for (path, allowed) in [
             (
                 format!("/{}", self.collection),

@@ -140,7 +140,7 @@ impl Call {
             Ok(response) => {
                 self.record(response.status().as_u16(), began);
                 to.answered(headers::closes(response.headers()), now);
-                Ok(pass_on(response, worker, upstream, connection))
+                Ok(pass_on(response, self.route(), worker, upstream, connection))
             }
             Err(SendError::NotSent(request, error)) => {
                 to.forget_idle();
@@ -217,12 +217,14 @@ impl Call {
 /// The service's answer as the client's, its body still to come.
 fn pass_on(
     response: Response<Incoming>,
+    route: &Route,
     worker: &Worker,
     upstream: usize,
     connection: Box<Connection>,
 ) -> Response<Content> {
     let (mut parts, incoming) = response.into_parts();
     headers::strip_answer(&mut parts.headers);
+    headers::narrow_allow(&mut parts.headers, route);
     let connection = match incoming.is_end_stream() {
         true => {
             worker.give_back(upstream, connection);

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
 use web::{Problem, forwarded::is_authority};
 
 use super::ForwardedHeaders;
-use crate::problems::malformed;
+use crate::{problems::malformed, routing::Route};
 
 /// Takes the host that the request is for out of it, from the target if that names one. The target is a path afterwards.
 pub(super) fn take_host(parts: &mut Parts) -> Result<HeaderValue, Problem> {
@@ -53,6 +53,16 @@ pub(super) fn closes(headers: &HeaderMap) -> bool {
 /// Takes out of an answer what was only said to the gateway.
 pub(super) fn strip_answer(headers: &mut HeaderMap) {
     strip(headers, true);
+}
+
+/// A service tells all its methods; the route opens some of them.
+pub(super) fn narrow_allow(headers: &mut HeaderMap, route: &Route) {
+    let Some(allow) = headers.get(header::ALLOW).and_then(|value| value.to_str().ok()) else { return };
+    if let Some(narrowed) = route.narrowed(allow)
+        && let Ok(narrowed) = HeaderValue::from_str(&narrowed)
+    {
+        headers.insert(header::ALLOW, narrowed);
+    }
 }
 
 /// Removes hop-by-hop fields, those that `Connection` names included, and claims that only a trusted proxy may make.

@@ -24,6 +24,16 @@ pub(crate) struct Route {
 }
 
 impl Route {
+    /// What of a service's `Allow` is open from outside; `None`: all of it.
+    pub(crate) fn narrowed(&self, allow: &str) -> Option<String> {
+        if self.methods.is_empty() {
+            return None;
+        }
+        let open = |name: &&str| Method::from_bytes(name.as_bytes()).is_ok_and(|method| self.opens(&method));
+        let names: Vec<&str> = allow.split(',').map(str::trim).filter(open).collect();
+        Some(names.join(", "))
+    }
+
     fn opens(&self, method: &Method) -> bool {
         self.methods.is_empty()
             || self.methods.contains(method)
