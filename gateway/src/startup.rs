@@ -25,6 +25,8 @@ use crate::{
 
 /// Connections that the kernel completes before a worker accepts them.
 const BACKLOG: i32 = 1024;
+/// Of an answer, how much the kernel takes ahead of what the client reads.
+const NOT_SENT_BYTES: u32 = 128 * 1024;
 
 /// A gateway that is bound to its address.
 pub struct Application {
@@ -151,6 +153,9 @@ fn listen(addr: SocketAddr) -> io::Result<net::TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
+    // Connections inherit it. Without it the kernel takes megabytes for a slow reader, and its progress cannot be seen
+    // until a third of them is read.
+    socket.set_tcp_notsent_lowat(NOT_SENT_BYTES)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

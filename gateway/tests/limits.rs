@@ -240,6 +240,33 @@ async fn clients_that_do_not_read_are_cut_off() {
     assert!(client.try_answer().await.is_none());
 }
 
+/// hyper takes the whole answer at once; the client has it much later.
+#[tokio::test]
+async fn slow_readers_get_the_whole_answer() {
+    let service = Service::start(|_| Reply::ok(&"a".repeat(350_000))).await;
+    let gateway = Gateway::before(&service).await;
+    let mut client = Client::with_receive_buffer(gateway.addr, 8_192).await;
+    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    eventually("the gateway has the answer", async || service.seen().len() == 1).await;
+    // Longer than an idle connection keeps its buffers.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(client.answer().await.body.len(), 350_000);
+    assert_eq!(client.ask("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await.body.len(), 350_000);
+}
+
+/// The same answer, and a client that reads none of it: the limit on stalling counts, though hyper is done.
+#[tokio::test]
+async fn who_reads_nothing_of_a_finished_answer_is_cut_off() {
+    let service = Service::start(|_| Reply::ok(&"a".repeat(350_000))).await;
+    let mut hasty = settings(&[route("x", "/x/**", service.addr)]);
+    hasty.server.stall_timeout_ms = 200;
+    let gateway = Gateway::start(hasty).await;
+    let mut client = Client::with_receive_buffer(gateway.addr, 8_192).await;
+    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(client.try_answer().await.is_none());
+}
+
 #[tokio::test]
 async fn one_connection_too_many() {
     let service = Service::saying("ok").await;

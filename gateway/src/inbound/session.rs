@@ -130,10 +130,13 @@ impl Session {
         self.deadline.set(self.worker.gateway.limits.stall_timeout_ms);
     }
 
-    /// The answer is over.
+    /// hyper has the whole answer. The socket may still refuse a part of it.
     pub(crate) fn answered(&self) {
         self.stage.set(Stage::Idle);
-        self.deadline.set(RELAX_MS);
+        match self.write_blocked.get() {
+            true => self.progress(),
+            false => self.deadline.set(RELAX_MS),
+        }
     }
 
     /// No buffers are held any more: what is left of the time that a client may be silent.
@@ -155,10 +158,18 @@ impl Session {
         self.refused.borrow_mut().take()
     }
 
-    /// The socket took less than it was given.
+    /// Whether the socket took less than it was given. While it does, the client may be slow but must not stall, and
+    /// each piece that the socket takes is progress. The connection is idle from the last piece on.
     pub(super) fn set_write_blocked(&self, blocked: bool) {
-        if self.write_blocked.replace(blocked) && !blocked && self.stage.get() == Stage::Answering {
-            self.progress();
+        let was_blocked = self.write_blocked.replace(blocked);
+        if blocked == was_blocked {
+            return;
+        }
+        match self.stage.get() {
+            Stage::Answering => self.progress(),
+            Stage::Idle if blocked => self.progress(),
+            Stage::Idle => self.deadline.set(RELAX_MS),
+            Stage::Head | Stage::Exchange => {}
         }
     }
 
