@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use messaging::{ConsumerStatus, EventLog, RelayStatus};
+use messaging::{ConsumerStatus, EventLog, HeldBack, RelayStatus};
 use storage::{Database, Dialect};
 use web::{Health, HealthCheck};
 
@@ -79,9 +79,14 @@ impl HealthCheck for OutboxHealth {
     }
 
     async fn check(&self) -> Health {
-        match self.0.failing() {
-            Some((since, why)) => Health::down(why).with("failingSeconds", since.as_secs()),
-            None => Health::up(),
+        let health = match (self.0.failing(), self.0.held()) {
+            (Some((since, why)), _) => Health::down(why).with("failingSeconds", since.as_secs()),
+            (None, Some(HeldBack { why, .. })) => Health::down(why),
+            (None, None) => Health::up(),
+        };
+        match self.0.held() {
+            Some(held) => health.with("heldRecords", held.records),
+            None => health,
         }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) fn describe() {
         "outbox_held",
         "Facts that the log refused for reasons of their own, and those behind them"
     );
+    describe_counter!("outbox_refused_total", "Facts that the log refused, by the log's own code");
     describe_counter!("outbox_published_total", "Facts that the log acknowledged");
     describe_gauge!("consumer_lag_records", "Records of a partition that are not processed yet");
     describe_counter!("consumer_records_total", "Records processed");

@@ -28,11 +28,14 @@ pub mod settings;
 pub use consumer::{Consumer, ConsumerSettings, ConsumerStatus};
 pub use dead_letters::{DeadLetter, DeadLetters, Request};
 pub use handler::{HandleError, Handler};
-pub use log::{EventLog, EventLogError, Polled, PublishError, ReceivedRecord, Record, Subscription};
+pub use log::{
+    EventLog, EventLogError, Polled, PublishError, ReceivedRecord, Record, Refusal, RefusalScope,
+    Subscription,
+};
 pub use open::{OpenError, open};
 pub use outbox::Outbox;
 pub use relay::Relay;
-pub use relay_status::RelayStatus;
+pub use relay_status::{HeldBack, RelayStatus};
 pub use settings::{EventLogSettings, KafkaSettings};
 
 /// The tables behind outbox, inbox, dead letters and leases; versions 1 to 99 are theirs.

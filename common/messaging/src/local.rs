@@ -26,7 +26,7 @@ pub use self::reader::LocalReader;
 
 use self::driver::{Command, Driver};
 use self::subscription::LocalSubscription;
-use crate::log::{EventLog, EventLogError, PublishError, Record, Subscription};
+use crate::log::{EventLog, EventLogError, PublishError, Record, Refusal, RefusalScope, Subscription};
 use crate::settings::check_topic;
 
 /// As large a record as Kafka takes by default.
@@ -143,7 +143,7 @@ fn accept(records: &[Record]) -> Vec<Result<(), PublishError>> {
         } else {
             check_record(record)
         };
-        if matches!(result, Err(PublishError::Rejected { .. })) {
+        if matches!(result, Err(PublishError::Refused(_))) {
             refused_keys.push(place);
         }
         results.push(result);
@@ -152,14 +152,17 @@ fn accept(records: &[Record]) -> Vec<Result<(), PublishError>> {
 }
 
 fn check_record(record: &Record) -> Result<(), PublishError> {
-    let rejected = |reason| Err(PublishError::Rejected { reason });
+    let refused = |code: &str, reason, scope| {
+        Err(PublishError::Refused(Refusal { code: code.to_owned(), reason, scope }))
+    };
     if let Err(invalid) = check_topic("topic", &record.topic) {
-        return rejected(invalid.reason);
+        return refused("invalid topic", invalid.reason, RefusalScope::Topic);
     }
     let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     let size = record.payload.len() + record.key.as_ref().map_or(0, String::len) + headers;
     if size > MAX_RECORD_BYTES {
-        return rejected(format!("{size} bytes are more than the {MAX_RECORD_BYTES} that a record may have"));
+        let reason = format!("{size} bytes are more than the {MAX_RECORD_BYTES} that a record may have");
+        return refused("too large", reason, RefusalScope::Record);
     }
     Ok(())
 }

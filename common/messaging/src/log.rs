@@ -54,11 +54,16 @@ pub trait EventLog: Send + Sync {
     /// [`PublishError::Predecessor`], so that a caller who repeats everything that failed keeps the order.
     /// Different calls that run at the same time have no order between them.
     ///
+    /// A record that the log does not take hinders no other: a log that refuses several records for one of them, or for
+    /// what they are together, is asked again for each, alone. Only what it refuses then is [`PublishError::Refused`].
+    ///
+    /// The log may keep an earlier time than a record says where that lies in the future: brokers refuse such times.
+    ///
     /// The time that a call takes is bounded also when the log is away. A dropped call publishes all, some or none.
     ///
     /// # Errors
-    /// See [`PublishError`]. Except for [`PublishError::Rejected`], an error does **not** say that the record is not
-    /// in the log: it may be, and then it is there twice after the repetition.
+    /// See [`PublishError`]. An error does **not** say that the record is not in the log: it may be, and then it is
+    /// there twice after the repetition.
     async fn publish(&self, records: &[Record]) -> Vec<Result<(), PublishError>>;
 
     /// Joins the group. A group without a position starts at the earliest record. A partition is assigned to one
@@ -70,7 +75,8 @@ pub trait EventLog: Send + Sync {
     /// Asks the log for a sign of life; for health checks. Takes at most a few seconds.
     async fn ping(&self) -> Result<(), EventLogError>;
 
-    /// Creates the topic if it is not there; its records are kept for ever. An existing topic stays as it is.
+    /// Creates the topic if it is not there; its records are kept for ever. An existing topic stays as it is, and needs
+    /// no right to create it.
     async fn ensure_topic(&self, topic: &str) -> Result<(), EventLogError>;
 
     /// Waits, for a bounded time, until what was given to [`publish`](EventLog::publish) is written. Afterwards
@@ -116,16 +122,34 @@ pub enum PublishError {
     /// The log did not acknowledge in time, or failed. The record may be in the log all the same. Repeat it.
     #[error("the event log did not acknowledge the record")]
     Unacknowledged(#[source] BoxError),
-    /// The record itself is the cause (too large, a name that cannot be a topic's): it is not in the log, and
-    /// repeating is in vain.
-    #[error("the event log refuses the record: {reason}")]
-    Rejected { reason: String },
+    /// The log answers, and does not take the record. The next try is in vain until somebody changes the log's settings.
+    #[error("the event log refuses the record: {0}")]
+    Refused(Refusal),
     /// An earlier record of the same key failed in the same call. Repeat it after that one.
     #[error("an earlier record of the same key was not published")]
     Predecessor,
     /// [`EventLog::flush_and_close`] was called. Not in the log.
     #[error("the event log is closed")]
     Closed,
+}
+
+/// What a log says that does not take a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} ({code})")]
+pub struct Refusal {
+    /// The log's name for it, one of few: a label for metrics.
+    pub code: String,
+    pub reason: String,
+    pub scope: RefusalScope,
+}
+
+/// What else the log would refuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalScope {
+    /// Nothing for sure: the record's size, its time, its having no key.
+    Record,
+    /// All records of the topic: it is not there, or not for us to write.
+    Topic,
 }
 
 impl PublishError {

@@ -2,6 +2,7 @@
 //!
 //! Source: <https://microservices.io/patterns/data/transactional-outbox.html>
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 #[cfg(feature = "failpoints")]
@@ -17,6 +18,7 @@ use crate::{header_text, key_text};
 
 const COLUMNS: usize = 5;
 const LARGEST_INSERT: usize = 64;
+const READ: &str = "id, topic, record_key, payload, headers, timestamp_ms";
 
 #[derive(Clone)]
 pub struct Outbox {
@@ -96,24 +98,99 @@ impl Outbox {
         &self.database
     }
 
-    /// The oldest records that are not held back, without those of `published`. There is no cursor: a transaction that took an
-    /// early id and committed late is seen by the next call.
-    pub(crate) async fn oldest(&self, limit: usize, published: &[i64]) -> Result<Vec<Pending>, sqlx::Error> {
+    /// The oldest records from the id `from` on that are not held back, without those of `published` and of the topics `busy`.
+    pub(crate) async fn oldest(
+        &self,
+        limit: usize,
+        from: i64,
+        published: &[i64],
+        busy: &[String],
+    ) -> Result<Vec<Pending>, sqlx::Error> {
         let published = padded(published);
-        let without = match published.len() {
-            0 => String::new(),
-            count => format!("AND id NOT IN ({}) ", sql::placeholders(self.database.dialect(), count)),
-        };
+        let dialect = self.database.dialect();
+        let mut without = excluding(dialect, "id", 2, published.len());
+        without += &excluding(dialect, "topic", 2 + published.len(), busy.len());
+        let first = parameter(dialect, 1);
         let text = format!(
-            "SELECT id, topic, record_key, payload, headers, timestamp_ms FROM outbox WHERE held = 0 {without}\
-             ORDER BY id LIMIT {limit}"
+            "SELECT {READ} FROM outbox WHERE held = 0 AND id >= {first}{without} ORDER BY id LIMIT {limit}"
         );
-        let mut query = sqlx::query(AssertSqlSafe(text));
+        let mut query = sqlx::query(AssertSqlSafe(text)).bind(from);
+        for id in &published {
+            query = query.bind(*id);
+        }
+        for topic in busy {
+            query = query.bind(topic.as_str());
+        }
+        let rows = query.fetch_all(self.database.reader()).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Records that are held back, behind the id `after`, without those of `published`.
+    pub(crate) async fn held_after(
+        &self,
+        after: i64,
+        limit: usize,
+        published: &[i64],
+    ) -> Result<Vec<Pending>, sqlx::Error> {
+        let published = padded(published);
+        let dialect = self.database.dialect();
+        let (first, without) = (parameter(dialect, 1), excluding(dialect, "id", 2, published.len()));
+        let text = format!(
+            "SELECT {READ} FROM outbox WHERE held = 1 AND id > {first}{without} ORDER BY id LIMIT {limit}"
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text)).bind(after);
         for id in &published {
             query = query.bind(*id);
         }
         let rows = query.fetch_all(self.database.reader()).await?;
         rows.iter().map(read).collect()
+    }
+
+    /// How many records of each topic and key are held back.
+    pub(crate) async fn held_places(&self) -> Result<Vec<(String, Option<String>, u64)>, sqlx::Error> {
+        let rows: Vec<(String, Option<String>, i64)> = sqlx::query_as(
+            "SELECT topic, record_key, COUNT(*) FROM outbox WHERE held = 1 GROUP BY topic, record_key",
+        )
+        .fetch_all(self.database.reader())
+        .await?;
+        let read = |(topic, key, rows): (_, Option<String>, i64)| {
+            (topic, key.map(key_text::decode), rows.unsigned_abs())
+        };
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// The last id that was given to a record, committed or not. `None`: the database does not say.
+    pub(crate) async fn last_id(&self) -> Result<Option<i64>, sqlx::Error> {
+        let text = match self.database.dialect() {
+            // Read like any row: that of a transaction which is under way is not seen.
+            Dialect::Sqlite => "SELECT seq FROM sqlite_sequence WHERE name = 'outbox'",
+            // Ids that a session keeps for later are not given one after the other.
+            Dialect::Postgres => {
+                "SELECT pg_sequence_last_value(seqrelid) FROM pg_sequence \
+                 WHERE seqrelid = pg_get_serial_sequence('outbox', 'id')::regclass AND seqcache = 1"
+            }
+        };
+        let last: Option<Option<i64>> =
+            sqlx::query_scalar(text).fetch_optional(self.database.reader()).await?;
+        Ok(last.flatten())
+    }
+
+    /// The transactions that have inserted, or may be about to.
+    pub(crate) async fn inserting(&self) -> Result<HashSet<String>, sqlx::Error> {
+        match self.database.dialect() {
+            // One writes at a time, and who reads the last id sees all that was committed before.
+            Dialect::Sqlite => Ok(HashSet::new()),
+            Dialect::Postgres => {
+                let transactions: Vec<String> = sqlx::query_scalar(
+                    "SELECT DISTINCT virtualtransaction FROM pg_locks WHERE locktype = 'relation' \
+                     AND relation = 'outbox'::regclass AND mode = 'RowExclusiveLock' \
+                     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+                )
+                .fetch_all(self.database.reader())
+                .await?;
+                Ok(transactions.into_iter().collect())
+            }
+        }
     }
 
     /// What was published goes.
@@ -124,14 +201,6 @@ impl Outbox {
     /// What the log refuses stays, and is out of the way.
     pub(crate) async fn hold(&self, ids: &[i64]) -> Result<(), sqlx::Error> {
         self.for_ids("UPDATE outbox SET held = 1 WHERE id IN", ids).await
-    }
-
-    /// Everything held back is tried again.
-    pub(crate) async fn let_go(&self) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE outbox SET held = 0 WHERE held = 1")
-            .execute(self.database.writer().await?)
-            .await
-            .map(drop)
     }
 
     /// One statement, so one wait for the disk.
@@ -158,6 +227,18 @@ impl Outbox {
             .await
     }
 
+    /// The same from the id `from` on, with those that are held back, wherever they are.
+    pub(crate) async fn waiting(&self, from: i64) -> Result<(i64, Option<i64>), sqlx::Error> {
+        sqlx::query_as(
+            "SELECT COUNT(*), MIN(timestamp_ms) FROM (\
+             SELECT timestamp_ms FROM outbox WHERE held = 0 AND id >= $1 \
+             UNION ALL SELECT timestamp_ms FROM outbox WHERE held = 1) AS waiting",
+        )
+        .bind(from)
+        .fetch_one(self.database.reader())
+        .await
+    }
+
     /// How many of them the log refuses.
     ///
     /// # Errors
@@ -167,6 +248,23 @@ impl Outbox {
             .fetch_one(self.database.reader())
             .await
     }
+}
+
+/// SQLite does not number some and count others, so there all are counted.
+fn parameter(dialect: Dialect, number: usize) -> String {
+    match dialect {
+        Dialect::Sqlite => "?".to_owned(),
+        Dialect::Postgres => format!("${number}"),
+    }
+}
+
+/// A condition that leaves out `count` values, the first of which is bound as `$first`.
+fn excluding(dialect: Dialect, column: &str, first: usize, count: usize) -> String {
+    if count == 0 {
+        return String::new();
+    }
+    let names: Vec<String> = (first..first + count).map(|number| parameter(dialect, number)).collect();
+    format!(" AND {column} NOT IN ({})", names.join(", "))
 }
 
 /// As many as the next power of two, filled up with the last one: few texts to prepare.

@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use messaging::{EventLog, EventLogError, Polled, PublishError, Record, Subscription};
+use messaging::{EventLog, EventLogError, Polled, PublishError, Record, Refusal, RefusalScope, Subscription};
 use tokio::sync::watch;
 
 /// What happens to a call of `publish`.
@@ -19,36 +19,49 @@ enum Fate {
     LosesAcknowledgement,
 }
 
-type Refusal = Box<dyn Fn(&Record) -> bool + Send>;
+type Which = Box<dyn Fn(&Record) -> Option<RefusalScope> + Send>;
 
 #[derive(Default)]
 struct Faults {
     away: bool,
     /// Of the next calls.
     fates: VecDeque<Fate>,
-    refuses: Option<Refusal>,
+    refuses: Option<Which>,
     calls: usize,
+}
+
+/// Which calls of `publish` answer nothing for now.
+#[derive(Default)]
+struct Stuck {
+    all: bool,
+    topics: HashSet<String>,
+}
+
+impl Stuck {
+    fn holds(&self, records: &[Record]) -> bool {
+        self.all || records.iter().any(|record| self.topics.contains(&record.topic))
+    }
 }
 
 /// A log that fails when it is told to, around one that works.
 pub struct FaultyLog {
     inner: Arc<dyn EventLog>,
     faults: Arc<Mutex<Faults>>,
-    stuck: watch::Sender<bool>,
+    stuck: watch::Sender<Stuck>,
 }
 
 impl FaultyLog {
     pub fn new(inner: Arc<dyn EventLog>) -> Self {
-        Self { inner, faults: Arc::default(), stuck: watch::Sender::new(false) }
+        Self { inner, faults: Arc::default(), stuck: watch::Sender::default() }
     }
 
     /// From now on `publish` answers nothing, until [`FaultyLog::get_unstuck`].
     pub fn get_stuck(&self) {
-        self.stuck.send_replace(true);
+        self.stuck.send_modify(|stuck| stuck.all = true);
     }
 
     pub fn get_unstuck(&self) {
-        self.stuck.send_replace(false);
+        self.stuck.send_modify(|stuck| stuck.all = false);
     }
 
     /// From now on nothing is published or delivered.
@@ -72,11 +85,31 @@ impl FaultyLog {
 
     /// Refuses these records for ever, and with each the later ones of its key in the same call.
     pub fn refuse(&self, which: impl Fn(&Record) -> bool + Send + 'static) {
-        self.faults().refuses = Some(Box::new(which));
+        self.faults().refuses = Some(Box::new(move |record| which(record).then_some(RefusalScope::Record)));
+    }
+
+    /// Refuses this topic: it is not there, for instance.
+    pub fn refuse_topic(&self, topic: &str) {
+        let topic = topic.to_owned();
+        self.faults().refuses =
+            Some(Box::new(move |record| (record.topic == topic).then_some(RefusalScope::Topic)));
     }
 
     pub fn refuse_nothing(&self) {
         self.faults().refuses = None;
+    }
+
+    /// Calls with a record of this topic answer nothing, until [`FaultyLog::get_topic_unstuck`].
+    pub fn get_topic_stuck(&self, topic: &str) {
+        self.stuck.send_modify(|stuck| {
+            stuck.topics.insert(topic.to_owned());
+        });
+    }
+
+    pub fn get_topic_unstuck(&self, topic: &str) {
+        self.stuck.send_modify(|stuck| {
+            stuck.topics.remove(topic);
+        });
     }
 
     /// How often `publish` was called.
@@ -109,9 +142,13 @@ impl FaultyLog {
             let place = (&record.topic, &record.key);
             verdicts.push(if record.key.is_some() && refused.contains(&place) {
                 Err(PublishError::Predecessor)
-            } else if faults.refuses.as_ref().is_some_and(|refuses| refuses(record)) {
+            } else if let Some(scope) = faults.refuses.as_ref().and_then(|refuses| refuses(record)) {
                 refused.push(place);
-                Err(PublishError::Rejected { reason: "the test refuses it".to_owned() })
+                Err(PublishError::Refused(Refusal {
+                    code: "test".to_owned(),
+                    reason: "the test refuses it".to_owned(),
+                    scope,
+                }))
             } else {
                 Ok(())
             });
@@ -132,7 +169,7 @@ fn away(doing: &'static str) -> EventLogError {
 impl EventLog for FaultyLog {
     async fn publish(&self, records: &[Record]) -> Vec<Result<(), PublishError>> {
         let (fate, mut verdicts) = self.judge(records);
-        let _ = self.stuck.subscribe().wait_for(|stuck| !stuck).await;
+        let _ = self.stuck.subscribe().wait_for(|stuck| !stuck.holds(records)).await;
         if fate == Fate::Fails {
             return records.iter().map(|_| Err(unacknowledged())).collect();
         }

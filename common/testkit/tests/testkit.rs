@@ -43,7 +43,7 @@ async fn a_log_refuses_records_and_what_is_behind_them() {
     let results = log.log().publish(&records).await;
     assert!(matches!(
         results.as_slice(),
-        [Ok(()), Err(PublishError::Rejected { .. }), Err(PublishError::Predecessor), Ok(())]
+        [Ok(()), Err(PublishError::Refused(_)), Err(PublishError::Predecessor), Ok(())]
     ));
     assert_eq!(log.payloads(TOPIC).await, ["1", "4"]);
 }

@@ -14,6 +14,8 @@ use crate::settings::KafkaSettings;
 pub(super) fn common(brokers: &str, kafka: &KafkaSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers).set("security.protocol", kafka.security_protocol.as_str());
+    // A topic that a broker makes by itself forgets its records after its default time. Topics are made by `topics`.
+    config.set("allow.auto.create.topics", "false");
     for (property, value) in [
         ("sasl.mechanism", &kafka.sasl_mechanism),
         ("sasl.username", &kafka.sasl_username),
@@ -51,8 +53,27 @@ pub(super) fn producer(common: &ClientConfig, delivery_timeout: Duration) -> Cli
             // A call of `publish` enqueues all its records at once; there is nothing to wait for.
             ("linger.ms", "0.5"),
             ("queue.buffering.max.kbytes", "65536"),
+            ("topic.metadata.propagation.max.ms", TOPIC_MAY_TAKE),
         ],
     )
+}
+
+/// How long a topic that is not there may still come. It is refused after this time, and offered again.
+const TOPIC_MAY_TAKE: &str = "500";
+
+/// For records that travel alone, one after the other: nothing is under way beside them, so the order holds, and a refusal
+/// disturbs nobody.
+pub(super) fn producer_of_single_records(common: &ClientConfig, delivery_timeout: Duration) -> ClientConfig {
+    let mut config = producer(common, delivery_timeout);
+    for (property, value) in [
+        ("enable.idempotence", "false"),
+        ("max.in.flight.requests.per.connection", "1"),
+        ("batch.num.messages", "1"),
+        ("linger.ms", "0"),
+    ] {
+        config.set(property, value);
+    }
+    config
 }
 
 pub(super) fn consumer(common: &ClientConfig, group: &str) -> ClientConfig {
@@ -60,7 +81,6 @@ pub(super) fn consumer(common: &ClientConfig, group: &str) -> ClientConfig {
         common,
         &[
             ("group.id", group),
-            ("allow.auto.create.topics", "false"),
             ("auto.offset.reset", "earliest"),
             // The position is in the service's database.
             ("enable.auto.commit", "false"),

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use messaging::Relay;
+use messaging::{Relay, RelayStatus};
 use testkit::{Backend, SOON, TestDatabase, eventually, record};
 
 use crate::rig::{Rig, Running, TOPIC, first_occurrences, texts};
+
+const LETTERS: &str = "facts.service.dlt";
 
 async fn published(rig: &Rig) -> Vec<String> {
     rig.log.payloads(TOPIC).await
@@ -146,6 +148,75 @@ testkit::for_each_backend! {
         eventually("the outbox is empty", SOON, async || empty(&rig).await).await;
         let all: Vec<usize> = free.into_iter().chain([1, 2]).chain(10..700).collect();
         assert_eq!(published(&rig).await, texts(all));
+        relay.stop().await;
+    }
+
+    /// Without a restart: an operator mends the log's setting, and has nothing to do here.
+    async fn what_is_held_goes_out_by_itself_once_the_log_takes_it(db: TestDatabase) {
+        let rig = Rig::new(db).await;
+        rig.log.faults().refuse(|r| r.key.as_deref() == Some("refused") && r.payload != b"0");
+        let status = RelayStatus::default();
+        let relay = Relay::new("test", rig.outbox.clone(), rig.log.log()).with_status(status.clone());
+        let relay = Running::spawn(|stop| relay.run(stop));
+        rig.commit((0..300).map(|n| ("refused", n))).await;
+        rig.commit([("free", "free")]).await;
+        eventually("the free one is out", SOON, async || published(&rig).await == ["0", "free"]).await;
+        eventually("the others wait", SOON, async || rig.outbox.held().await.unwrap() == 299).await;
+        eventually("that is said", SOON, async || {
+            status.held().is_some_and(|held| held.records == 299 && held.why.contains("the test refuses it"))
+        })
+        .await;
+        // Offered more than once, and each time refused.
+        let calls = rig.log.faults().publish_calls();
+        eventually("they are offered", SOON, async || rig.log.faults().publish_calls() >= calls + 2).await;
+        rig.commit([("refused", 300), ("free", 301)]).await;
+        eventually("the free one is out", SOON, async || published(&rig).await.len() == 3).await;
+
+        rig.log.faults().refuse_nothing();
+        eventually("the outbox is empty", SOON, async || empty(&rig).await).await;
+        let refused: Vec<String> = rig.log.records(TOPIC).await.into_iter()
+            .filter(|r| r.record.key.as_deref() == Some("refused"))
+            .map(|r| String::from_utf8(r.record.payload).unwrap())
+            .collect();
+        assert_eq!(refused, texts(0..=300));
+        eventually("nothing is held", SOON, async || status.held().is_none()).await;
+        relay.stop().await;
+    }
+
+    async fn a_topic_that_is_refused_holds_up_no_other(db: TestDatabase) {
+        let rig = Rig::new(db).await;
+        rig.log.faults().refuse_topic(LETTERS);
+        let relay = rig.relay();
+        let mut records: Vec<_> = (0..5).map(|n| record(LETTERS, n, n)).collect();
+        records[4].key = None;
+        records.insert(2, record(TOPIC, 1, "fact"));
+        let mut tx = rig.database.begin().await.unwrap();
+        rig.outbox.append(&mut tx, &records).await.unwrap();
+        rig.outbox.commit(tx).await.unwrap();
+        eventually("the fact is out", SOON, async || published(&rig).await == ["fact"]).await;
+        eventually("the letters wait", SOON, async || rig.outbox.held().await.unwrap() == 5).await;
+        rig.log.faults().refuse_nothing();
+        eventually("the outbox is empty", SOON, async || empty(&rig).await).await;
+        assert_eq!(rig.log.payloads(LETTERS).await, texts(0..5));
+        relay.stop().await;
+    }
+
+    async fn a_topic_that_does_not_answer_holds_up_no_other(db: TestDatabase) {
+        let rig = Rig::new(db).await;
+        rig.log.faults().get_topic_stuck(LETTERS);
+        let relay = rig.relay();
+        let letters: Vec<_> = (0..5).map(|n| record(LETTERS, n, n)).collect();
+        let mut tx = rig.database.begin().await.unwrap();
+        rig.outbox.append(&mut tx, &letters).await.unwrap();
+        rig.outbox.commit(tx).await.unwrap();
+        for n in 0..20 {
+            rig.commit([(1, n)]).await;
+            eventually("the fact is out", SOON, async || published(&rig).await.len() == n + 1).await;
+        }
+        assert_eq!(rig.outbox.held().await.unwrap(), 0, "nothing was refused");
+        rig.log.faults().get_topic_unstuck(LETTERS);
+        eventually("the outbox is empty", SOON, async || empty(&rig).await).await;
+        assert_eq!(rig.log.payloads(LETTERS).await, texts(0..5));
         relay.stop().await;
     }
 

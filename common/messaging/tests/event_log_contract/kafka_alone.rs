@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 use messaging::kafka::KafkaLog;
-use messaging::{EventLog, EventLogError, EventLogSettings, KafkaSettings, Polled, PublishError, Record};
+use messaging::{
+    EventLog, EventLogError, EventLogSettings, KafkaSettings, Polled, PublishError, Record, RefusalScope,
+};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -88,5 +92,133 @@ async fn a_group_that_reads_tells_the_broker_how_far_it_is() {
     }
     drop(subscriber);
     log.flush_and_close().await;
+    leftovers.delete().await;
+}
+
+/// A topic with settings of somebody else's.
+async fn existing_topic(topic: &str, settings: &[(&str, &str)]) {
+    let mut new = NewTopic::new(topic, 3, TopicReplication::Fixed(1));
+    for (name, value) in settings {
+        new = new.set(name, value);
+    }
+    for result in admin().create_topics([&new], &AdminOptions::new()).await.unwrap() {
+        result.unwrap();
+    }
+}
+
+async fn delete_topic(topic: &str) {
+    for result in admin().delete_topics(&[topic], &AdminOptions::new()).await.unwrap() {
+        result.unwrap();
+    }
+}
+
+fn admin() -> AdminClient<DefaultClientContext> {
+    let brokers = std::env::var("TEST_KAFKA_BROKERS").unwrap();
+    ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap()
+}
+
+fn refusal(result: &Result<(), PublishError>) -> Option<(&str, RefusalScope)> {
+    match result {
+        Err(PublishError::Refused(refusal)) => Some((&refusal.code, refusal.scope)),
+        _ => None,
+    }
+}
+
+/// Together they are more than the topic takes, each alone is not, except for one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_is_too_large_is_published_one_by_one_and_who_is_too_large_waits() {
+    let Some(rig) = rig::kafka() else { return };
+    let leftovers = rig.leftovers();
+    existing_topic(&rig.topic, &[("max.message.bytes", "20000")]).await;
+    let log = rig.log().await;
+    let mut records: Vec<Record> = (0..300).map(|n| rig.record(&format!("key {}", n % 50), n)).collect();
+    for record in &mut records {
+        record.headers.push(("padding".to_owned(), vec![b' '; 500]));
+    }
+    records[107].headers[0].1 = vec![b' '; 30_000];
+    let results = log.publish(&records).await;
+    assert_eq!(
+        refusal(&results[107]),
+        Some(("MessageSizeTooLarge", RefusalScope::Record)),
+        "{:?}",
+        results[107]
+    );
+    for (n, result) in results.iter().enumerate() {
+        match n {
+            107 => {}
+            _ if n % 50 == 7 && n > 107 => {
+                assert!(matches!(result, Err(PublishError::Predecessor)), "{result:?}")
+            }
+            _ => assert!(result.is_ok(), "{n}: {result:?}"),
+        }
+    }
+    let mut subscriber = rig.subscriber(&*log, "group").await;
+    let received = subscriber.records(296).await;
+    rig::assert_order_per_key(&received);
+    leftovers.delete().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_ahead_is_no_reason_to_refuse() {
+    let Some(rig) = rig::kafka() else { return };
+    let leftovers = rig.leftovers();
+    // As a topic is that somebody else made: a time of more than an hour ahead is refused.
+    existing_topic(&rig.topic, &[]).await;
+    let log = rig.log().await;
+    let now = storage::now_ms();
+    let mut records: Vec<Record> = (0..20).map(|n| rig.record("key", n)).collect();
+    records.iter_mut().for_each(|record| record.timestamp_ms = now + 2 * 3_600_000);
+    rig.publish(&*log, &records).await;
+    let mut subscriber = rig.subscriber(&*log, "group").await;
+    for received in subscriber.records(20).await {
+        let stamped = received.record.timestamp_ms;
+        assert!((now..now + 600_000).contains(&stamped), "{stamped} is not {now}");
+    }
+    leftovers.delete().await;
+}
+
+/// Such as a dead-letter topic.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_gone_or_compacted_refuses_what_is_its_own_and_nothing_else() {
+    let Some(rig) = rig::kafka() else { return };
+    let leftovers = rig.leftovers();
+    let log = rig.log().await;
+    let compacted = format!("{}.compacted", rig.topic);
+    let gone = format!("{}.gone", rig.topic);
+    existing_topic(&compacted, &[("cleanup.policy", "compact")]).await;
+    existing_topic(&gone, &[]).await;
+    let to = |topic: &str, key: Option<&str>| Record {
+        topic: topic.to_owned(),
+        key: key.map(str::to_owned),
+        ..rig.record("", 1)
+    };
+    rig.publish(&*log, &[to(&gone, Some("a")), to(&compacted, Some("a"))]).await;
+    delete_topic(&gone).await;
+    let mixed = [
+        rig.record("a", 1),
+        to(&gone, Some("a")),
+        to(&compacted, None),
+        to(&compacted, Some("b")),
+        rig.record("a", 2),
+        to(&gone, Some("c")),
+        rig.record("b", 3),
+    ];
+    let start = Instant::now();
+    // The deletion takes a moment to be known everywhere.
+    let mut results = log.publish(&mixed).await;
+    while results[1].is_ok() || results[5].is_ok() {
+        assert!(start.elapsed() < PATIENCE, "{results:?}");
+        results = log.publish(&mixed).await;
+    }
+    for n in [0, 3, 4, 6] {
+        assert!(results[n].is_ok(), "{n}: {results:?}");
+    }
+    for n in [1, 5] {
+        let (code, scope) = refusal(&results[n]).unwrap();
+        assert!(code.contains("UnknownTopic"), "{results:?}");
+        assert_eq!(scope, RefusalScope::Topic);
+    }
+    assert_eq!(refusal(&results[2]), Some(("InvalidRecord", RefusalScope::Record)), "{results:?}");
+    delete_topic(&compacted).await;
     leftovers.delete().await;
 }

@@ -93,10 +93,10 @@ pub(crate) async fn a_record_that_cannot_be_in_the_log_is_rejected_and_its_key_w
     let results = log.publish(&records).await;
     assert_eq!(results.len(), records.len());
     assert!(results[0].is_ok(), "{results:?}");
-    assert!(matches!(results[1], Err(PublishError::Rejected { .. })), "{results:?}");
+    assert!(matches!(results[1], Err(PublishError::Refused(_))), "{results:?}");
     assert!(results[2].is_ok(), "{results:?}");
     assert!(matches!(results[3], Err(PublishError::Predecessor)), "{results:?}");
-    assert!(matches!(results[4], Err(PublishError::Rejected { .. })), "{results:?}");
+    assert!(matches!(results[4], Err(PublishError::Refused(_))), "{results:?}");
     // Another topic's record of the same key.
     assert!(results[5].is_ok(), "{results:?}");
 

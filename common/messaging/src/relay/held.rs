@@ -1,0 +1,183 @@
+//! What the log refuses: it waits in the outbox, out of everybody's way, and is offered again by itself.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::backoff::Backoff;
+use crate::log::{Record, Refusal, RefusalScope};
+use crate::outbox::{Outbox, Pending};
+
+/// The log's limits may be mended at any time, and then everything goes on without anybody's help.
+const FIRST_OFFER_AFTER: Duration = Duration::from_secs(1);
+const OFFERED_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
+/// Refused records cost the log a request each, so they are offered in portions.
+const PORTION: usize = 128;
+
+/// Records of one key keep their order within their topic.
+type Place = (String, String);
+
+/// Behind what records wait. Known after [`Held::load`]; nobody but the relay that holds the lease changes it.
+pub(super) struct Held {
+    loaded: bool,
+    rows: u64,
+    /// How many of each key wait.
+    places: HashMap<Place, u64>,
+    /// Topics that the log refuses altogether.
+    topics: HashSet<String>,
+    round: Option<Round>,
+    due: Instant,
+    backoff: Backoff,
+}
+
+/// One time through all that is held, oldest first.
+#[derive(Default)]
+struct Round {
+    after: i64,
+    /// Refused in this round: what is behind it in its place must not pass it.
+    places: HashSet<Place>,
+    topics: HashSet<String>,
+    /// A portion is on its way.
+    offered: bool,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self {
+            loaded: false,
+            rows: 0,
+            places: HashMap::new(),
+            topics: HashSet::new(),
+            round: None,
+            due: Instant::now(),
+            backoff: Backoff::new(FIRST_OFFER_AFTER, OFFERED_AT_LEAST_EVERY),
+        }
+    }
+}
+
+impl Held {
+    /// What the predecessor left, or what is in doubt after an error. Whether it had to be read.
+    pub(super) async fn load(&mut self, outbox: &Outbox) -> Result<bool, sqlx::Error> {
+        if self.loaded {
+            return Ok(false);
+        }
+        let found = outbox.held_places().await?;
+        *self = Self { loaded: true, ..Self::default() };
+        for (topic, key, rows) in found {
+            self.rows += rows;
+            if let Some(key) = key {
+                self.places.insert((topic, key), rows);
+            }
+        }
+        Ok(true)
+    }
+
+    /// To be loaded again.
+    pub(super) fn forget(&mut self) {
+        self.loaded = false;
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    pub(super) fn blocks(&self, record: &Record) -> bool {
+        // Usually empty: no copy of the names for the question.
+        self.topics.contains(&record.topic)
+            || !self.places.is_empty() && place(record).is_some_and(|place| self.places.contains_key(&place))
+    }
+
+    pub(super) fn add(&mut self, record: &Record) {
+        if self.rows == 0 {
+            self.due = Instant::now() + self.backoff.next_pause();
+        }
+        self.rows += 1;
+        if let Some(place) = place(record) {
+            *self.places.entry(place).or_default() += 1;
+        }
+    }
+
+    /// The log refuses a record that is held, or that is to be held.
+    pub(super) fn refused(&mut self, record: &Record, refusal: &Refusal) {
+        if refusal.scope == RefusalScope::Topic {
+            self.topics.insert(record.topic.clone());
+        }
+        if let Some(round) = &mut self.round {
+            round.places.extend(place(record));
+            if refusal.scope == RefusalScope::Topic {
+                round.topics.insert(record.topic.clone());
+            }
+        }
+    }
+
+    /// A record that was held is in the log.
+    pub(super) fn published(&mut self, record: &Record) {
+        self.backoff.succeeded();
+        self.topics.remove(&record.topic);
+        self.rows = self.rows.saturating_sub(1);
+        if let Some(place) = place(record)
+            && let Some(rows) = self.places.get_mut(&place)
+        {
+            *rows = rows.saturating_sub(1);
+            if *rows == 0 {
+                self.places.remove(&place);
+            }
+        }
+    }
+
+    pub(super) fn is_offered(&self) -> bool {
+        self.round.as_ref().is_some_and(|round| round.offered)
+    }
+
+    /// The next records to offer; `None`: nothing is due.
+    pub(super) async fn portion(
+        &mut self,
+        outbox: &Outbox,
+        published: &[i64],
+    ) -> Result<Option<Vec<Pending>>, sqlx::Error> {
+        if self.rows == 0 || self.is_offered() || self.round.is_none() && Instant::now() < self.due {
+            return Ok(None);
+        }
+        let round = self.round.get_or_insert_default();
+        loop {
+            let found = outbox.held_after(round.after, PORTION, published).await?;
+            let Some(last) = found.last() else {
+                self.end_round();
+                return Ok(None);
+            };
+            round.after = last.id;
+            let free: Vec<Pending> =
+                found.into_iter().filter(|pending| round.is_free(&pending.record)).collect();
+            if !free.is_empty() {
+                round.offered = true;
+                return Ok(Some(free));
+            }
+        }
+    }
+
+    /// The portion came back; `away`: the log was, and this round is in vain.
+    pub(super) fn came_back(&mut self, away: bool) {
+        if away {
+            self.end_round();
+        } else if let Some(round) = &mut self.round {
+            round.offered = false;
+        }
+    }
+
+    fn end_round(&mut self) {
+        self.round = None;
+        self.due = Instant::now() + self.backoff.next_pause();
+    }
+}
+
+impl Round {
+    fn is_free(&self, record: &Record) -> bool {
+        !self.topics.contains(&record.topic)
+            && !place(record).is_some_and(|place| self.places.contains(&place))
+    }
+}
+
+fn place(record: &Record) -> Option<Place> {
+    Some((record.topic.clone(), record.key.clone()?))
+}

@@ -1,0 +1,122 @@
+//! Calls of `publish` under way: one a topic, so that a topic that cannot be written keeps only its own records waiting.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use tokio::time::Instant;
+
+use crate::backoff::Backoff;
+use crate::log::{EventLog, PublishError, Record};
+use crate::outbox::Pending;
+
+#[derive(Default)]
+pub(super) struct Lanes {
+    under_way: FuturesUnordered<BoxFuture<'static, Sent>>,
+    /// Topics that are not to be read: a call is under way, or has failed a moment ago.
+    busy: HashMap<String, Busy>,
+}
+
+struct Busy {
+    /// `None`: a call is under way.
+    until: Option<Instant>,
+    backoff: Backoff,
+}
+
+/// Records whose call has ended.
+pub(super) struct Sent {
+    /// `None`: records of any topics, that were held.
+    pub(super) topic: Option<String>,
+    pub(super) ids: Vec<i64>,
+    pub(super) records: Vec<Record>,
+    pub(super) results: Vec<Result<(), PublishError>>,
+}
+
+impl Lanes {
+    /// Sends fresh records, a call for each topic.
+    pub(super) fn send(&mut self, log: &Arc<dyn EventLog>, fresh: Vec<Pending>) {
+        let mut topics: Vec<(String, Vec<Pending>)> = Vec::new();
+        for pending in fresh {
+            match topics.iter_mut().find(|(topic, _)| *topic == pending.record.topic) {
+                Some((_, records)) => records.push(pending),
+                None => topics.push((pending.record.topic.clone(), vec![pending])),
+            }
+        }
+        for (topic, records) in topics {
+            self.busy.entry(topic.clone()).or_insert_with(Busy::new).until = None;
+            self.start(log, Some(topic), records);
+        }
+    }
+
+    /// Offers what was held once more.
+    pub(super) fn offer(&mut self, log: &Arc<dyn EventLog>, held: Vec<Pending>) {
+        self.start(log, None, held);
+    }
+
+    fn start(&mut self, log: &Arc<dyn EventLog>, topic: Option<String>, records: Vec<Pending>) {
+        let log = log.clone();
+        let (ids, records): (Vec<i64>, Vec<Record>) =
+            records.into_iter().map(|Pending { id, record }| (id, record)).unzip();
+        let call = async move {
+            let results = log.publish(&records).await;
+            Sent { topic, ids, records, results }
+        };
+        self.under_way.push(call.boxed());
+    }
+
+    /// The next call that ends; `None`: no call is under way.
+    pub(super) async fn next(&mut self) -> Option<Sent> {
+        self.under_way.next().await
+    }
+
+    /// A call for fresh records has ended.
+    pub(super) fn ended(&mut self, topic: &str, failed: bool) {
+        if !failed {
+            self.busy.remove(topic);
+        } else if let Some(busy) = self.busy.get_mut(topic) {
+            busy.until = Some(Instant::now() + busy.backoff.next_pause());
+        }
+    }
+
+    pub(super) fn any_under_way(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+
+    /// The topics that are not to be read now.
+    pub(super) fn busy(&self) -> Vec<String> {
+        let now = Instant::now();
+        let is_busy = |busy: &Busy| busy.until.is_none_or(|until| now < until);
+        self.busy.iter().filter(|(_, busy)| is_busy(busy)).map(|(topic, _)| topic.clone()).collect()
+    }
+
+    pub(super) fn any_fresh_under_way(&self) -> bool {
+        self.busy.values().any(|busy| busy.until.is_none())
+    }
+
+    /// All records that are to be sent are of these; where a topic that rests has none, nothing is left to repeat.
+    pub(super) fn all_there_is(&mut self, batch: &[Pending]) {
+        self.busy.retain(|topic, busy| {
+            busy.until.is_none() || batch.iter().any(|pending| pending.record.topic == *topic)
+        });
+    }
+
+    /// Some topic has a call under way, or has failed and was not written since.
+    pub(super) fn any_busy(&self) -> bool {
+        !self.busy.is_empty()
+    }
+
+    /// When the first topic that rests may be tried again.
+    pub(super) fn rested_in(&self) -> Option<Duration> {
+        let first = self.busy.values().filter_map(|busy| busy.until).min()?;
+        Some(first.saturating_duration_since(Instant::now()))
+    }
+}
+
+impl Busy {
+    fn new() -> Self {
+        Self { until: None, backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(5)) }
+    }
+}
