@@ -28,7 +28,8 @@ pub enum Reserved {
         reservation: Reservation,
         retry_after: Option<Duration>,
     },
-    /// The outcome could not be written down: the reservation is still pending and will be undone.
+    /// The outcome could not be written down, or read: perhaps it is in the database all the same, else the reservation is
+    /// still pending and will be undone.
     Undecided {
         id: i64,
     },
@@ -86,7 +87,7 @@ impl Reserve {
             PaymentOutcome::Refused(refused) => {
                 let detail = match refused.why {
                     RefusedWhy::ReservationCancelled => {
-                        "payment holds this reservation as cancelled; no charge stands"
+                        "payment holds this reservation as cancelled; if the card was charged, the charge is refunded"
                     }
                     RefusedWhy::AnotherPayment => {
                         "payment has another payment under this reservation's number; this request charged nothing"
@@ -122,7 +123,7 @@ impl Reserve {
                 tracing::error!(
                     reservation = id,
                     error = &error as &dyn std::error::Error,
-                    "outcome not written down; the reservation stays pending until it is taken over"
+                    "outcome perhaps not written down; then the reservation stays pending until it is taken over"
                 );
                 Ok(Reserved::Undecided { id })
             }

@@ -3,6 +3,7 @@
 //! [`outcomes`] what becomes of every answer, [`repetitions`] what an `Idempotency-Key` promises.
 #![allow(clippy::unwrap_used)]
 
+mod answers;
 mod outcomes;
 mod repetitions;
 mod store_contract;

@@ -16,7 +16,7 @@ pub(super) fn answer(base: &Base, outcome: Outcome) -> Result<HttpResponse, Prob
             Err(Problem::new(402).detail(decline.message).with("code", decline.code))
         }
         Outcome::Cancelled => Err(Problem::conflict(
-            "The reservation was cancelled. No charge stands: what may have been charged is given back.",
+            "The reservation was cancelled; what may have been charged for it is given back.",
         )),
         Outcome::AnotherOrder => {
             Err(Problem::unprocessable("This reservation has a payment already, with other content."))
@@ -29,8 +29,8 @@ pub(super) fn charge_failed(error: &ChargeError) -> Problem {
     match error {
         ChargeError::Store(StoreError::Refused(_)) => Problem::internal(),
         ChargeError::Store(StoreError::Unavailable(_)) => Problem::unavailable(
-            "The database is not available. Repeat the request to learn what became of the charge; if nobody does, \
-             it is undone.",
+            "The database is not available, and whether the card is charged is not known. Repeat the request to learn it, \
+             or cancel the reservation: what was charged is given back then.",
             1,
         ),
         ChargeError::Provider(ProviderError::Unavailable(_)) => Problem::unavailable(
@@ -38,8 +38,8 @@ pub(super) fn charge_failed(error: &ChargeError) -> Problem {
             5,
         ),
         ChargeError::Provider(ProviderError::Unknown(_)) => Problem::unavailable(
-            "The card network did not answer. Repeat the request to learn what became of the charge; if nobody does, \
-             it is undone.",
+            "The card network did not answer, and whether the card is charged is not known. Repeat the request to learn \
+             it, or cancel the reservation: what was charged is given back then.",
             1,
         ),
     }

@@ -52,7 +52,7 @@ impl FromRequest for MayCharge {
                     with_token = token.is_some(),
                     "a charge was refused: internal.token is missing or not the one expected here"
                 );
-                Err(Problem::new(403).detail("Only prereservation may charge. Nothing was charged."))
+                Err(Problem::new(403).detail("Only prereservation may charge. This request charged nothing."))
             }
         })
     }

@@ -54,7 +54,7 @@ pub fn configure(config: &mut ServiceConfig, use_cases: Data<UseCases>) {
         (status = 400, description = "malformed or invalid", body = Problem, content_type = "application/problem+json"),
         (status = 402, description = "card declined, nothing charged", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "not prereservation; nothing was charged", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "the reservation was cancelled; no charge stands", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "the reservation was cancelled; what may have been charged is given back", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "the reservation has a payment with other content", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "whether the card is charged is not known; repeat the request, or cancel the reservation", body = Problem, content_type = "application/problem+json"),
     )

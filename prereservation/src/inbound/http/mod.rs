@@ -17,7 +17,7 @@ use web::routes;
 use crate::domain::{Reservation, Status};
 use crate::startup::UseCases;
 use crate::use_cases::cancel::Cancelled;
-use crate::use_cases::ports::{ListQuery, StoreError};
+use crate::use_cases::ports::ListQuery;
 pub use openapi::document as openapi_document;
 use resource::PreReservation;
 
@@ -62,7 +62,7 @@ async fn reserve(
         .reserve
         .execute(command.order, command.card, command.key)
         .await
-        .map_err(|error| unavailable(&error))?;
+        .map_err(|error| outcome::not_begun(&error))?;
     outcome::answer(&base, outcome)
 }
 
@@ -74,7 +74,7 @@ async fn reserve(
     )
 )]
 async fn cancel(id: Id, use_cases: Data<UseCases>) -> Result<HttpResponse, Problem> {
-    match use_cases.cancel.execute(id.0).await.map_err(|error| unavailable(&error))? {
+    match use_cases.cancel.execute(id.0).await.map_err(|error| outcome::perhaps_cancelled(&error))? {
         Cancelled::Now(reservation) => Ok(with_min_version(hal::deleted(), &reservation)),
         Cancelled::NotFound => Err(Problem::not_found()),
     }
@@ -88,7 +88,7 @@ async fn cancel(id: Id, use_cases: Data<UseCases>) -> Result<HttpResponse, Probl
     )
 )]
 async fn find(base: Base, id: Id, use_cases: Data<UseCases>) -> Result<HttpResponse, Problem> {
-    let found = use_cases.store.find(id.0).await.map_err(|error| unavailable(&error))?;
+    let found = use_cases.store.find(id.0).await.map_err(|error| outcome::not_read(&error))?;
     match found {
         Some(reservation) if reservation.status != Status::Cancelled => {
             Ok(hal::item(&base, &PreReservation::from(reservation)))
@@ -151,7 +151,7 @@ async fn page_of(
         limit: page.limit(),
         order: page.sort.iter().map(|sort| (sort.column, sort.descending)).collect(),
     };
-    let (found, total) = use_cases.store.list(&query).await.map_err(|error| unavailable(&error))?;
+    let (found, total) = use_cases.store.list(&query).await.map_err(|error| outcome::not_read(&error))?;
     let items = found.into_iter().map(PreReservation::from).collect();
     Ok((items, u64::try_from(total).unwrap_or(0)))
 }
@@ -162,15 +162,4 @@ fn with_min_version(mut response: HttpResponse, reservation: &Reservation) -> Ht
         response.headers_mut().insert(MIN_VERSION, token);
     }
     response
-}
-
-/// The one place where the store's errors become problems.
-fn unavailable(error: &StoreError) -> Problem {
-    tracing::error!(error = error as &dyn std::error::Error, "the store failed");
-    match error {
-        StoreError::Unavailable(_) => {
-            Problem::unavailable("The database is not available; nothing was charged.", 1)
-        }
-        StoreError::Failed(_) => Problem::internal(),
-    }
 }

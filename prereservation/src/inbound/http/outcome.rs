@@ -1,4 +1,4 @@
-//! Outcome to answer. The answer says truly what happened to the customer's money.
+//! Outcome to answer. The answer says truly what happened to the customer's money, and only what its own request did.
 
 use actix_web::HttpResponse;
 use web::hal::{self, Base};
@@ -7,6 +7,7 @@ use web::problem::Problem;
 use super::with_min_version;
 use crate::domain::{CancelReason, Reservation};
 use crate::inbound::http::resource::PreReservation;
+use crate::use_cases::ports::StoreError;
 use crate::use_cases::reserve::Reserved;
 
 pub(super) fn answer(base: &Base, outcome: Reserved) -> Result<HttpResponse, Problem> {
@@ -22,8 +23,8 @@ pub(super) fn answer(base: &Base, outcome: Reserved) -> Result<HttpResponse, Pro
             Ok(with_min_version(HttpResponse::from_error(problem), &reservation))
         }
         Reserved::Undecided { id } => Err(Problem::unavailable(
-            "The outcome could not be written down. The reservation is being undone; if the card was charged, \
-             the charge is refunded.",
+            "What became of the reservation is not known yet: it stands, or it is undone, and then what was charged \
+             for it is refunded. Ask for it a little later.",
             5,
         )
         .with("reservationId", id)),
@@ -56,7 +57,7 @@ fn cancelled(reservation: &Reservation, retry_after: u64) -> Problem {
         ))
         .retry_after(retry_after),
         Some(CancelReason::ByCustomer) => Problem::conflict(
-            "The reservation was cancelled while it was being paid; what was charged is refunded.",
+            "The reservation was cancelled while it was being paid; if the card was charged, the charge is refunded.",
         ),
         Some(CancelReason::Unknown | CancelReason::Abandoned) | None => Problem::unavailable(
             format!(
@@ -69,4 +70,31 @@ fn cancelled(reservation: &Reservation, retry_after: u64) -> Problem {
     problem
         .with("reservationId", reservation.id)
         .with("reason", reservation.cancel_reason.map_or("unspecified", CancelReason::as_str))
+}
+
+/// payment was not asked. An earlier request with the same key may have been another matter.
+pub(super) fn not_begun(error: &StoreError) -> Problem {
+    failed(error, "The database is not available. This request charged nothing.")
+}
+
+/// The commit may have been made and its answer lost.
+pub(super) fn perhaps_cancelled(error: &StoreError) -> Problem {
+    failed(
+        error,
+        "The database is not available, and whether the reservation is cancelled is not known. Repeat the request: \
+         404 says that it is.",
+    )
+}
+
+pub(super) fn not_read(error: &StoreError) -> Problem {
+    failed(error, "The database is not available.")
+}
+
+/// The one place where the store's errors become problems.
+fn failed(error: &StoreError, detail: &'static str) -> Problem {
+    tracing::error!(error = error as &dyn std::error::Error, "the store failed");
+    match error {
+        StoreError::Unavailable(_) => Problem::unavailable(detail, 1),
+        StoreError::Failed(_) => Problem::internal(),
+    }
 }
