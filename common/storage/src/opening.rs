@@ -1,5 +1,6 @@
 //! The first connection says what is wrong; the pools' connections come later, and their errors would be waited out.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,7 @@ pub(crate) async fn sqlite(settings: &DatabaseSettings, path: &str) -> Result<Po
     let url = |mode: &str| format!("{}{separator}mode={mode}", settings.url);
 
     let synchronous = settings.synchronous_commit;
+    may_be_written(Path::new(file)).map_err(connect)?;
     let first = open_sqlite_file(&url("rwc"), synchronous).await.map_err(connect)?;
     let writes = Arc::new(Writes::to_file(file).map_err(|error| connect(sqlx::Error::Io(error)))?);
     let reads = Arc::new(Work::default());
@@ -86,7 +88,7 @@ pub(crate) async fn sqlite(settings: &DatabaseSettings, path: &str) -> Result<Po
     })
 }
 
-/// Creates it if need be, and finds out whether it is a database and may be written.
+/// Creates it if need be, and finds out whether it is a database.
 async fn open_sqlite_file(url: &str, synchronous: bool) -> Result<AnyConnection, sqlx::Error> {
     let deadline = Instant::now() + SQLITE_BUSY_TIMEOUT;
     let mut connection = AnyConnection::connect(url).await?;
@@ -95,15 +97,25 @@ async fn open_sqlite_file(url: &str, synchronous: bool) -> Result<AnyConnection,
         match set_up_sqlite(&mut connection, false, synchronous).await {
             Err(error) if is_busy(&error) && Instant::now() < deadline => sleep(FIRST_PAUSE).await,
             Err(error) => return Err(error),
-            Ok(()) => break,
+            Ok(()) => return Ok(connection),
         }
     }
-    match connection.execute("BEGIN IMMEDIATE; ROLLBACK").await {
-        // Somebody writes it, so it can be written.
-        Err(error) if is_busy(&error) => Ok(connection),
-        Err(error) => Err(error),
-        Ok(_) => Ok(connection),
+}
+
+/// SQLite opens for reading what it may not write, and of the directory, where its write-ahead log lies, it says that it cannot
+/// open the database. Asked without opening: to close a file would end the locks that this process has on it.
+fn may_be_written(file: &Path) -> Result<(), sqlx::Error> {
+    use rustix::fs::Access;
+    let directory = file.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let refused =
+        |path: &Path, why| io::Error::new(why, format!("'{}' may not be written: {why}", path.display()));
+    if file.exists() {
+        rustix::fs::access(file, Access::READ_OK | Access::WRITE_OK)
+            .map_err(|why| refused(file, why.kind()))?;
     }
+    rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|why| refused(directory, why.kind()))?;
+    Ok(())
 }
 
 async fn set_up_sqlite(

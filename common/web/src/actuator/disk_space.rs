@@ -61,6 +61,8 @@ fn health(path: &Path, threshold: u64) -> (u64, Health) {
     let space = space(path).unwrap_or(Space { total: 0, free: 0 });
     let health = if space.free >= threshold {
         Health::up()
+    } else if !path.exists() {
+        Health::down(format!("'{}' is not there", path.display()))
     } else {
         Health::down(format!("{} bytes are free, fewer than {threshold}", space.free))
     };
