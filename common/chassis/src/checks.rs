@@ -11,8 +11,8 @@ use web::{Health, HealthCheck};
 /// A consumer that stands still for less than this is only waiting out a hiccup.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
 /// A small change in a table that every service has.
-const PROBE: &str = "INSERT INTO lease (name, holder, beat) VALUES ('health', '', 1) \
-     ON CONFLICT (name) DO UPDATE SET beat = lease.beat + 1";
+const PROBE: &[&str] = &["INSERT INTO lease (name, holder, beat) VALUES ('health', '', 1) \
+     ON CONFLICT (name) DO UPDATE SET beat = lease.beat + 1"];
 
 pub(crate) struct DatabaseHealth(Database);
 

@@ -111,23 +111,31 @@ impl Database {
     }
 
     /// Whether it can be read and written, for health checks. Real work says so; only where that failed, or was given up, is
-    /// `probe` tried, a statement that changes little.
+    /// `probe` tried: a transaction that changes little.
     ///
     /// # Errors
     /// Why not.
-    pub async fn check(&self, probe: &'static str) -> Result<(), String> {
+    pub async fn check(&self, probe: &[&'static str]) -> Result<(), String> {
         self.ping().await.map_err(|error| error.to_string())?;
         let writes = self.writes();
         // Also where nobody writes.
         writes.stay().map_err(|error| error.to_string())?;
         if writes.ask_for_probe() {
-            let tried = async { self.writer().await?.execute(probe).await };
-            tried.await.map_err(|error| error.to_string())?;
+            let tried = self.try_and_see(probe).await;
+            tried.inspect_err(|error| writes.work.failed(error)).map_err(|error| error.to_string())?;
         }
         match writes.work.why_failing().or_else(|| self.pools.reader.why_failing()) {
             Some(why) => Err(why),
             None => Ok(()),
         }
+    }
+
+    async fn try_and_see(&self, probe: &[&'static str]) -> Result<(), sqlx::Error> {
+        let mut tx = self.begin_for(probe.len()).await?;
+        for statement in probe {
+            tx.execute(*statement).await?;
+        }
+        tx.commit().await
     }
 
     /// Waits for a bounded time until all connections are back and closed: a server that does not answer any more

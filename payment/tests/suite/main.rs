@@ -2,7 +2,7 @@
 //!
 //! [`any_order`] (the domain), [`store_contract`] and [`provider_contract`] (what the ports demand of their adapters),
 //! [`charging`] (the use case at its worst moments), [`http`], [`undoing`], [`bad_input`] (the whole service as others
-//! see it), [`callers`] (who may charge), [`settings`].
+//! see it), [`callers`] (who may charge), [`unwritable`] (a full disk and its like), [`settings`].
 #![allow(clippy::unwrap_used)]
 
 mod any_order;
@@ -15,3 +15,4 @@ mod settings;
 mod store_contract;
 mod support;
 mod undoing;
+mod unwritable;

@@ -16,11 +16,11 @@ async fn write(database: &Database, statement: &'static str) -> Result<(), sqlx:
 }
 
 async fn is_down(database: &Database) -> String {
-    until("health says that it is down", SOON, async || database.check(PROBE).await.err()).await
+    until("health says that it is down", SOON, async || database.check(&[PROBE]).await.err()).await
 }
 
 async fn is_up(database: &Database) {
-    eventually("health says that it is up", SOON, async || database.check(PROBE).await.is_ok()).await;
+    eventually("health says that it is up", SOON, async || database.check(&[PROBE]).await.is_ok()).await;
 }
 
 testkit::for_each_backend! {
@@ -28,12 +28,12 @@ testkit::for_each_backend! {
         let database = db.open(&[TABLES]).await;
         for statement in ["INSERT INTO tally (id, n) VALUES (1, 1)", "THIS IS NOT SQL"] {
             write(&database, statement).await.unwrap_err();
-            assert_eq!(database.check(PROBE).await, Ok(()));
+            assert_eq!(database.check(&[PROBE]).await, Ok(()));
         }
         let mut tx = database.begin().await.unwrap();
         tx.execute("INSERT INTO tally (id, n) VALUES (1, 1)").await.unwrap_err();
         drop(tx);
-        assert_eq!(database.check(PROBE).await, Ok(()));
+        assert_eq!(database.check(&[PROBE]).await, Ok(()));
     }
 
     async fn is_down_while_nobody_gets_a_connection(db: TestDatabase) {
@@ -64,7 +64,7 @@ fn on_sqlite_is_down_on_a_full_disk_and_up_with_space_again() {
         drop(tx);
         let large = "INSERT INTO thing (owner, price, gone) \
              WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 100000) SELECT n, n, 1 FROM r";
-        let down = until("the probe finds out", SOON, async || database.check(large).await.err());
+        let down = until("the probe finds out", SOON, async || database.check(&[large]).await.err());
         assert!(down.await.contains("full"));
 
         write(&database, "PRAGMA max_page_count = 1000000").await.unwrap();

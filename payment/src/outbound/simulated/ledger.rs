@@ -24,6 +24,12 @@ const FIRST: &str = "SELECT kind, amount, card_no, code, message, \
      (SELECT COUNT(*) FROM ledger_entry r WHERE r.idempotency_key = f.idempotency_key AND r.kind = 'refund') \
      FROM ledger_entry f WHERE f.idempotency_key = $1 AND f.kind <> 'refund'";
 
+/// Leaves nothing.
+const PROBE: &[&str] = &[
+    "INSERT INTO ledger_entry (idempotency_key, kind, amount, card_no, recorded_at) VALUES ('health', 'tombstone', 0, '', 0)",
+    "DELETE FROM ledger_entry WHERE idempotency_key = 'health'",
+];
+
 /// The first entry of a key.
 struct First {
     kind: Kind,
@@ -88,8 +94,10 @@ impl Ledger {
         Ok(RefundAnswer::Refunded)
     }
 
-    pub(super) async fn ping(&self) -> Result<(), sqlx::Error> {
-        self.database.ping().await
+    /// # Errors
+    /// Why nothing can be read or booked.
+    pub(super) async fn check(&self) -> Result<(), String> {
+        self.database.check(PROBE).await
     }
 
     pub async fn close(&self) {

@@ -94,6 +94,6 @@ impl PaymentProvider for SimulatedNetwork {
     }
 
     async fn ping(&self) -> Result<(), ProviderError> {
-        self.ledger.ping().await.map_err(|error| ProviderError::Unavailable(error.to_string()))
+        self.ledger.check().await.map_err(ProviderError::Unavailable)
     }
 }

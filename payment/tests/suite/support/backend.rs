@@ -84,6 +84,44 @@ impl Backend {
             .unwrap()
     }
 
+    /// Nothing can be written there: PostgreSQL's disk is full, SQLite's file is somewhere else.
+    pub(crate) async fn break_writes(&self, name: &str, tables: &[&str]) {
+        if self.postgres.is_none() {
+            return self.move_file(name, "db", "aside");
+        }
+        let schema = self.schema(name);
+        self.run(&format!(
+            "CREATE FUNCTION {schema}.is_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$"
+        ))
+        .await;
+        for table in tables {
+            self.run(&format!(
+                "CREATE TRIGGER is_full BEFORE INSERT OR UPDATE ON {schema}.{table} \
+                 FOR EACH ROW EXECUTE FUNCTION {schema}.is_full()"
+            ))
+            .await;
+        }
+    }
+
+    pub(crate) async fn mend_writes(&self, name: &str) {
+        if self.postgres.is_none() {
+            return self.move_file(name, "aside", "db");
+        }
+        self.run(&format!("DROP FUNCTION {}.is_full() CASCADE", self.schema(name))).await;
+    }
+
+    fn schema(&self, name: &str) -> String {
+        let prefix = format!("{name}_");
+        let schemas = self.schemas.lock().unwrap();
+        schemas.iter().find(|schema| schema.starts_with(&prefix)).unwrap().clone()
+    }
+
+    fn move_file(&self, name: &str, from: &str, to: &str) {
+        let path = |extension: &str| self.directory.path().join(format!("{name}.{extension}"));
+        std::fs::rename(path(from), path(to)).unwrap();
+    }
+
     async fn run(&self, statement: &str) {
         let url = self.postgres.as_ref().unwrap();
         let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
