@@ -1,4 +1,4 @@
-use std::{error::Error, io, process::ExitCode};
+use std::{error::Error, io, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use gateway::{Application, Settings, probe};
@@ -10,6 +10,9 @@ use tokio::{
 /// A request takes and gives back some buffers of 8 kB, which the system's allocator is slow at.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The exit code of a process that could not do what it was started for.
+const FAILED: u8 = 1;
 
 /// One address in front of the services, routes by path.
 #[derive(Parser)]
@@ -45,25 +48,33 @@ fn main() -> ExitCode {
         println!("gateway: the settings are in order");
         return ExitCode::SUCCESS;
     }
-    match run(settings) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error.as_ref()),
-    }
-}
-
-fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     // Requests are served by threads of the application; this one starts and ends them.
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let _telemetry = telemetry::init(gateway::APPLICATION, &settings.log, &settings.tracing)?;
-        let stopped = stop_signal()?;
-        let application = Application::build(settings).await?;
-        application.run(stopped).await?;
-        Ok(())
-    })
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let code = match runtime.block_on(run(settings)) {
+        Ok(()) => 0,
+        Err(error) => {
+            fail(error.as_ref());
+            FAILED
+        }
+    };
+    ending::of(runtime, code)
 }
 
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
+    let _telemetry = telemetry::init(gateway::APPLICATION, &settings.log, &settings.tracing)?;
+    let stopped = stop_signal(settings.server.stop_limit())?;
+    let application = Application::build(settings).await?;
+    application.run(stopped).await?;
+    // What is dropped from here on may wait for ever.
+    ending::within(ending::AFTER_THE_WORK, 0);
+    Ok(())
+}
+
+/// The process ends within `limit` after the signal.
+fn stop_signal(limit: Duration) -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -71,6 +82,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
             _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
         }
+        ending::within(limit, FAILED);
     })
 }
 

@@ -135,7 +135,15 @@ impl Settings {
     }
 }
 
+/// What workers may take to end after their last answer.
+const WORKERS_LIMIT: Duration = Duration::from_secs(10);
+
 impl ServerSettings {
+    /// How long the gateway may take from the signal to its end; a part that takes longer has stopped working.
+    pub fn stop_limit(&self) -> Duration {
+        self.shutdown_delay() + self.shutdown_timeout() + WORKERS_LIMIT
+    }
+
     pub(crate) fn shutdown_delay(&self) -> Duration {
         Duration::from_millis(self.shutdown_delay_ms)
     }

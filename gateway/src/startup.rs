@@ -6,6 +6,7 @@ use std::{
     num::NonZeroUsize,
     sync::Arc,
     thread,
+    time::Duration,
 };
 
 use settings::Invalid;
@@ -84,6 +85,11 @@ impl Application {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// How long it may take from the signal to its end.
+    pub fn stop_limit(&self) -> Duration {
+        self.server.stop_limit()
     }
 
     /// Serves until `shutdown` is over, and then until every answer is given. Dropping the future cuts everything off.

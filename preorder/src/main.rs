@@ -34,11 +34,12 @@ fn main() -> ExitCode {
             Some(Command::DeadLetters(letters)) => dead_letters::execute(letters).await,
         }
     });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+    let code = match outcome {
+        Ok(()) => 0,
         Err(error) => {
             eprintln!("preorder: {}", chassis::error_chain(error.as_ref()));
-            ExitCode::FAILURE
+            1
         }
-    }
+    };
+    ending::of(runtime, code)
 }

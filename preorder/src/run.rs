@@ -15,6 +15,15 @@ pub(crate) async fn run(profile: Option<String>, data: Option<PathBuf>) -> Resul
     let system = System::build(settings).await?;
     system.greet();
 
+    // The services stop when the gateway has.
+    let services = system.services.iter().map(|service| service.stop_limit()).max().unwrap_or_default();
+    let limit = system.gateway.stop_limit() + services;
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        stopping.cancelled().await;
+        ending::within(limit, 1);
+    });
+
     let stop_gateway = stop.child_token();
     let stop_services = CancellationToken::new();
     let mut services = JoinSet::new();
@@ -42,5 +51,7 @@ pub(crate) async fn run(profile: Option<String>, data: Option<PathBuf>) -> Resul
     if outcome.is_ok() {
         println!("\nStopped. The data stays; the next start continues with it.");
     }
+    // What is dropped from here on may wait for ever.
+    ending::within(ending::AFTER_THE_WORK, u8::from(outcome.is_err()));
     outcome
 }

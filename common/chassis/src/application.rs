@@ -13,6 +13,10 @@ use web::{Lifecycle, Server};
 
 /// How long a worker may take to finish what it has in hand once it was told to stop.
 const WORKER_STOP_LIMIT: Duration = Duration::from_secs(10);
+/// What the log and the database may take to close once nothing is written any more.
+const CLOSE_LIMIT: Duration = Duration::from_secs(6);
+/// From the last answer to the end: the workers, the relay with its 5 and 2 seconds, log and database.
+pub(crate) const PARTS_LIMIT: Duration = Duration::from_secs(25);
 const TOPIC_RETRY: Duration = Duration::from_secs(2);
 
 /// A service bound to its address, ready to run.
@@ -27,6 +31,7 @@ pub struct Application {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) topics: Vec<String>,
     pub(crate) tasks: Vec<Task>,
+    pub(crate) stop_limit: Duration,
 }
 
 type Run = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
@@ -58,6 +63,11 @@ impl Application {
     /// Where its state lies, without a password.
     pub fn database_url(&self) -> String {
         self.database.display_url()
+    }
+
+    /// How long it may take from the signal to its end; a part that takes longer has stopped working.
+    pub fn stop_limit(&self) -> Duration {
+        self.stop_limit
     }
 
     /// Runs until `stop`, then ends in order: readiness off, serve on for a moment, answer what is in flight, stop
@@ -126,8 +136,15 @@ impl Application {
         {
             tracing::error!(%error, "the relay panicked");
         }
-        self.log.flush_and_close().await;
-        self.database.close().await;
+        let closed = tokio::time::timeout(CLOSE_LIMIT, async {
+            self.log.flush_and_close().await;
+            self.database.close().await;
+        });
+        if closed.await.is_err() {
+            tracing::warn!(
+                "log and database were not closed in time; what was committed is told by the next process"
+            );
+        }
         served.map_err(RunError::Server)?;
         died.map_or(Ok(()), |name| Err(RunError::TaskEnded(name)))
     }

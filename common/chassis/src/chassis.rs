@@ -18,7 +18,7 @@ use web::{
     ServerSettings,
 };
 
-use crate::application::{Application, Task};
+use crate::application::{Application, PARTS_LIMIT, Task};
 use crate::checks::{ConsumerHealth, DatabaseHealth, EventLogHealth, OutboxHealth};
 use crate::dead_letters::DeadLettersEndpoint;
 
@@ -174,6 +174,7 @@ impl Chassis {
         server: &ServerSettings,
         configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     ) -> Result<Application, StartError> {
+        let stop_limit = server.shutdown_delay() + server.shutdown_timeout() + PARTS_LIMIT;
         let bound = Server::bind(server, self.actuator, self.lifecycle.clone(), configure);
         let server = bound.map_err(|source| StartError::Listen {
             host: server.host.clone(),
@@ -192,6 +193,7 @@ impl Chassis {
             lifecycle: self.lifecycle,
             topics: self.topics,
             tasks: self.tasks,
+            stop_limit,
         })
     }
 }

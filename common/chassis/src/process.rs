@@ -14,6 +14,9 @@ use web::ServerSettings;
 
 use crate::{Application, StartError};
 
+/// The exit code of a process that could not do what it was started for.
+const FAILED: u8 = 1;
+
 /// What every service's settings offer.
 pub trait ServiceSettings: DeserializeOwned {
     fn server(&self) -> &ServerSettings;
@@ -62,17 +65,27 @@ pub fn main<S: ServiceSettings>(service: &Service<S>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(service.name, &error),
     };
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         let telemetry = telemetry::init(service.name, settings.log(), settings.tracing());
         let _telemetry = match telemetry {
             Ok(guard) => guard,
-            Err(error) => return fail(service.name, &error),
+            Err(error) => {
+                fail(service.name, &error);
+                return FAILED;
+            }
         };
-        match run(service, settings).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(service.name, error.as_ref()),
-        }
-    })
+        let code = match run(service, settings).await {
+            Ok(()) => 0,
+            Err(error) => {
+                fail(service.name, error.as_ref());
+                FAILED
+            }
+        };
+        // What is dropped from here on may wait for ever.
+        ending::within(ending::AFTER_THE_WORK, code);
+        code
+    });
+    ending::of(runtime, code)
 }
 
 async fn run<S: ServiceSettings>(service: &Service<S>, settings: S) -> Result<(), Box<dyn Error>> {
@@ -81,6 +94,11 @@ async fn run<S: ServiceSettings>(service: &Service<S>, settings: S) -> Result<()
     let Some(application) = stop.run_until_cancelled((service.build)(settings)).await else { return Ok(()) };
     let application = application?;
     tracing::info!(address = %application.addr(), database = %application.database_url(), "{} is up", service.name);
+    let (stopping, limit) = (stop.clone(), application.stop_limit());
+    tokio::spawn(async move {
+        stopping.cancelled().await;
+        ending::within(limit, FAILED);
+    });
     application.run(stop).await?;
     tracing::info!("{} has stopped", service.name);
     Ok(())

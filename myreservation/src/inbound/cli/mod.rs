@@ -31,28 +31,35 @@ struct Arguments {
 /// The subcommand, with its arguments behind the word `rebuild`.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse_from(std::env::args().skip(1));
-    match execute(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("myreservation: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = match runtime.block_on(execute(&arguments)) {
+        Ok(()) => 0,
         Err(error) => {
             eprintln!("myreservation: {}", error_chain(error.as_ref()));
-            ExitCode::FAILURE
+            1
         }
-    }
+    };
+    ending::of(runtime, code)
 }
 
-fn execute(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn execute(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
     let profile = arguments.profile.clone().or_else(|| settings::active_profile(std::env::args().skip(1)));
     let layers = Layers { defaults: DEFAULTS, profiles: PROFILES, profile, env_prefix: None, sections: &[] };
     let settings: Settings = settings::load_checked(&layers, Settings::check)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let _telemetry = telemetry::init("myreservation", &settings.log, &settings.tracing)?;
-        let progress = Progress::new();
-        let report = rebuild(&settings, arguments.verify, &|done, total| progress.show(done, total)).await?;
-        progress.finish();
-        print(&report);
-        Ok(())
-    })
+    let _telemetry = telemetry::init("myreservation", &settings.log, &settings.tracing)?;
+    let progress = Progress::new();
+    let report = rebuild(&settings, arguments.verify, &|done, total| progress.show(done, total)).await?;
+    progress.finish();
+    print(&report);
+    // What is dropped from here on may wait for ever.
+    ending::within(ending::AFTER_THE_WORK, 0);
+    Ok(())
 }
 
 /// Rebuilds the view of these settings' database from their log.
