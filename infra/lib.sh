@@ -46,6 +46,12 @@ wait_until() {
   done
 }
 
+# Whether what runs here goes when this process ends.
+is_owner() {
+  local owner
+  read -r owner _ 2> /dev/null < "$STATE/owner" && [ "$owner" = "$1" ]
+}
+
 gone() { ! running "$1"; }
 
 # ---- Kafka

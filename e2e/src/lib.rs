@@ -15,7 +15,7 @@ pub mod http;
 pub mod ledger;
 mod ports;
 pub mod process;
-mod reaper;
+pub mod reaper;
 pub mod report;
 pub mod setup;
 pub mod system;

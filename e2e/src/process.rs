@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::reaper;
+use crate::reaper::Watched;
 use crate::waiting::{PATIENCE, eventually};
 
 pub struct Process {
@@ -17,7 +17,7 @@ pub struct Process {
     environment: Vec<(String, String)>,
     directory: PathBuf,
     log: PathBuf,
-    child: Mutex<Option<Child>>,
+    child: Mutex<Option<(Child, Watched)>>,
 }
 
 impl Process {
@@ -55,8 +55,8 @@ impl Process {
             .stderr(self.open_log())
             .spawn()
             .unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.name));
-        reaper::started(started.id());
-        *child = Some(started);
+        let watched = Watched::new(started.id());
+        *child = Some((started, watched));
     }
 
     /// The program with its environment, for another call of it.
@@ -98,7 +98,7 @@ impl Process {
     }
 
     pub fn is_running(&self) -> bool {
-        self.child().as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+        self.child().as_mut().is_some_and(|(child, _)| matches!(child.try_wait(), Ok(None)))
     }
 
     /// Everything that it wrote to standard output and standard error, over all its starts.
@@ -108,14 +108,14 @@ impl Process {
 
     pub fn signal(&self, signal: Signal) {
         let child = self.child();
-        let pid = child.as_ref().and_then(|child| Pid::from_raw(child.id().cast_signed()));
+        let pid = child.as_ref().and_then(|(child, _)| Pid::from_raw(child.id().cast_signed()));
         let pid = pid.unwrap_or_else(|| panic!("{} does not run", self.name));
         kill_process(pid, signal).unwrap_or_else(|error| panic!("{}: {error}", self.name));
     }
 
     pub async fn ended(&self) -> ExitStatus {
         let status = eventually(PATIENCE, &format!("{} ends", self.name), async || {
-            match self.child().as_mut().map(Child::try_wait) {
+            match self.child().as_mut().map(|(child, _)| child.try_wait()) {
                 Some(Ok(Some(status))) => Ok(status),
                 other => Err(other),
             }
@@ -126,12 +126,10 @@ impl Process {
     }
 
     fn forget(&self) {
-        if let Some(child) = self.child().take() {
-            reaper::ended(child.id());
-        }
+        drop(self.child().take());
     }
 
-    fn child(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
+    fn child(&self) -> std::sync::MutexGuard<'_, Option<(Child, Watched)>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -143,7 +141,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(child) = self.child().as_mut() {
+        if let Some((child, _)) = self.child().as_mut() {
             // It may have ended by itself; then there is nothing to kill.
             let _ = child.kill();
             let _ = child.wait();

@@ -1,7 +1,11 @@
-//! No process survives its test, even if that is killed: a shell of a few lines holds the other end of a pipe, and when
-//! the pipe closes it kills whatever is left and removes the directories.
+//! No process survives who started it, even if that is killed: a shell of a few lines holds the other end of a pipe, and
+//! when the pipe closes it kills whatever is left and removes the directories.
+//!
+//! The kernel could do it too (`PR_SET_PDEATHSIG`), but it goes by the thread that started a process, and threads of a
+//! runtime end before their process does.
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -22,12 +26,21 @@ for dir in $dirs; do rm -rf "$dir"; done
 
 static REAPER: Mutex<Option<Child>> = Mutex::new(None);
 
-pub(crate) fn started(pid: u32) {
-    tell(&format!("started {pid}\n"));
+/// A process that dies with this one; until this is dropped, which is right once the process has been waited for.
+#[derive(Debug)]
+pub struct Watched(u32);
+
+impl Watched {
+    pub fn new(pid: u32) -> Self {
+        tell(&format!("started {pid}\n"));
+        Self(pid)
+    }
 }
 
-pub(crate) fn ended(pid: u32) {
-    tell(&format!("ended {pid}\n"));
+impl Drop for Watched {
+    fn drop(&mut self) {
+        tell(&format!("ended {}\n", self.0));
+    }
 }
 
 /// Paths come from `tempfile`: without spaces.
@@ -42,6 +55,8 @@ fn tell(line: &str) {
             .args(["-c", SCRIPT])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
+            // Who kills the whole group means us, not who cleans up behind us.
+            .process_group(0)
             .spawn()
             .expect("a shell can be started")
     });

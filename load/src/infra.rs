@@ -18,6 +18,8 @@ use crate::cpu::Group;
 
 /// Prefix of the databases that are made here; left-overs of a run that was killed go at the next one.
 const PREFIX: &str = "bench_";
+/// Whoever this variable of `infra/up` names: when that process has ended, however it did, both are stopped.
+pub(crate) const OWNER: &str = "INFRA_OWNER";
 
 /// Running; stopped by [`Infra::down`].
 pub struct Infra {
@@ -147,6 +149,15 @@ impl Infra {
         }
     }
 
+    /// Leaves both running when this program ends, for the next one.
+    ///
+    /// # Errors
+    /// The owner's file cannot be removed.
+    pub fn leave(self) -> Result<(), Error> {
+        std::fs::remove_file(self.state.join("owner"))
+            .map_err(Error::io("leaving Kafka and PostgreSQL running"))
+    }
+
     async fn counts_statements(&self) -> Result<bool, Error> {
         let loaded: String = sqlx::query_scalar("SHOW shared_preload_libraries")
             .fetch_one(&self.admin)
@@ -188,6 +199,7 @@ fn script(name: &str, state: &Path, arguments: &[&str]) -> Result<(), Error> {
     let status = Command::new(workspace().join("infra").join(name))
         .args(arguments)
         .env("INFRA_STATE", state)
+        .env(OWNER, std::process::id().to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status()

@@ -1,10 +1,11 @@
-//! A child process: its output in a file, its end certain.
+//! A child process: its output in a file, its end certain, also when this program is killed.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use e2e::reaper::Watched;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Error;
@@ -16,6 +17,8 @@ pub struct Process {
     child: Child,
     name: String,
     log: PathBuf,
+    /// Dropped after the child was waited for.
+    _watched: Watched,
 }
 
 impl Process {
@@ -36,7 +39,8 @@ impl Process {
             .stderr(second)
             .spawn()
             .map_err(Error::io(format!("starting {}", command.get_program().display())))?;
-        Ok(Self { child, name: name.to_owned(), log: log.to_owned() })
+        let watched = Watched::new(child.id());
+        Ok(Self { child, name: name.to_owned(), log: log.to_owned(), _watched: watched })
     }
 
     pub fn pid(&self) -> u32 {

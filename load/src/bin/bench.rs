@@ -105,10 +105,12 @@ async fn run(arguments: &Arguments) -> Result<bool, Error> {
         _ = tokio::signal::ctrl_c() => Err(Error::unexpected("interrupted")),
     };
     drop(bench);
-    if let Some(Stage { infra: Some(infra), .. }) = Arc::into_inner(stage)
-        && !arguments.keep_infra
-    {
-        infra.down().await;
+    if let Some(Stage { infra: Some(infra), .. }) = Arc::into_inner(stage) {
+        if arguments.keep_infra {
+            infra.leave()?;
+        } else {
+            infra.down().await;
+        }
     }
     let report = report?;
     print!("{report}");

@@ -138,10 +138,12 @@ async fn run(arguments: &Arguments) -> Result<Verdict, Error> {
         // Processes end with what holds them.
         _ = tokio::signal::ctrl_c() => Err(Error::unexpected("interrupted")),
     };
-    if let Some(Stage { infra: Some(infra), .. }) = Arc::into_inner(stage)
-        && !arguments.keep_infra
-    {
-        infra.down().await;
+    if let Some(Stage { infra: Some(infra), .. }) = Arc::into_inner(stage) {
+        if arguments.keep_infra {
+            infra.leave()?;
+        } else {
+            infra.down().await;
+        }
     }
     verdict
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use e2e::reaper::Watched;
+
 use crate::binaries::workspace;
 use crate::failpoints::case::Case;
 use crate::failpoints::play::play;
@@ -174,7 +176,9 @@ fn passes(
     if let Some(switch) = switch {
         command.env("SABOTAGE", switch);
     }
-    let output = command.output().map_err(Error::io(format!("starting {}", program.display())))?;
+    let child = command.spawn().map_err(Error::io(format!("starting {}", program.display())))?;
+    let _watched = Watched::new(child.id());
+    let output = child.wait_with_output().map_err(Error::io(format!("waiting for {}", program.display())))?;
     let ran = !String::from_utf8_lossy(&output.stdout).contains("running 0 tests");
     if ran {
         Ok(output.status.success())

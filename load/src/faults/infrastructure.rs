@@ -6,6 +6,7 @@ use std::process::Stdio;
 use crate::Error;
 use crate::binaries::workspace;
 use crate::faults::links::Doors;
+use crate::infra::OWNER;
 
 /// A Kafka on a machine that is busy with other things may take minutes.
 const PATIENCE_SECONDS: &str = "300";
@@ -69,6 +70,7 @@ impl Infrastructure {
         let status = tokio::process::Command::new(workspace().join("infra").join(name))
             .args(arguments)
             .env("INFRA_STATE", &self.state)
+            .env(OWNER, std::process::id().to_string())
             .env("INFRA_PATIENCE", PATIENCE_SECONDS)
             .env("INFRA_KAFKA_DOORS", self.doors.to_environment())
             .stdin(Stdio::null())

@@ -2,6 +2,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use e2e::reaper::Watched;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -40,16 +41,22 @@ impl Measure for Siege {
             .arg(format!("--rc={}", configuration.display()))
             .args(["--benchmark", "--json-output", &format!("-c{USERS}"), &format!("-t{seconds}S"), &url])
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .kill_on_drop(true);
-        // Some of its thousand threads may wait for each other at the end, without a connection and for ever.
-        let patience = Duration::from_secs(seconds) + ENDS_WITHIN;
-        let ended = timeout(patience, command.output()).await;
-        let output = match ended.map_err(|_| Error::unexpected("siege did not end"))? {
+        let child = match command.spawn() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::not_available("siege is not installed (apt-get install siege)"));
             }
-            result => result.map_err(Error::io("starting siege"))?,
+            child => child.map_err(Error::io("starting siege"))?,
         };
+        let _watched = child.id().map(Watched::new);
+        // Some of its thousand threads may wait for each other at the end, without a connection and for ever.
+        let patience = Duration::from_secs(seconds) + ENDS_WITHIN;
+        let ended = timeout(patience, child.wait_with_output()).await;
+        let output = ended
+            .map_err(|_| Error::unexpected("siege did not end"))?
+            .map_err(Error::io("waiting for siege"))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let json: serde_json::Value = text
             .find('{')

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use e2e::chaos::ChaosProxy;
+use e2e::reaper::Watched;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::process::{Child, Command};
@@ -47,6 +48,7 @@ pub(super) async fn play(place: Place<'_>, act: Act) -> Result<Played, Error> {
         await_ready(&system, replica, 1).await?;
     }
     let mut siege = besiege(&system, users).await?;
+    let _watched = siege.id().map(Watched::new);
     let start = Instant::now();
     let mut rounds = 0_usize;
     while rounds == 0 || start.elapsed() < Duration::from_secs(seconds) {
