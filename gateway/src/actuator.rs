@@ -1,36 +1,42 @@
-//! The gateway's own pages below `/actuator`. No route ever leads to those of the services.
+//! The gateway's own pages below `/actuator`. No route ever leads to those of the services. Who may
+//! see what is decided in [`web::actuator`], as for every service.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::json;
-use web::{ActuatorEndpoint, Json, Problem};
+use web::{ActuatorEndpoint, ActuatorRequest, Json, Problem};
 
 use crate::{inbound::Session, proxy::Content, settings::Settings};
 
 const BODY_LIMIT: usize = 65_536;
 
-/// Answers a request for a path below `/actuator`.
+/// Answers a request for a path below `/actuator`, which came as these parts for this host.
 pub(crate) async fn answer(
     session: &Session,
-    method: &Method,
+    parts: &Parts,
     path: &str,
     body: Incoming,
-    foreign: bool,
     host: &HeaderValue,
 ) -> Result<Response<Content>, Problem> {
-    // A page elsewhere could make its visitor's browser change log levels.
-    if foreign && !matches!(*method, Method::GET | Method::HEAD) {
-        return Err(Problem::new(403).detail("Not across origins."));
-    }
     let body = read(session, body).await?;
-    let base = format!("http://{}", host.to_str().unwrap_or_default());
     let gateway = &session.worker.gateway;
-    let answer = gateway.actuator.answer_at(&base, method.as_str(), path, &body).await;
+    let answer = gateway
+        .actuator
+        .answer(&ActuatorRequest {
+            method: parts.method.as_str(),
+            path,
+            body: &body,
+            peer: Some(session.peer),
+            host: host.to_str().unwrap_or_default(),
+            origin: &session.forwarded.client_origin(&parts.headers, host).render(),
+            header: &|name| parts.headers.get(name).map(HeaderValue::as_bytes),
+        })
+        .await;
     let mut response = Response::new(Content::Full(answer.body.into()));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

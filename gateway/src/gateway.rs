@@ -84,7 +84,8 @@ impl Gateway {
         }
         let actuator = Actuator::new(crate::APPLICATION, lifecycle.clone())
             .health(Arc::new(DiskSpace::new(&settings.management.health.diskspace, [])))
-            .endpoint("gateway/routes", Routes::of(settings, &shown));
+            .endpoint("gateway/routes", Routes::of(settings, &shown))
+            .at_server(&settings.management, server.port);
         Ok(Self {
             routes,
             addresses,

@@ -14,7 +14,6 @@ mod deadlines;
 mod gateway;
 mod inbound;
 mod metrics;
-pub mod probe;
 mod problems;
 mod proxy;
 mod routing;

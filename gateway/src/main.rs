@@ -1,7 +1,7 @@
 use std::{error::Error, io, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use gateway::{Application, Settings, probe};
+use gateway::{Application, Settings};
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
@@ -42,7 +42,9 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error),
     };
     if arguments.health {
-        return if probe::is_ready(settings.server.port) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let (management, server) = (&settings.management, &settings.server);
+        let ready = web::probe::is_ready(management, &server.host, server.port);
+        return if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if arguments.check {
         println!("gateway: the settings are in order");

@@ -113,6 +113,7 @@ impl Settings {
     pub fn check(&self) -> Result<(), Invalid> {
         let server = &self.server;
         non_empty("server.host", &server.host)?;
+        self.management.check()?;
         in_range("server.workers", server.workers, 0..=1024)?;
         in_range("server.max_connections", server.max_connections, 1..=10_000_000)?;
         // hyper reads a head into a buffer of at most 400 kB.

@@ -4,6 +4,7 @@ use std::{
     io,
     net::{self, SocketAddr},
     num::NonZeroUsize,
+    pin::pin,
     sync::Arc,
     thread,
     time::Duration,
@@ -13,7 +14,7 @@ use settings::Invalid;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::lookup_host,
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::sleep,
 };
 
@@ -35,6 +36,8 @@ pub struct Application {
     gateway: Arc<Gateway>,
     listeners: Vec<net::TcpListener>,
     server: ServerSettings,
+    /// The actuator's own listener, if it has one.
+    management: Option<web::Server>,
 }
 
 /// Why the gateway cannot start.
@@ -42,8 +45,8 @@ pub struct Application {
 pub enum BuildError {
     #[error(transparent)]
     Settings(#[from] Invalid),
-    #[error("cannot listen on {host}:{port}: {source}")]
-    Bind { host: String, port: u16, source: io::Error },
+    #[error("{key}: cannot listen on {host}:{port}")]
+    Bind { key: &'static str, host: String, port: u16, source: io::Error },
 }
 
 /// Why the gateway ended before it was told to.
@@ -55,6 +58,8 @@ pub enum RunError {
     Worker(#[source] io::Error),
     #[error("a worker thread panicked")]
     Panic,
+    #[error("the management port could not be served")]
+    Management(#[source] io::Error),
 }
 
 impl Application {
@@ -67,8 +72,13 @@ impl Application {
         // Handles made before the recorder is there would lead nowhere.
         telemetry::metrics_handle();
         metrics::describe();
-        let server = settings.server;
-        let failed = |source| BuildError::Bind { host: server.host.clone(), port: server.port, source };
+        let (server, management) = (settings.server, settings.management);
+        let failed = |source| BuildError::Bind {
+            key: "server.port",
+            host: server.host.clone(),
+            port: server.port,
+            source,
+        };
         let mut addr = resolve(&server).await.map_err(failed)?;
         if !server.reuse_port {
             probe(addr).map_err(failed)?;
@@ -79,7 +89,15 @@ impl Application {
             addr = listener.local_addr().map_err(failed)?;
             listeners.push(listener);
         }
-        Ok(Self { addr, gateway, listeners, server })
+        let (actuator, lifecycle) = (&gateway.actuator, &gateway.lifecycle);
+        let management = web::Server::bind_management(&management, server.port, actuator, lifecycle)
+            .map_err(|source| BuildError::Bind {
+                key: "management.port",
+                host: management.host.clone(),
+                port: management.port,
+                source,
+            })?;
+        Ok(Self { addr, gateway, listeners, server, management })
     }
 
     /// Where it listens.
@@ -92,11 +110,33 @@ impl Application {
         self.server.stop_limit()
     }
 
+    /// Where its actuator answers, if that is an address of its own.
+    pub fn management_addr(&self) -> Option<SocketAddr> {
+        self.management.as_ref().map(web::Server::addr)
+    }
+
     /// Serves until `shutdown` is over, and then until every answer is given. Dropping the future cuts everything off.
     ///
     /// # Errors
     /// A thread could not start, or ended by itself.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let Some(management) = self.management.take() else {
+            return self.serve(shutdown).await;
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut managed = pin!(management.run(async { drop(stopped.await) }));
+        let served = tokio::select! {
+            served = self.serve(shutdown) => served,
+            ended = &mut managed => {
+                let early = || io::Error::other("it ended by itself");
+                return Err(RunError::Management(ended.err().unwrap_or_else(early)));
+            }
+        };
+        drop(stop);
+        served.and(managed.await.map_err(RunError::Management))
+    }
+
+    async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let (orders, _) = watch::channel(Orders::Serve);
         let count = self.listeners.len();
         let (ended, mut endings) = mpsc::channel(count);

@@ -169,44 +169,6 @@ async fn no_route_leads_to_an_actuator() {
 }
 
 #[tokio::test]
-async fn the_gateway_has_an_actuator_of_its_own() {
-    let service = Service::saying("").await;
-    let gateway = Gateway::before(&service).await;
-    let health = get(gateway.addr, "/actuator/health").await;
-    assert_eq!(health.status, 200, "{health:?}");
-    assert!(health.body.contains("\"UP\""));
-    let routes: serde_json::Value =
-        serde_json::from_str(&get(gateway.addr, "/actuator/gateway/routes").await.body).unwrap();
-    assert_eq!(routes[0]["route_id"], "x");
-    assert_eq!(routes[0]["uri"], format!("http://{}", service.addr));
-    let one: serde_json::Value =
-        serde_json::from_str(&get(gateway.addr, "/actuator/gateway/routes/x").await.body).unwrap();
-    assert_eq!(one, routes[0]);
-    get(gateway.addr, "/actuator/gateway/routes/y").await.is_problem(404);
-
-    get(gateway.addr, "/x/1").await;
-    get(gateway.addr, "/nowhere/1").await;
-    let metrics = get(gateway.addr, "/actuator/prometheus").await.body;
-    for series in [
-        r#"http_server_requests_seconds_count{application="gateway",method="GET",uri="/x/**",status="200",outcome="SUCCESS"}"#,
-        r#"http_server_requests_seconds_count{application="gateway",method="GET",uri="UNKNOWN",status="404",outcome="CLIENT_ERROR"}"#,
-        r#"http_client_requests_seconds_count{application="gateway",method="GET",uri="/x/**",status="200",outcome="SUCCESS",client_name="x"}"#,
-    ] {
-        assert!(metrics.contains(series), "{series} in\n{metrics}");
-    }
-
-    let mut client = Client::connect(gateway.addr).await;
-    let body = r#"{"configuredLevel":"DEBUG"}"#;
-    let post = |origin: &str| {
-        format!(
-            "POST /actuator/loggers/x HTTP/1.1\r\nHost: a\r\n{origin}Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-    };
-    client.ask(&post("Origin: http://evil\r\n")).await.is_problem(403);
-}
-
-#[tokio::test]
 async fn absolute_targets_and_old_clients_are_understood() {
     let service = Service::saying("").await;
     let gateway = Gateway::before(&service).await;
@@ -233,7 +195,7 @@ async fn absolute_targets_and_old_clients_are_understood() {
 #[tokio::test]
 async fn settings_are_checked_in_one_line() {
     type Change = fn(&mut gateway::Settings);
-    let changes: [(&str, Change); 12] = [
+    let changes: [(&str, Change); 14] = [
         ("routes[0].path: must begin with /", |s| s.routes[0].path = "x".to_owned()),
         ("routes[0].uri: either uri or uris must be set", |s| s.routes[0].uri = None),
         ("routes[0].uri: \"nobody\" is neither", |s| s.routes[0].uri = Some("nobody".to_owned())),
@@ -250,6 +212,8 @@ async fn settings_are_checked_in_one_line() {
         ("cors.allowed_origins: \"shop.example\" is no origin", |s| {
             s.cors.allowed_origins = vec!["shop.example".to_owned()];
         }),
+        ("management.exposed: \"loggers\" is none of", |s| s.management.exposed = vec!["loggers".to_owned()]),
+        ("management.allowed_hosts: \"*\" is no name", |s| s.management.allowed_hosts = vec!["*".to_owned()]),
         ("server.header_limit_bytes: 1 is not between", |s| s.server.header_limit_bytes = 1),
     ];
     for (line, change) in changes {
@@ -266,7 +230,14 @@ async fn a_port_that_is_taken_prevents_the_start() {
     let mut taken = settings(&[]);
     taken.server.port = service.addr.port();
     let error = Application::build(taken).await.err().unwrap().to_string();
-    assert!(error.starts_with(&format!("cannot listen on 127.0.0.1:{}: ", service.addr.port())), "{error}");
+    assert!(error == format!("server.port: cannot listen on 127.0.0.1:{}", service.addr.port()), "{error}");
+    let mut taken = settings(&[]);
+    taken.management.port = service.addr.port();
+    let error = Application::build(taken).await.err().unwrap().to_string();
+    assert!(
+        error == format!("management.port: cannot listen on 127.0.0.1:{}", service.addr.port()),
+        "{error}"
+    );
 
     let gateway = Gateway::start(settings(&[])).await;
     let mut second = settings(&[]);

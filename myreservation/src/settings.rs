@@ -42,6 +42,10 @@ impl ServiceSettings for Settings {
         &self.server
     }
 
+    fn management(&self) -> &ManagementSettings {
+        &self.management
+    }
+
     fn log(&self) -> &LogSettings {
         &self.log
     }
@@ -52,6 +56,7 @@ impl ServiceSettings for Settings {
 
     fn check(&self) -> Result<(), Invalid> {
         self.server.check()?;
+        self.management.check()?;
         chassis::check_parts(&self.database, &self.event_log, &self.kafka)?;
         chassis::check_consumer(&self.consumer)?;
         // A reader who waits longer than a request may take would be told of a timeout instead of the truth.

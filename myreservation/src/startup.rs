@@ -35,7 +35,7 @@ pub async fn build(settings: Settings) -> Result<Application, StartError> {
     let watched = view.clone();
     chassis.background("sagas", move |stop| watch_sagas::watch(watched, settings.sagas, stop));
     let (view, readers, pages) = (Data::new(view), Data::from(readers), http::Pages::default());
-    chassis.serve(&settings.server, move |config| {
+    chassis.serve(&settings.server, &settings.management, move |config| {
         http::configure(config, view.clone(), readers.clone(), pages.clone());
     })
 }

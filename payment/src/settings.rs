@@ -53,6 +53,10 @@ impl ServiceSettings for Settings {
         &self.server
     }
 
+    fn management(&self) -> &ManagementSettings {
+        &self.management
+    }
+
     fn log(&self) -> &LogSettings {
         &self.log
     }
@@ -63,6 +67,7 @@ impl ServiceSettings for Settings {
 
     fn check(&self) -> Result<(), Invalid> {
         self.server.check()?;
+        self.management.check()?;
         match settings::is_loopback(&self.server.host) {
             true => self.internal.check()?,
             false => self

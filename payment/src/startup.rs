@@ -52,8 +52,9 @@ pub async fn build(settings: Settings) -> Result<Application, StartError> {
     let callers = Callers::new(settings.internal);
     let rule = callers.rule();
     let use_cases = Data::new(UseCases { charge: Charge::new(store.clone(), provider), store, callers });
-    let application =
-        chassis.serve(&settings.server, move |config| http::configure(config, use_cases.clone()))?;
+    let application = chassis.serve(&settings.server, &settings.management, move |config| {
+        http::configure(config, use_cases.clone())
+    })?;
     tracing::info!("{rule}");
     Ok(application)
 }

@@ -59,6 +59,10 @@ impl ServiceSettings for Settings {
         &self.server
     }
 
+    fn management(&self) -> &ManagementSettings {
+        &self.management
+    }
+
     fn log(&self) -> &LogSettings {
         &self.log
     }
@@ -69,6 +73,7 @@ impl ServiceSettings for Settings {
 
     fn check(&self) -> Result<(), Invalid> {
         self.server.check()?;
+        self.management.check()?;
         chassis::check_parts(&self.database, &self.event_log, &self.kafka)?;
         let payment = settings::url("url.payment", &self.url.payment, &["http", "https"])?;
         match payment.host_str().is_some_and(settings::is_loopback) {

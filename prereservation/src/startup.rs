@@ -68,7 +68,9 @@ pub async fn build(settings: Settings) -> Result<Application, StartError> {
         cancel: Cancel { store: store.clone() },
         store,
     });
-    chassis.serve(&settings.server, move |config| http::configure(config, use_cases.clone()))
+    chassis.serve(&settings.server, &settings.management, move |config| {
+        http::configure(config, use_cases.clone())
+    })
 }
 
 fn describe() {

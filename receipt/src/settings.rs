@@ -28,6 +28,10 @@ impl ServiceSettings for Settings {
         &self.server
     }
 
+    fn management(&self) -> &ManagementSettings {
+        &self.management
+    }
+
     fn log(&self) -> &LogSettings {
         &self.log
     }
@@ -38,6 +42,7 @@ impl ServiceSettings for Settings {
 
     fn check(&self) -> Result<(), Invalid> {
         self.server.check()?;
+        self.management.check()?;
         chassis::check_parts(&self.database, &self.event_log, &self.kafka)?;
         chassis::check_consumer(&self.consumer)
     }

@@ -29,5 +29,6 @@ pub async fn build(settings: Settings) -> Result<Application, StartError> {
     let facts = Facts { follow: Follow { store: store.clone() } };
     chassis.consume(&settings.consumer, Arc::new(facts));
     let store = Data::new(store);
-    chassis.serve(&settings.server, move |config| http::configure(config, store.clone()))
+    chassis
+        .serve(&settings.server, &settings.management, move |config| http::configure(config, store.clone()))
 }

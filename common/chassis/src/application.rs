@@ -24,6 +24,7 @@ pub struct Application {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
     pub(crate) server: Server,
+    pub(crate) management: Option<Server>,
     pub(crate) database: Database,
     pub(crate) outbox: Outbox,
     pub(crate) relay_status: RelayStatus,
@@ -60,6 +61,11 @@ impl Application {
         self.address
     }
 
+    /// Where its actuator answers, if that is an address of its own.
+    pub fn management_addr(&self) -> Option<SocketAddr> {
+        self.management.as_ref().map(Server::addr)
+    }
+
     /// Where its state lies, without a password.
     pub fn database_url(&self) -> String {
         self.database.display_url()
@@ -79,6 +85,7 @@ impl Application {
         let scope = Scope::default().with_application(self.name);
         let stop_workers = CancellationToken::new();
         let stop_relay = CancellationToken::new();
+        let stop_management = CancellationToken::new();
         let failed = CancellationToken::new();
 
         let mut workers = JoinSet::new();
@@ -99,6 +106,18 @@ impl Application {
         workers.spawn(scope.clone().run(ensure_topics(self.log.clone(), self.topics, stop_workers.clone())));
         let relay = Relay::new(self.name, self.outbox, self.log.clone()).with_status(self.relay_status);
         let mut relay = tokio::spawn(scope.clone().run(relay.run(stop_relay.clone())));
+
+        // Until the very end: operators want to see how it stops, too.
+        let management = self.management.map(|server| {
+            let (stop, guard) = (stop_management.clone(), failed.clone().drop_guard());
+            tokio::spawn(scope.clone().run(async move {
+                let served = server.run(stop.cancelled()).await;
+                if stop.is_cancelled() {
+                    guard.disarm();
+                }
+                served
+            }))
+        });
 
         self.lifecycle.started();
         let mut died = None;
@@ -136,6 +155,11 @@ impl Application {
         {
             tracing::error!(%error, "the relay panicked");
         }
+        stop_management.cancel();
+        let managed = match management {
+            Some(server) => server.await.unwrap_or_else(|error| Err(io::Error::other(error))),
+            None => Ok(()),
+        };
         let closed = tokio::time::timeout(CLOSE_LIMIT, async {
             self.log.flush_and_close().await;
             self.database.close().await;
@@ -145,7 +169,7 @@ impl Application {
                 "log and database were not closed in time; what was committed is told by the next process"
             );
         }
-        served.map_err(RunError::Server)?;
+        served.and(managed).map_err(RunError::Server)?;
         died.map_or(Ok(()), |name| Err(RunError::TaskEnded(name)))
     }
 }

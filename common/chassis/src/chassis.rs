@@ -39,8 +39,8 @@ pub enum StartError {
     Database(#[from] storage::OpenError),
     #[error(transparent)]
     EventLog(#[from] messaging::OpenError),
-    #[error("server.port: cannot listen on {host}:{port}")]
-    Listen { host: String, port: u16, source: io::Error },
+    #[error("{key}: cannot listen on {host}:{port}")]
+    Listen { key: &'static str, host: String, port: u16, source: io::Error },
     #[error("{what}")]
     Other { what: String, source: Box<dyn std::error::Error + Send + Sync> },
 }
@@ -165,18 +165,29 @@ impl Chassis {
         self.actuator = add(std::mem::replace(&mut self.actuator, empty));
     }
 
-    /// Binds the address. Nothing is answered or read before [`Application::run`].
+    /// Binds the address, and that of the management if it is another one. Nothing is answered or read before
+    /// [`Application::run`].
     ///
     /// # Errors
-    /// The address is taken, or not this machine's.
+    /// An address is taken, or not this machine's.
     pub fn serve(
         self,
         server: &ServerSettings,
+        management: &ManagementSettings,
         configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     ) -> Result<Application, StartError> {
         let stop_limit = server.shutdown_delay() + server.shutdown_timeout() + PARTS_LIMIT;
-        let bound = Server::bind(server, self.actuator, self.lifecycle.clone(), configure);
+        let bound = Server::bind_management(management, server.port, &self.actuator, &self.lifecycle);
+        let managed = bound.map_err(|source| StartError::Listen {
+            key: "management.port",
+            host: management.host.clone(),
+            port: management.port,
+            source,
+        })?;
+        let actuator = self.actuator.at_server(management, server.port);
+        let bound = Server::bind(server, actuator, self.lifecycle.clone(), configure);
         let server = bound.map_err(|source| StartError::Listen {
+            key: "server.port",
             host: server.host.clone(),
             port: server.port,
             source,
@@ -186,6 +197,7 @@ impl Chassis {
             name: self.name,
             address,
             server,
+            management: managed,
             database: self.database,
             outbox: self.outbox,
             relay_status: self.relay_status,

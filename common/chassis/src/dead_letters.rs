@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use messaging::{DeadLetters, Request};
 use serde::Deserialize;
 use serde_json::json;
-use web::{ActuatorEndpoint, Json, Problem};
+use web::{ActuatorEndpoint, Json, Problem, actuator::object};
 
 const SHOWN: i64 = 1_000;
 
@@ -43,7 +43,7 @@ impl ActuatorEndpoint for DeadLettersEndpoint {
     /// `{"action": "replay"}` or `{"action": "discard"}` to `/{id}`; done within a second or two.
     async fn post(&self, rest: &str, body: &[u8]) -> Result<Option<Json>, Problem> {
         let id = rest.parse().map_err(|_| Problem::not_found())?;
-        let Action { action } = serde_json::from_slice(body).map_err(|_| {
+        let Action { action } = object(body).ok_or_else(|| {
             Problem::bad_request("Expected {\"action\": \"replay\"} or {\"action\": \"discard\"}.")
         })?;
         let known = self.0.request(id, action).await.map_err(|error| {

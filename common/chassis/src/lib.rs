@@ -10,11 +10,9 @@ pub mod chassis;
 mod checks;
 mod dead_letters;
 mod descriptions;
-mod probe;
 pub mod process;
 
 pub use application::{Application, RunError};
 pub use chassis::{Chassis, Parts, StartError, check_consumer, check_parts};
-pub use probe::probe;
 pub use process::{Service, ServiceSettings, main, stop_signal};
 pub use telemetry::error_chain;

@@ -10,7 +10,7 @@ use settings::{Invalid, Layers};
 use telemetry::{LogSettings, TracingSettings, error_chain};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use web::ServerSettings;
+use web::{ManagementSettings, ServerSettings};
 
 use crate::{Application, StartError};
 
@@ -20,6 +20,7 @@ const FAILED: u8 = 1;
 /// What every service's settings offer.
 pub trait ServiceSettings: DeserializeOwned {
     fn server(&self) -> &ServerSettings;
+    fn management(&self) -> &ManagementSettings;
     fn log(&self) -> &LogSettings;
     fn tracing(&self) -> &TracingSettings;
     /// # Errors
@@ -55,7 +56,9 @@ pub fn main<S: ServiceSettings>(service: &Service<S>) -> ExitCode {
         Err(error) => return fail(service.name, &error),
     };
     if arguments.get_flag("health") {
-        return if crate::probe(settings.server().port) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let server = settings.server();
+        let ready = web::probe::is_ready(settings.management(), &server.host, server.port);
+        return if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if arguments.get_flag("check") {
         println!("{}: the settings are in order", service.name);
@@ -93,7 +96,8 @@ async fn run<S: ServiceSettings>(service: &Service<S>, settings: S) -> Result<()
     // It may be waiting for its database.
     let Some(application) = stop.run_until_cancelled((service.build)(settings)).await else { return Ok(()) };
     let application = application?;
-    tracing::info!(address = %application.addr(), database = %application.database_url(), "{} is up", service.name);
+    let management = application.management_addr().unwrap_or(application.addr());
+    tracing::info!(address = %application.addr(), %management, database = %application.database_url(), "{} is up", service.name);
     let (stopping, limit) = (stop.clone(), application.stop_limit());
     tokio::spawn(async move {
         stopping.cancelled().await;

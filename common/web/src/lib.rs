@@ -19,6 +19,7 @@ mod methods;
 mod middleware;
 pub mod negotiation;
 pub mod paging;
+pub mod probe;
 pub mod problem;
 mod request_metrics;
 pub mod route_table;
@@ -30,8 +31,8 @@ mod stream;
 mod to_the_end;
 
 pub use actuator::{
-    Actuator, ActuatorEndpoint, ActuatorResponse, Breaker, BreakerSnapshot, BreakerUpdate, DiskSpace, Health,
-    HealthCheck, Json,
+    Actuator, ActuatorEndpoint, ActuatorRequest, ActuatorResponse, Breaker, BreakerSnapshot, BreakerUpdate,
+    DiskSpace, Health, HealthCheck, Json,
 };
 pub use base::Base;
 pub use hal::{Resource, Search};

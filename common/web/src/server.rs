@@ -26,6 +26,7 @@ use crate::{
     connections::Connections,
     input::BodyLimits,
     lifecycle::Lifecycle,
+    management::ManagementSettings,
     middleware::{Shared, Surround},
     problem::Problem,
     request_metrics::RequestMetrics,
@@ -75,6 +76,24 @@ impl Server {
             lifecycle,
             routes: Box::new(configure),
         })
+    }
+
+    /// Binds the management address, if it is one of its own: with connections that clients cannot take, so that probes and
+    /// operators are answered when those have taken all of theirs.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_management(
+        management: &ManagementSettings,
+        server_port: u16,
+        actuator: &Actuator,
+        lifecycle: &Lifecycle,
+    ) -> io::Result<Option<Self>> {
+        if !management.is_separate(server_port) {
+            return Ok(None);
+        }
+        let actuator = actuator.clone().at_management(management);
+        Self::bind(&management.server(), actuator, lifecycle.clone(), |_| {}).map(Some)
     }
 
     #[must_use]

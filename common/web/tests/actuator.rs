@@ -15,10 +15,11 @@ use std::{
 use async_trait::async_trait;
 use serde_json::json;
 use support::*;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use web::management::DiskSpaceSettings;
 use web::{
-    Actuator, ActuatorEndpoint, Breaker, BreakerSnapshot, BreakerUpdate, DiskSpace, Health, HealthCheck,
-    Json, Lifecycle, Problem,
+    Actuator, ActuatorEndpoint, ActuatorRequest, Breaker, BreakerSnapshot, BreakerUpdate, DiskSpace, Health,
+    HealthCheck, Json, Lifecycle, ManagementSettings, Problem, Server, ServerSettings,
 };
 
 struct Switch(&'static str, AtomicBool);
@@ -128,14 +129,26 @@ async fn checks_run_together_and_are_given_up_in_time() {
 async fn readiness_follows_the_lifecycle() {
     let lifecycle = Lifecycle::new();
     let actuator = Actuator::new("books", lifecycle.clone());
-    let readiness = async || actuator.answer("GET", "/actuator/health/readiness", b"").await;
+    let ask = async |path: &str| {
+        let request = ActuatorRequest {
+            method: "GET",
+            path,
+            body: b"",
+            peer: None,
+            host: "",
+            origin: "",
+            header: &|_| None,
+        };
+        actuator.answer(&request).await
+    };
+    let readiness = async || ask("/actuator/health/readiness").await;
     let before = readiness().await;
     assert_eq!((before.status, before.body.as_slice()), (503, &br#"{"status":"OUT_OF_SERVICE"}"#[..]));
     lifecycle.started();
     assert_eq!(readiness().await.status, 200);
     lifecycle.stopping();
     assert_eq!(readiness().await.status, 503);
-    assert_eq!(actuator.answer("GET", "/actuator/health/liveness", b"").await.status, 200);
+    assert_eq!(ask("/actuator/health/liveness").await.status, 200);
 }
 
 #[tokio::test]
@@ -287,4 +300,136 @@ async fn a_log_level_that_is_none_is_refused() {
     server.post("/actuator/loggers/sqlx", r#"{"configuredLevel":"LOUD"}"#).await.assert_problem(400);
     server.post("/actuator/loggers/sqlx", "x").await.assert_problem(400);
     server.post("/actuator/loggers", "{}").await.assert_problem(405);
+}
+
+const JSON: &str = "Content-Type: application/json\r\n";
+
+/// serde fills a struct from an array as well, by position.
+#[tokio::test]
+async fn a_json_array_is_no_level_and_no_state() {
+    let breaker = Arc::new(PaymentBreaker(Mutex::new("CLOSED")));
+    let shown = Arc::clone(&breaker);
+    let server = start_with(settings(), move |actuator| actuator.breaker(shown)).await;
+    for body in ["", "{", "x", "[]", r#"["INFO"]"#, r#"{"configuredLevel":["INFO"]}"#, "null", "1"] {
+        server.post("/actuator/loggers/sqlx", body).await.assert_problem(400);
+    }
+    for body in ["[]", r#"["FORCE_OPEN"]"#, r#"{"updateState":["FORCE_OPEN"]}"#] {
+        server.post("/actuator/circuitbreakers/payment", body).await.assert_problem(400);
+    }
+    assert_eq!(*breaker.0.lock().unwrap(), "CLOSED");
+}
+
+/// What fetch sends with `mode: "no-cors"`, and a form: browsers do not ask before.
+#[tokio::test]
+async fn a_page_elsewhere_changes_nothing() {
+    let breaker = Arc::new(PaymentBreaker(Mutex::new("CLOSED")));
+    let shown = Arc::clone(&breaker);
+    let server = start_with(settings(), move |actuator| actuator.breaker(shown)).await;
+    let path = "/actuator/circuitbreakers/payment";
+    let open = r#"{"updateState":"FORCE_OPEN"}"#;
+    for (headers, status) in [
+        ("", 415),
+        ("Content-Type: text/plain;charset=UTF-8\r\n", 415),
+        ("Content-Type: application/x-www-form-urlencoded\r\n", 415),
+        ("Content-Type: text/plain\r\nOrigin: https://evil.example\r\n", 403),
+        ("Content-Type: application/json\r\nOrigin: https://evil.example\r\n", 403),
+        ("Content-Type: application/json\r\nOrigin: null\r\n", 403),
+        ("Content-Type: application/json\r\nSec-Fetch-Site: cross-site\r\n", 403),
+    ] {
+        server.send("POST", path, headers, open).await.assert_problem(status);
+        assert_eq!(*breaker.0.lock().unwrap(), "CLOSED", "{headers}");
+    }
+    let own = "Content-Type: application/json\r\nOrigin: http://shop.test\r\n";
+    assert_eq!(server.send("POST", path, own, open).await.status, 200);
+    assert_eq!(*breaker.0.lock().unwrap(), "FORCED_OPEN");
+    // Spring Boot Admin's.
+    let admin = "Content-Type: application/vnd.spring-boot.actuator.v2+json\r\n";
+    assert_eq!(server.send("POST", path, admin, r#"{"updateState":"CLOSE"}"#).await.status, 200);
+}
+
+/// Through a proxy, under a name that somebody else resolves to us, or from another machine: health and info.
+#[tokio::test]
+async fn a_stranger_sees_whether_it_is_well_and_which_build_it_is() {
+    let server = start_with(settings(), |actuator| {
+        actuator
+            .health(Arc::new(Switch("db", AtomicBool::new(false))))
+            .breaker(Arc::new(PaymentBreaker(Mutex::new("CLOSED"))))
+            .endpoint("gateway/routes", Arc::new(Notes::default()))
+    })
+    .await;
+    let as_stranger = async |method: &str, path: &str, headers: &str, body: &str| {
+        let length = body.len();
+        let evil = format!(
+            "{method} {path} HTTP/1.1\r\nHost: rebind.evil.example\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+        );
+        let proxied = request(method, path, &format!("X-Forwarded-For: 203.0.113.9\r\n{headers}"), body);
+        let (evil, proxied) = (server.raw(evil).await, server.raw(proxied).await);
+        assert_eq!((evil.status, &evil.body), (proxied.status, &proxied.body), "{method} {path}");
+        evil
+    };
+    for path in [
+        "/actuator/loggers",
+        "/actuator/loggers/sqlx",
+        "/actuator/prometheus",
+        "/actuator/circuitbreakers",
+        "/actuator/gateway/routes",
+        "/actuator/health/db",
+        "/actuator/nothing",
+    ] {
+        as_stranger("GET", path, "", "").await.assert_problem(404);
+    }
+    as_stranger("POST", "/actuator/loggers/sqlx", JSON, r#"{"configuredLevel":"TRACE"}"#)
+        .await
+        .assert_problem(404);
+    as_stranger("POST", "/actuator/circuitbreakers/payment", JSON, r#"{"updateState":"FORCE_OPEN"}"#)
+        .await
+        .assert_problem(404);
+    // Why it is not well names what is behind.
+    let health = as_stranger("GET", "/actuator/health", "", "").await;
+    assert_eq!(health.status, 503);
+    assert_eq!(health.json(), json!({"status": "DOWN", "groups": ["liveness", "readiness"]}));
+    assert_eq!(as_stranger("GET", "/actuator/health/readiness", "", "").await.status, 200);
+    assert_eq!(as_stranger("GET", "/actuator/info", "", "").await.status, 200);
+    let evil = "GET /actuator HTTP/1.1\r\nHost: rebind.evil.example\r\n\r\n";
+    let links = server.raw(evil).await.json();
+    let mut relations: Vec<&String> = links["_links"].as_object().unwrap().keys().collect();
+    relations.sort();
+    assert_eq!(relations, ["health", "health-path", "info", "self"]);
+}
+
+/// With a port of its own for the management, nobody sees more at the server's, and it answers when clients have taken all
+/// connections there.
+#[tokio::test]
+async fn the_management_port_has_connections_of_its_own() {
+    let lifecycle = Lifecycle::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let management = ManagementSettings { port: free, ..ManagementSettings::default() };
+    let settings = ServerSettings { max_connections: 1, ..settings() };
+    let actuator = Actuator::new("books", lifecycle.clone());
+    let managed =
+        Server::bind_management(&management, settings.port, &actuator, &lifecycle).unwrap().unwrap();
+    let server =
+        Server::bind(&settings, actuator.at_server(&management, settings.port), lifecycle.clone(), |_| {})
+            .unwrap();
+    let (address, own) = (server.addr(), managed.addr());
+    tokio::spawn(server.run(std::future::pending()));
+    tokio::spawn(managed.run(std::future::pending()));
+    lifecycle.started();
+
+    let ask = async |stream: &mut TcpStream, path: &str, host: &str| {
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await.unwrap();
+        read_answer(stream, false).await
+    };
+    let mut client = TcpStream::connect(address).await.unwrap();
+    ask(&mut client, "/actuator/loggers", "localhost").await.assert_problem(404);
+    assert_eq!(ask(&mut client, "/actuator/health/readiness", "localhost").await.status, 200);
+    // `client` holds the only connection that there may be.
+    for host in ["localhost", "10.1.2.3:9080", "payment:9080"] {
+        let mut operator = TcpStream::connect(own).await.unwrap();
+        assert_eq!(ask(&mut operator, "/actuator/health/liveness", host).await.status, 200);
+        assert_eq!(ask(&mut operator, "/actuator/loggers", host).await.status, 200, "{host}");
+    }
+    let mut rebound = TcpStream::connect(own).await.unwrap();
+    ask(&mut rebound, "/actuator/loggers", "rebind.evil.example:9080").await.assert_problem(404);
+    ask(&mut rebound, "/books", "localhost").await.assert_problem(404);
 }

@@ -46,7 +46,7 @@ impl ForwardedHeaders {
     }
 
     /// Under which origin the client sees the gateway, before [`apply`](Self::apply): `headers` and `host` are as they came.
-    pub(super) fn client_origin<'h>(
+    pub(crate) fn client_origin<'h>(
         &self,
         headers: &'h HeaderMap,
         host: &'h HeaderValue,

@@ -103,9 +103,8 @@ fn decide(
     let path = routing::canonical(parts.uri.path())?;
     if routing::is_actuator(&path) {
         exchange.is_for(Resource::Actuator);
-        let (path, session, foreign) = (path.into_owned(), session.clone(), origin.is_some());
-        let answer =
-            async move { actuator::answer(&session, &parts.method, &path, body, foreign, &host).await };
+        let (path, session) = (path.into_owned(), session.clone());
+        let answer = async move { actuator::answer(&session, &parts, &path, body, &host).await };
         return Ok(Step::Actuator(Box::pin(answer)));
     }
     exchange.is_for(Resource::Unknown);

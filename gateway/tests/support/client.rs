@@ -25,7 +25,7 @@ pub struct Answer {
 /// One request on a connection of its own.
 pub async fn get(addr: SocketAddr, path: &str) -> Answer {
     let mut client = Client::connect(addr).await;
-    client.send(format!("GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n")).await;
+    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
     client.answer().await
 }
 

@@ -74,8 +74,8 @@ impl ActuatorEndpoint for Breakers<'_> {
             return Err(Problem::method_not_allowed("GET, HEAD, OPTIONS"));
         }
         let breaker = self.find(rest).ok_or_else(Problem::not_found)?;
-        let change: Change = serde_json::from_slice(body)
-            .map_err(|_| Problem::bad_request(r#"The body has to be {"updateState": "CLOSE"}."#))?;
+        let change: Change = super::object(body)
+            .ok_or_else(|| Problem::bad_request(r#"The body has to be {"updateState": "CLOSE"}."#))?;
         let update = match change.update_state.as_str() {
             "CLOSE" => BreakerUpdate::Close,
             "FORCE_OPEN" => BreakerUpdate::ForceOpen,

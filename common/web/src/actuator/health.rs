@@ -41,11 +41,12 @@ pub struct Health {
     pub status: Status,
     pub details: Map<String, Json>,
     components: Option<Map<String, Json>>,
+    groups: bool,
 }
 
 impl Health {
     fn new(status: Status) -> Self {
-        Self { status, details: Map::new(), components: None }
+        Self { status, details: Map::new(), components: None, groups: false }
     }
 
     #[must_use]
@@ -69,6 +70,11 @@ impl Health {
         self
     }
 
+    /// Without what it consists of.
+    pub(super) fn summary(self) -> Self {
+        Self { details: Map::new(), components: None, ..self }
+    }
+
     pub(super) fn into_json(self) -> Json {
         let mut json = Map::new();
         json.insert("status".to_owned(), self.status.as_str().into());
@@ -77,6 +83,8 @@ impl Health {
         }
         if let Some(components) = self.components {
             json.insert("components".to_owned(), components.into());
+        }
+        if self.groups {
             json.insert("groups".to_owned(), json!(["liveness", "readiness"]));
         }
         json.into()
@@ -112,6 +120,7 @@ pub(super) async fn whole(
     add("livenessState", Health::up());
     add("readinessState", readiness(lifecycle));
     health.components = Some(components);
+    health.groups = true;
     health
 }
 

@@ -37,8 +37,8 @@ impl ActuatorEndpoint for Loggers {
         if rest.is_empty() {
             return Err(Problem::method_not_allowed("GET, HEAD, OPTIONS"));
         }
-        let change: Change = serde_json::from_slice(body)
-            .map_err(|_| Problem::bad_request(r#"The body has to be {"configuredLevel": "DEBUG"}."#))?;
+        let change: Change = super::object(body)
+            .ok_or_else(|| Problem::bad_request(r#"The body has to be {"configuredLevel": "DEBUG"}."#))?;
         let level = match change.configured_level {
             None => None,
             Some(name) => Some(name.parse::<LogLevel>().map_err(|_| {

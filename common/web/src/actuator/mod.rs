@@ -1,30 +1,29 @@
 //! What operators see of a process: health, build, metrics, log levels, and what its parts add.
 //!
-//! [`Actuator`] knows no HTTP library. Servers hand it method, path and body: actix-web through [`configure`], hyper in the gateway by itself.
+//! [`Actuator`] knows no HTTP library. Servers hand it method, path and body: actix-web through [`configure`],
+//! hyper in the gateway by itself. What they let be seen is decided in `access`, for both.
 
+mod access;
 mod breakers;
 mod disk_space;
 mod health;
 mod info;
 mod loggers;
+mod route;
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{
-        StatusCode,
-        header::{self, HeaderValue},
-    },
-    web::{Bytes, Data, ServiceConfig, scope, to},
-};
 use async_trait::async_trait;
+use serde::de::DeserializeOwned;
 
+pub use access::ActuatorRequest;
 pub use breakers::{Breaker, BreakerSnapshot, BreakerUpdate};
 pub use disk_space::DiskSpace;
 pub use health::{Health, HealthCheck, Status};
+pub use route::configure;
 
-use crate::{base::origin_of, lifecycle::Lifecycle, negotiation, problem, problem::Problem, route_table};
+use self::access::{Access, Place, View};
+use crate::{lifecycle::Lifecycle, management::ManagementSettings, negotiation, problem, problem::Problem};
 
 /// What an endpoint answers with. Nobody asks for it often enough to write it into a buffer by hand.
 pub type Json = serde_json::Value;
@@ -89,6 +88,7 @@ pub struct Actuator {
     check_timeout: Duration,
     breakers: Vec<Arc<dyn Breaker>>,
     endpoints: Vec<(&'static str, Arc<dyn ActuatorEndpoint>)>,
+    access: Access,
 }
 
 const READ_ONLY: &str = "GET, HEAD, OPTIONS";
@@ -104,7 +104,23 @@ impl Actuator {
             check_timeout: Duration::from_secs(2),
             breakers: Vec::new(),
             endpoints: Vec::new(),
+            access: Access::new(Place::OwnPort, &ManagementSettings::default()),
         }
+    }
+
+    /// As a server's port shows it: less, where the management address is another one.
+    #[must_use]
+    pub fn at_server(mut self, management: &ManagementSettings, server_port: u16) -> Self {
+        let place = if management.is_separate(server_port) { Place::Elsewhere } else { Place::OwnPort };
+        self.access = Access::new(place, management);
+        self
+    }
+
+    /// As the management address shows it.
+    #[must_use]
+    pub fn at_management(mut self, management: &ManagementSettings) -> Self {
+        self.access = Access::new(Place::Here, management);
+        self
     }
 
     /// Adds a component to `/actuator/health`.
@@ -146,36 +162,34 @@ impl Actuator {
         path.strip_prefix("/actuator").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// Answers a request; links are relative to the host. The path is the whole one, without the query.
-    pub async fn answer(&self, method: &str, path: &str, body: &[u8]) -> ActuatorResponse {
-        self.answer_at("", method, path, body).await
-    }
-
-    /// The same with absolute links that start with `origin` (`http://localhost:8088`).
-    pub async fn answer_at(&self, origin: &str, method: &str, path: &str, body: &[u8]) -> ActuatorResponse {
+    /// Answers a request, with as much as its caller may see.
+    pub async fn answer(&self, request: &ActuatorRequest<'_>) -> ActuatorResponse {
+        let path = request.path;
         let rest = path.strip_prefix("/actuator").unwrap_or(path).trim_matches('/');
-        match self.dispatch(origin, method, rest, body).await {
+        match self.dispatch(request, rest).await {
             Ok(response) => response,
             Err(problem) => problem.instance(path).into(),
         }
     }
 
-    async fn dispatch(
-        &self,
-        origin: &str,
-        method: &str,
-        rest: &str,
-        body: &[u8],
-    ) -> Result<ActuatorResponse, Problem> {
+    async fn dispatch(&self, request: &ActuatorRequest<'_>, rest: &str) -> Result<ActuatorResponse, Problem> {
+        let (method, body) = (request.method, request.body);
         let (name, tail) = rest.split_once('/').unwrap_or((rest, ""));
+        let view = self.access.view(request);
+        if view == View::Public && !name.is_empty() && !self.access.exposes(name) {
+            return Err(Problem::not_found().detail("Not here: see management.host and management.port."));
+        }
+        if !matches!(method, "GET" | "HEAD" | "OPTIONS") {
+            access::check_write(request)?;
+        }
         match name {
-            "" => reading(method, || ActuatorResponse::json(200, &self.links(origin))),
+            "" => reading(method, || ActuatorResponse::json(200, &self.links(request.origin, view))),
             "health" => {
                 check_method(method, READ_ONLY)?;
                 if method == "OPTIONS" {
                     return Ok(ActuatorResponse::options(READ_ONLY));
                 }
-                self.health_at(tail).await.ok_or_else(Problem::not_found)
+                self.health_at(tail, view).await.ok_or_else(Problem::not_found)
             }
             "info" if tail.is_empty() => {
                 reading(method, || ActuatorResponse::json(200, &info::render(self.service)))
@@ -207,12 +221,16 @@ impl Actuator {
     }
 
     /// `/actuator/health`, one of its groups, or one of its components.
-    async fn health_at(&self, tail: &str) -> Option<ActuatorResponse> {
+    async fn health_at(&self, tail: &str, view: View) -> Option<ActuatorResponse> {
         let report = match tail {
-            "" => health::whole(&self.lifecycle, &self.checks, self.check_timeout).await,
+            "" => {
+                let whole = health::whole(&self.lifecycle, &self.checks, self.check_timeout).await;
+                if view == View::Public { whole.summary() } else { whole }
+            }
             // The process alone: a database that is down is no reason to restart this process.
             "liveness" => Health::up(),
             "readiness" => health::readiness(&self.lifecycle),
+            _ if view == View::Public => return None,
             component => {
                 health::component(component, &self.lifecycle, &self.checks, self.check_timeout).await?
             }
@@ -220,14 +238,17 @@ impl Actuator {
         Some(ActuatorResponse::json(report.status.http(), &report.into_json()))
     }
 
-    fn links(&self, origin: &str) -> Json {
+    fn links(&self, origin: &str, view: View) -> Json {
         let mut links = serde_json::Map::new();
         let mut link = |name: &str, path: &str, templated: bool| {
-            let separator = if path.is_empty() { "" } else { "/" };
-            links.insert(
-                name.to_owned(),
-                serde_json::json!({"href": format!("{origin}/actuator{separator}{path}"), "templated": templated}),
-            );
+            let endpoint = path.split('/').next().unwrap_or_default();
+            if view == View::Whole || endpoint.is_empty() || self.access.exposes(endpoint) {
+                let separator = if path.is_empty() { "" } else { "/" };
+                links.insert(
+                    name.to_owned(),
+                    serde_json::json!({"href": format!("{origin}/actuator{separator}{path}"), "templated": templated}),
+                );
+            }
         };
         link("self", "", false);
         link("health", "health", false);
@@ -245,6 +266,13 @@ impl Actuator {
         }
         serde_json::json!({"_links": links})
     }
+}
+
+/// Reads the JSON object of a write. serde would fill a struct from an array as well, by position.
+#[must_use]
+pub fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let object: serde_json::Map<String, Json> = serde_json::from_slice(body).ok()?;
+    serde_json::from_value(Json::Object(object)).ok()
 }
 
 fn check_method(method: &str, allow: &'static str) -> Result<(), Problem> {
@@ -279,29 +307,4 @@ async fn answered_by(
             .map(|json| ActuatorResponse::json(200, &json))
             .ok_or_else(Problem::not_found),
     }
-}
-
-/// Registers `/actuator` with actix-web. [`Server`](crate::Server) does it for every service.
-pub fn configure(config: &mut ServiceConfig, actuator: Data<Actuator>) {
-    for template in
-        ["/actuator", "/actuator/health", "/actuator/info", "/actuator/prometheus", "/actuator/**"]
-    {
-        route_table::declare(template);
-    }
-    config.service(scope("/actuator").app_data(actuator).default_service(to(respond)));
-}
-
-async fn respond(request: HttpRequest, actuator: Data<Actuator>, body: Bytes) -> HttpResponse {
-    let answer =
-        actuator.answer_at(&origin_of(&request), request.method().as_str(), request.path(), &body).await;
-    let mut response =
-        HttpResponse::new(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
-    let headers = response.headers_mut();
-    if !answer.content_type.is_empty() {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
-    }
-    if let Some(allow) = answer.allow.and_then(|allow| HeaderValue::from_str(&allow).ok()) {
-        headers.insert(header::ALLOW, allow);
-    }
-    response.set_body(actix_web::body::BoxBody::new(answer.body))
 }

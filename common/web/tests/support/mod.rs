@@ -23,8 +23,8 @@ use tokio::{
     task::JoinHandle,
 };
 use web::{
-    Actuator, Base, Body, Id, Lifecycle, Paged, Problem, Query, Resource, Search, Server, ServerSettings,
-    hal, routes,
+    Actuator, Base, Body, Id, Lifecycle, ManagementSettings, Paged, Problem, Query, Resource, Search, Server,
+    ServerSettings, hal, routes,
 };
 
 #[derive(Clone, Serialize)]
@@ -199,10 +199,17 @@ pub async fn start() -> Running {
     start_with(settings(), |actuator| actuator).await
 }
 
-pub async fn start_with(settings: ServerSettings, actuator: impl FnOnce(Actuator) -> Actuator) -> Running {
+/// Its tests speak to it as `shop.test`, which is a name for operators too.
+pub async fn start_with(
+    settings: ServerSettings,
+    actuator_with: impl FnOnce(Actuator) -> Actuator,
+) -> Running {
     let shelf = Data::new(Shelf::default());
     let lifecycle = Lifecycle::new();
-    let actuator = actuator(Actuator::new("books", lifecycle.clone()));
+    let management =
+        ManagementSettings { allowed_hosts: vec!["shop.test".to_owned()], ..ManagementSettings::default() };
+    let actuator = Actuator::new("books", lifecycle.clone()).at_server(&management, settings.port);
+    let actuator = actuator_with(actuator);
     let server = Server::bind(&settings, actuator, lifecycle.clone(), configure(shelf.clone())).unwrap();
     let addr = server.addr();
     let (stop, stopped) = oneshot::channel();
