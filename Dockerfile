@@ -5,7 +5,7 @@
 #   docker compose build                                               all five, as the compose file names them
 #
 # The images hold one binary and what it links to: no shell, no package manager. They run as user 65532 on a read-only
-# root file system, with the profile `docker`: everything on port 8080, Kafka at my-kafka:9092, PostgreSQL by DATABASE_URL.
+# root file system, with the profile `docker`: everything on port 8080 (the actuator on 9080), Kafka at my-kafka:9092, PostgreSQL by DATABASE_URL.
 ARG RUST=1.95
 
 FROM rust:${RUST}-bookworm AS toolchain
@@ -77,7 +77,8 @@ ENV PROFILE=docker \
 USER 65532:65532
 # Fails when a library is missing here that was there at compilation, and when the profile's settings are wrong.
 RUN ["/app/service", "--check"]
-EXPOSE 8080
+# 9080: the actuator, for probes, Prometheus and operators; not to be published.
+EXPOSE 8080 9080
 # The binary asks itself: there is no shell and no curl here.
 HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 CMD ["/app/service", "--health"]
 # Exec form: the service is process 1, gets SIGTERM, and starts no children that it would have to reap.

@@ -50,6 +50,10 @@ story() {
   expect "story: it is gone" 404 "$(status "$GATEWAY/preReservations/$id")"
   if until_true 30 all_cancelled "$id"; then ok "story: payment and receipt follow, the view shows it"; else bad "story: not all is cancelled"; fi
   expect "story: the gateway leads nobody to /actuator of a service" 404 "$(status "$GATEWAY/payments/actuator/health")"
+  expect "story: the gateway is ready" 200 "$(status "$GATEWAY/actuator/health/readiness")"
+  for page in loggers prometheus gateway/routes info; do
+    expect "story: strangers do not see /actuator/$page" 404 "$(status "$GATEWAY/actuator/$page")"
+  done
 }
 all_cancelled() {
   curl -s -m 5 "$GATEWAY/myReservations/$1" | python3 -c '

@@ -26,6 +26,8 @@ for name, service in compose["services"].items():
     if name in SERVICES:
         for key in environment.keys() - variables(name):
             wrong.append(f"{name}: {key} is no setting of this service")
+        if not {"8080", "9080"} == {str(port).rsplit(":", 1)[-1] for port in service["ports"]}:
+            wrong.append(f"{name}: does not publish its port and that of its actuator")
         if not service.get("read_only") or service.get("cap_drop") != ["ALL"]:
             wrong.append(f"{name}: not read only, or with capabilities")
         if service["build"]["args"]["SERVICE"] != name:

@@ -1,5 +1,6 @@
 """What we want of the rendered overlays beyond their schema."""
 import pathlib
+import re
 import sys
 
 import yaml
@@ -7,6 +8,7 @@ from common import SERVICES, variables
 
 # Of Secrets that are made by command (docs/AKS.md), and of those that need not be there.
 MADE_ELSEWHERE = {"prereservation", "payment", "receipt", "myreservation", "postgres", "internal"}
+MANAGEMENT = {"management", "9080"}
 wrong = []
 
 
@@ -38,6 +40,11 @@ def check(overlay, objects):
         selector = selector.get("matchLabels", selector)
         if not any(selector.items() <= w["spec"]["template"]["metadata"]["labels"].items() for w in workloads):
             say(item, f"selects no pod: {selector}")
+        if any(MANAGEMENT & set(map(str, port.values())) for port in item["spec"].get("ports", [])):
+            say(item, "publishes the management port")
+    for item in by.get("Ingress", {}).values():
+        if MANAGEMENT & set(re.findall(r"\w+", str(item["spec"]))):
+            say(item, "publishes the management port")
     for name, item in by.get("HorizontalPodAutoscaler", {}).items():
         if item["spec"]["scaleTargetRef"]["name"] not in deployments:
             say(item, "scales nothing")
@@ -94,8 +101,10 @@ def service(say, name, item):
         ("readinessProbe", "/actuator/health/readiness"),
         ("livenessProbe", "/actuator/health/liveness"),
     ]:
-        if container[probe]["httpGet"]["path"] != path:
-            say(item, f"{probe} does not ask {path}")
+        if container[probe]["httpGet"] | {"path": path, "port": "management"} != container[probe]["httpGet"]:
+            say(item, f"{probe} does not ask {path} at the management port")
+    if {p["name"]: p["containerPort"] for p in container["ports"]} != {"http": 8080, "management": 9080}:
+        say(item, "has other ports than the profile docker")
     names = {variable["name"] for variable in container["env"]}
     for unknown in names - variables(name):
         say(item, f"{unknown} is no setting of {name}")
@@ -114,6 +123,12 @@ def policies(say, by, workloads):
         open_to_all = any("from" not in rule for rule in item["spec"].get("ingress", []))
         if open_to_all != (item["metadata"]["name"] == "gateway"):
             say(item, "only the gateway is reached from outside")
+        ports = [port.get("port") for rule in item["spec"].get("ingress", []) for port in rule.get("ports", [{}])]
+        if item["metadata"]["name"] == "metrics":
+            if ports != ["management"]:
+                say(item, "does not let Prometheus to the management port alone")
+        elif {None, "management", 9080} & set(ports):
+            say(item, "lets somebody to the management port")
 
 
 for overlay in ("local", "aks", "ingress"):
