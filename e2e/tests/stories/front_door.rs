@@ -6,6 +6,7 @@ use e2e::customer::Customer;
 use e2e::http::{Answer, send};
 use e2e::setup::Setup;
 use e2e::system::{Plan, Service, System};
+use serde_json::json;
 
 const ORIGIN: &str = "https://shop.example";
 
@@ -51,6 +52,27 @@ pub(crate) async fn actuators_stay_inside(system: Arc<System>) {
         let status = answer.split(' ').nth(1).unwrap_or_default();
         assert!(["400", "404"].contains(&status), "{path}: {answer}");
         assert!(!answer.contains("deadLetters") && !answer.contains("circuitBreakers"), "{path}: {answer}");
+    }
+    // Of the gateway's own, who comes from elsewhere sees health alone; at a service, which build it is as well.
+    for service in Service::ALL {
+        let http = system.service(service);
+        let stranger =
+            |method, path: &str| http.request(method, path).header("X-Forwarded-For", "203.0.113.9");
+        for path in ["/actuator/loggers", "/actuator/prometheus", "/actuator/gateway/routes"] {
+            send(stranger("GET", path)).await.problem(404);
+        }
+        send(stranger("POST", "/actuator/loggers/x").json(&json!({"configuredLevel": "TRACE"})))
+            .await
+            .problem(404);
+        let health = send(stranger("GET", "/actuator/health")).await.expect(200).json();
+        assert_eq!(health, json!({"status": "UP", "groups": ["liveness", "readiness"]}));
+        let info = send(stranger("GET", "/actuator/info")).await;
+        assert_eq!(info.status, if service == Service::Gateway { 404 } else { 200 });
+        // A page in an operator's browser, which gets to this machine.
+        let page = http.request("POST", "/actuator/loggers/x").header("Origin", "https://evil.example");
+        send(page.header("content-type", "text/plain").body(r#"{"configuredLevel":"TRACE"}"#))
+            .await
+            .problem(403);
     }
 }
 
