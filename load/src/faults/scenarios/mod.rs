@@ -3,6 +3,9 @@
 mod away;
 mod bad_requests;
 mod broken;
+mod corrupt_log;
+mod full_disk;
+mod health;
 mod poisoned;
 mod races;
 mod rolling;
@@ -28,6 +31,10 @@ pub enum Scenario {
     PostgresAway,
     /// 1 % of the records cannot be read; how late the others are (5,000 reservations, small: 150)
     Poison,
+    /// The disk is full for a minute under load (small: 5 s); needs root, to mount a small one
+    FullDisk,
+    /// The local log's file is damaged for a minute under load, and restored (small: 15 s)
+    CorruptLog,
     /// Everything restarted one after the other under siege -c255, two of each (180 s, small: 30 s)
     Rolling,
     /// 10,000 broken requests at every endpoint of the gateway, and the corpora of its tests (small: 500)
@@ -69,6 +76,8 @@ impl Scenario {
             Self::KafkaAway => away::play(place, act, &away::KAFKA).await,
             Self::PostgresAway => away::play(place, act, &away::POSTGRES).await,
             Self::Poison => poisoned::play(place, act).await,
+            Self::FullDisk => full_disk::play(place, act).await,
+            Self::CorruptLog => corrupt_log::play(place, act).await,
             Self::Rolling => rolling::play(place, act).await,
             Self::BadRequests => bad_requests::play(place, act).await,
         }
