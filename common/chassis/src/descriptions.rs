@@ -12,6 +12,10 @@ pub(crate) fn describe() {
     );
     describe_counter!("outbox_refused_total", "Facts that the log refused, by the log's own code");
     describe_counter!("outbox_published_total", "Facts that the log acknowledged");
+    describe_counter!(
+        "consumer_unreadable_batches_total",
+        "Compressed batches that were passed: damaged, or too large for a reader's memory"
+    );
     describe_gauge!("consumer_lag_records", "Records of a partition that are not processed yet");
     describe_counter!("consumer_records_total", "Records processed");
     describe_gauge!(

@@ -3,6 +3,8 @@
 //! Reading order: [`log`] (the port, with its obligations), [`local`] and [`kafka`] (its adapters), [`outbox`] and
 //! [`relay`] (out), [`handler`], [`inbox`] and [`consumer`] (in), [`dead_letters`] (aside).
 
+use bounded_decompression as _;
+
 mod backoff;
 pub mod consumer;
 pub mod dead_letters;

@@ -99,6 +99,11 @@ pub(super) fn consumer(common: &ClientConfig, group: &str) -> ClientConfig {
             // go on as soon as there is room (a second is the default).
             ("queued.min.messages", "2000"),
             ("queued.max.messages.kbytes", "2048"),
+            // What one answer brings is taken apart at once, and may be much more than it was on its way.
+            ("fetch.max.bytes", "262144"),
+            ("fetch.message.max.bytes", "131072"),
+            // `fetch.max.bytes` is no less than this, which is of no other concern to a consumer.
+            ("message.max.bytes", "262144"),
             ("fetch.queue.backoff.ms", "10"),
             ("fetch.error.backoff.ms", "100"),
         ],

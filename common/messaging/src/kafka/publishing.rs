@@ -247,7 +247,10 @@ fn unacknowledged(cause: impl Into<crate::log::BoxError>) -> PublishError {
 fn failure(error: KafkaError) -> PublishError {
     match error.rdkafka_error_code().and_then(|code| Some((code, refusal_scope(code)?))) {
         Some((code, scope)) => {
-            PublishError::Refused(Refusal { code: format!("{code:?}"), reason: code.to_string(), scope })
+            let (name, text) = (format!("{code:?}"), code.to_string());
+            // librdkafka says the name once more in front of its text.
+            let reason = text.strip_prefix(&name).unwrap_or(&text).trim_matches([' ', '(', ')']).to_owned();
+            PublishError::Refused(Refusal { code: name, reason, scope })
         }
         None => unacknowledged(error),
     }

@@ -28,6 +28,8 @@ const SEEK_AGAIN: Duration = Duration::from_millis(50);
 /// The group's offset is told to the broker as often: a request for each batch cost broker and client more than the batch.
 /// The truth is in the service's database. (Kafka's `auto.commit.interval.ms` is five seconds.)
 const TELL_EVERY: Duration = Duration::from_secs(1);
+/// What is taken over from librdkafka, and delivered, at a time: many records of usual size, few that are large.
+const LARGEST_DELIVERY: usize = 4_000_000;
 const ASKING_FOR_THE_END: &str = "asking for the end of the log";
 
 /// A partition that is ours.
@@ -41,6 +43,15 @@ struct Partition {
     /// What the broker knows of it.
     told: Option<i64>,
     records: VecDeque<ReceivedRecord>,
+    /// Of these.
+    bytes: usize,
+}
+
+/// What a record takes in memory, about.
+fn size(received: &ReceivedRecord) -> usize {
+    let record = &received.record;
+    let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    record.payload.len() + record.key.as_ref().map_or(0, String::len) + headers + 100
 }
 
 pub(super) struct KafkaSubscription {
@@ -190,8 +201,10 @@ impl KafkaSubscription {
         match self.partitions.get_mut(&message.partition()) {
             // What comes before a seek is done is from the old place.
             Some(partition) if partition.fetching && partition.sought.is_none() => {
-                partition.records.push_back(received(&message));
-                Ok(partition.records.len())
+                let record = received(&message);
+                partition.bytes += size(&record);
+                partition.records.push_back(record);
+                Ok(if partition.bytes < LARGEST_DELIVERY { partition.records.len() } else { usize::MAX })
             }
             _ => Ok(0),
         }
@@ -209,6 +222,15 @@ impl KafkaSubscription {
                 | RDKafkaErrorCode::GroupAuthorizationFailed
                 | RDKafkaErrorCode::InvalidTopic,
             ) => return Err(EventLogError::refused(READING, error)),
+            KafkaError::MessageConsumption(RDKafkaErrorCode::BadCompression) => {
+                metrics::counter!("consumer_unreadable_batches_total", "topic" => self.topic.clone())
+                    .increment(1);
+                tracing::error!(
+                    topic = self.topic,
+                    "a compressed batch cannot be read: it is damaged, or too large for a reader's memory; it is passed"
+                );
+                return Ok(());
+            }
             _ => {}
         }
         if !self.away {
@@ -228,8 +250,16 @@ impl KafkaSubscription {
             (number, self.partitions.get_mut(&number)?)
         };
         self.served = number;
-        let count = partition.records.len().min(max);
-        Some(partition.records.drain(..count).collect())
+        let mut bytes = 0;
+        let count = partition.records.iter().take(max).take_while(|record| {
+            let first = bytes == 0;
+            bytes += size(record);
+            first || bytes <= LARGEST_DELIVERY
+        });
+        let count = count.count();
+        let taken: Vec<ReceivedRecord> = partition.records.drain(..count).collect();
+        partition.bytes = partition.records.iter().map(size).sum();
+        Some(taken)
     }
 
     /// Waits for the next message, or a rebalance, which comes from inside of `recv`.
@@ -284,6 +314,7 @@ impl Subscription for KafkaSubscription {
             partition.committed = partition.sought;
             partition.told = partition.sought;
             partition.records.clear();
+            partition.bytes = 0;
         }
         Ok(())
     }

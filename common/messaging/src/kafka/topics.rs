@@ -14,10 +14,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Facts are kept for ever.
 const KEPT: &[(&str, &str)] = &[("retention.ms", "-1"), ("cleanup.policy", "delete")];
-/// What protects readers and writers, where brokers know it (Kafka 3.6): a batch counts with what is in it, so that
-/// a compressed one cannot blow up whoever reads it; a writer whose clock is ahead is not refused.
-const PROTECTED: &[(&str, &str)] =
-    &[("compression.type", "uncompressed"), ("message.timestamp.after.max.ms", "9223372036854775807")];
+/// A writer whose clock is ahead is not refused, where brokers know the setting (Kafka 3.6).
+const CLOCKS: &[(&str, &str)] = &[("message.timestamp.after.max.ms", "9223372036854775807")];
 
 /// Creates the topic if it is not there. Who may not create topics works with those that are there.
 pub(super) async fn ensure(config: &ClientConfig, topic: &str, partitions: i32) -> Result<(), EventLogError> {
@@ -32,7 +30,7 @@ pub(super) async fn ensure(config: &ClientConfig, topic: &str, partitions: i32) 
         Ok(Err(error)) => return Err(EventLogError::unavailable(CREATING, error)),
         Err(gone) => return Err(EventLogError::unavailable(CREATING, gone)),
     }
-    match create(&admin, topic, partitions, &[KEPT, PROTECTED]).await? {
+    match create(&admin, topic, partitions, &[KEPT, CLOCKS]).await? {
         Err(RDKafkaErrorCode::InvalidConfig) => create(&admin, topic, partitions, &[KEPT]).await?,
         created => created,
     }

@@ -236,6 +236,7 @@ impl Relay {
         for Pending { record, .. } in records {
             self.held.add(record);
         }
+        self.status.holding(self.held.rows(), None);
         Ok(())
     }
 

@@ -96,7 +96,7 @@ async fn a_group_that_reads_tells_the_broker_how_far_it_is() {
 }
 
 /// A topic with settings of somebody else's.
-async fn existing_topic(topic: &str, settings: &[(&str, &str)]) {
+pub(crate) async fn existing_topic(topic: &str, settings: &[(&str, &str)]) {
     let mut new = NewTopic::new(topic, 3, TopicReplication::Fixed(1));
     for (name, value) in settings {
         new = new.set(name, value);
@@ -106,7 +106,7 @@ async fn existing_topic(topic: &str, settings: &[(&str, &str)]) {
     }
 }
 
-async fn delete_topic(topic: &str) {
+pub(crate) async fn delete_topic(topic: &str) {
     for result in admin().delete_topics(&[topic], &AdminOptions::new()).await.unwrap() {
         result.unwrap();
     }

@@ -4,6 +4,7 @@
 //! (`eval "$(infra/up)"` sets it); without it the run says that only the local log was covered.
 #![allow(clippy::unwrap_used)]
 
+mod bombs;
 mod groups;
 mod kafka_alone;
 mod local_alone;
