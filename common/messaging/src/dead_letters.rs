@@ -8,7 +8,7 @@ use failpoints::sabotaged;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::any::AnyRow;
-use storage::{Database, Tx};
+use storage::{Database, Dialect, Tx, sql};
 
 use crate::log::{ReceivedRecord, Record};
 use crate::{header_text, key_text};
@@ -194,44 +194,45 @@ pub(crate) async fn blocked_keys(
     Ok(keys.into_iter().map(key_text::decode).collect())
 }
 
-pub(crate) async fn set_aside(
-    tx: &mut Tx,
-    record: &ReceivedRecord,
-    reason: &str,
-    attempts: i32,
-) -> Result<(), sqlx::Error> {
-    insert(tx, record, DEAD, reason, attempts).await
+/// Why a record is set aside for a reason of its own.
+pub(crate) struct Verdict {
+    pub(crate) reason: String,
+    pub(crate) attempts: i32,
 }
 
-pub(crate) async fn wait_behind(tx: &mut Tx, record: &ReceivedRecord) -> Result<(), sqlx::Error> {
-    insert(tx, record, WAITING, "an earlier record of this key is a dead letter", 0).await
+/// A record that is set aside: with a verdict, or because it waits behind one of its key that has one.
+pub(crate) struct Aside<'a> {
+    pub(crate) received: &'a ReceivedRecord,
+    pub(crate) verdict: Option<&'a Verdict>,
 }
 
-async fn insert(
-    tx: &mut Tx,
-    received: &ReceivedRecord,
-    status: &str,
-    reason: &str,
-    attempts: i32,
-) -> Result<(), sqlx::Error> {
-    let record = &received.record;
-    sqlx::query(
+/// One statement.
+pub(crate) async fn set_aside(tx: &mut Tx, aside: &[Aside<'_>]) -> Result<(), sqlx::Error> {
+    let text = format!(
         "INSERT INTO dead_letter (topic, log_partition, log_offset, record_key, payload, headers, timestamp_ms, \
-         status, reason, attempts) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
-    )
-    .bind(record.topic.as_str())
-    .bind(received.partition)
-    .bind(received.offset)
-    .bind(record.key.as_deref().map(key_text::encode))
-    .bind(record.payload.as_slice())
-    .bind(header_text::encode(&record.headers))
-    .bind(record.timestamp_ms)
-    .bind(status)
-    .bind(key_text::legible(reason))
-    .bind(attempts)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+         status, reason, attempts) VALUES {} ON CONFLICT DO NOTHING",
+        sql::values(Dialect::of(tx), aside.len(), 10)
+    );
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
+    for Aside { received, verdict } in aside {
+        let record = &received.record;
+        let (status, reason, attempts) = match verdict {
+            Some(verdict) => (DEAD, verdict.reason.as_str(), verdict.attempts),
+            None => (WAITING, "an earlier record of this key is a dead letter", 0),
+        };
+        query = query
+            .bind(record.topic.as_str())
+            .bind(received.partition)
+            .bind(received.offset)
+            .bind(record.key.as_deref().map(key_text::encode))
+            .bind(record.payload.as_slice())
+            .bind(header_text::encode(&record.headers))
+            .bind(record.timestamp_ms)
+            .bind(status)
+            .bind(key_text::legible(reason))
+            .bind(attempts);
+    }
+    query.execute(&mut **tx).await.map(drop)
 }
 
 pub(crate) async fn remove(tx: &mut Tx, id: i64) -> Result<(), sqlx::Error> {

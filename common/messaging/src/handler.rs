@@ -12,8 +12,9 @@ pub trait Handler: Send + Sync {
     /// Nothing outside `tx` may be changed before [`Handler::committed`].
     ///
     /// # Errors
-    /// [`HandleError::Record`] sets that record aside; a database error is retried, and only when it
-    /// is not the database's own fault and one record alone causes it again and again, sets that record aside.
+    /// [`HandleError::Records`] sets those records aside: all that can never be applied, at once, because the others of
+    /// the batch are handled again after each report. A database error is retried, and only when it is not the
+    /// database's own fault and one record alone causes it again and again, sets that record aside.
     async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError>;
 
     /// Whether the record could have an effect. A batch in which none could is passed without a transaction, and its
@@ -28,9 +29,37 @@ pub trait Handler: Send + Sync {
 
 #[derive(Debug, thiserror::Error)]
 pub enum HandleError {
-    /// The record at `index` of the slice can never be applied, whoever tries.
-    #[error("record {index} cannot be applied: {reason}")]
-    Record { index: usize, reason: String },
+    /// These records can never be applied, whoever tries.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Records(Vec<BadRecord>),
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+}
+
+/// A record that can never be applied: its index in the slice that was handled, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record {index} cannot be applied: {reason}")]
+pub struct BadRecord {
+    pub index: usize,
+    pub reason: String,
+}
+
+/// Reads each record, with its index; `None` is no concern of the service.
+///
+/// # Errors
+/// All that cannot be read, at once.
+pub fn read_all<T>(
+    records: &[ReceivedRecord],
+    mut read: impl FnMut(&ReceivedRecord) -> Result<Option<T>, String>,
+) -> Result<Vec<(usize, T)>, HandleError> {
+    let mut wanted = Vec::with_capacity(records.len());
+    let mut bad = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        match read(record) {
+            Ok(Some(read)) => wanted.push((index, read)),
+            Ok(None) => {}
+            Err(reason) => bad.push(BadRecord { index, reason }),
+        }
+    }
+    if bad.is_empty() { Ok(wanted) } else { Err(HandleError::Records(bad)) }
 }

@@ -29,7 +29,7 @@ pub mod settings;
 
 pub use consumer::{Consumer, ConsumerSettings, ConsumerStatus};
 pub use dead_letters::{DeadLetter, DeadLetters, Request};
-pub use handler::{HandleError, Handler};
+pub use handler::{BadRecord, HandleError, Handler, read_all};
 pub use log::{
     EventLog, EventLogError, Polled, PublishError, ReceivedRecord, Record, Refusal, RefusalScope,
     Subscription,

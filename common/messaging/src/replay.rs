@@ -114,7 +114,11 @@ async fn serve(reader: &mut Reader, partition: i32) -> Result<Step, Failed> {
     step!("messaging.replay.before_handle");
     match reader.handle(&mut tx, &[tried.received()]).await {
         Ok(()) => {}
-        Err(Failed::Record { reason, .. } | Failed::Unattributed(reason)) => {
+        Err(Failed::Unattributed(reason)) => {
+            return Ok(Step::Failed(Box::new(Failure { asked, tried, reason })));
+        }
+        Err(Failed::Records(bad)) => {
+            let reason = bad.into_iter().map(|(_, reason)| reason).collect::<Vec<_>>().join("; ");
             return Ok(Step::Failed(Box::new(Failure { asked, tried, reason })));
         }
         Err(error) => return Err(error),

@@ -6,12 +6,12 @@ use std::panic::AssertUnwindSafe;
 
 use failpoints::{sabotaged, step};
 use futures::FutureExt;
-use storage::Tx;
+use storage::{Tx, sql};
 use tokio::time::Instant;
 
 use super::Reader;
 use super::traced::Handling;
-use crate::dead_letters;
+use crate::dead_letters::{self, Aside, Verdict};
 use crate::handler::HandleError;
 use crate::log::ReceivedRecord;
 use crate::set_aside::dead_letter_record;
@@ -63,8 +63,8 @@ pub(crate) enum Failed {
     Lost,
     /// Nobody's fault: database or log are away.
     Unavailable(sqlx::Error),
-    /// The record at this offset can never be applied.
-    Record { offset: i64, reason: String },
+    /// The records at these offsets can never be applied.
+    Records(Vec<(i64, String)>),
     /// Some record of the batch is to blame; which one shows when they are tried one by one.
     Unattributed(String),
 }
@@ -87,11 +87,10 @@ impl From<sqlx::Error> for Failed {
     }
 }
 
-/// The record is set aside.
-struct Verdict {
-    reason: String,
-    attempts: u32,
-}
+/// How many records one statement sets aside.
+const LARGEST_GROUP: usize = 64;
+/// Of one batch, how many bad records the log names. All of them are in the table.
+const LOGGED: usize = 10;
 
 impl Reader {
     /// Goes past records that are no concern of ours, without a transaction; the next offset if it could. After a
@@ -153,14 +152,17 @@ impl Reader {
                     self.pause(&error).await;
                     return Applied::Doubtful;
                 }
-                Err(Failed::Record { offset, reason }) => {
-                    verdicts.insert(offset, Verdict { reason, attempts: 1 });
+                Err(Failed::Records(bad)) => {
+                    verdicts.extend(
+                        bad.into_iter().map(|(offset, reason)| (offset, Verdict { reason, attempts: 1 })),
+                    );
                 }
                 Err(Failed::Unattributed(_)) if batch.len() > 1 => one_by_one = true,
                 Err(Failed::Unattributed(reason)) => {
                     failures += 1;
                     if failures >= self.consumer.settings.attempts {
-                        verdicts.insert(first.offset, Verdict { reason, attempts: failures });
+                        let attempts = i32::try_from(failures).unwrap_or(i32::MAX);
+                        verdicts.insert(first.offset, Verdict { reason, attempts });
                         failures = 0;
                         continue;
                     }
@@ -191,39 +193,20 @@ impl Reader {
         let mut tx = self.database().begin().await?;
         self.guard(&mut tx, partition, Some(next_offset)).await?;
         step!("messaging.consumer.after_guard");
-        // Taken, and put back after the commit: whatever goes wrong, they are read again.
         let known = self.position(partition).and_then(|position| position.blocked.take());
         let mut blocked = match known {
             Some(blocked) => blocked,
             None => dead_letters::blocked_keys(&mut tx, &self.consumer.topic, partition).await?,
         };
-
-        if verdicts.is_empty() && blocked.is_empty() {
-            self.handle(&mut tx, batch).await?;
-        } else {
-            let mut live = Vec::with_capacity(batch.len());
-            let mut aside = Vec::new();
-            for record in batch {
-                let key = record.record.key.as_ref();
-                if let Some(verdict) = verdicts.get(&record.offset) {
-                    aside.push((record, Some(verdict)));
-                    blocked.extend(key.cloned());
-                } else if key.is_some_and(|key| blocked.contains(key)) {
-                    aside.push((record, None));
-                } else {
-                    live.push(record.clone());
+        match self.write(&mut tx, batch, verdicts, &blocked).await {
+            Ok(newly_blocked) => blocked.extend(newly_blocked),
+            Err(failed) => {
+                // The transaction is rolled back, so the keys are what they were. Reading them again for each bad
+                // record would cost the more the more bad ones there were before.
+                if let Some(position) = self.position(partition) {
+                    position.blocked = Some(blocked);
                 }
-            }
-            // First: a batch full of bad records fails once for each, and must not write the others each time.
-            self.handle(&mut tx, &live).await?;
-            for (record, verdict) in aside {
-                match verdict {
-                    Some(verdict) => self.set_aside(&mut tx, record, verdict).await?,
-                    None => {
-                        step!("messaging.dead_letters.before_wait");
-                        dead_letters::wait_behind(&mut tx, record).await?;
-                    }
-                }
+                return Err(failed);
             }
         }
         step!("messaging.consumer.before_commit");
@@ -238,6 +221,38 @@ impl Reader {
         metrics::counter!("consumer_records_total", "application" => self.consumer.group)
             .increment(batch.len() as u64);
         Ok(())
+    }
+
+    /// Writes the effects of a batch, and sets aside what cannot have any. The keys that are blocked from here on.
+    async fn write(
+        &self,
+        tx: &mut Tx,
+        batch: &[ReceivedRecord],
+        verdicts: &BTreeMap<i64, Verdict>,
+        blocked: &HashSet<String>,
+    ) -> Result<HashSet<String>, Failed> {
+        let mut newly_blocked = HashSet::new();
+        if verdicts.is_empty() && blocked.is_empty() {
+            self.handle(tx, batch).await?;
+            return Ok(newly_blocked);
+        }
+        let mut live = Vec::with_capacity(batch.len());
+        let mut aside = Vec::new();
+        for received in batch {
+            let key = received.record.key.as_ref();
+            if let Some(verdict) = verdicts.get(&received.offset) {
+                aside.push(Aside { received, verdict: Some(verdict) });
+                newly_blocked.extend(key.cloned());
+            } else if key.is_some_and(|key| blocked.contains(key) || newly_blocked.contains(key)) {
+                aside.push(Aside { received, verdict: None });
+            } else {
+                live.push(received.clone());
+            }
+        }
+        // First: where it fails, nothing was set aside in vain.
+        self.handle(tx, &live).await?;
+        self.set_aside(tx, &aside).await?;
+        Ok(newly_blocked)
     }
 
     /// Locks the partition's row for `tx`; with `to`, moves the position there.
@@ -258,30 +273,57 @@ impl Reader {
         let handled = AssertUnwindSafe(self.consumer.handler.handle(tx, records)).catch_unwind().await;
         match handled {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(HandleError::Record { index, reason })) => Err(match records.get(index) {
-                Some(record) => Failed::Record { offset: record.offset, reason },
-                None => Failed::Unattributed(reason),
-            }),
+            Ok(Err(HandleError::Records(bad))) => {
+                let bad: Vec<(i64, String)> = bad
+                    .into_iter()
+                    .filter_map(|bad| Some((records.get(bad.index)?.offset, bad.reason)))
+                    .collect();
+                Err(match bad.is_empty() {
+                    true => Failed::Unattributed("the handler names no record of the batch".to_owned()),
+                    false => Failed::Records(bad),
+                })
+            }
             Ok(Err(HandleError::Database(error))) => Err(Failed::of_records(error)),
             Err(panic) => Err(Failed::Unattributed(format!("the handler panicked: {}", text_of(&*panic)))),
         }
     }
 
-    async fn set_aside(&self, tx: &mut Tx, record: &ReceivedRecord, verdict: &Verdict) -> Result<(), Failed> {
-        let attempts = i32::try_from(verdict.attempts).unwrap_or(i32::MAX);
-        tracing::warn!(
-            partition = record.partition,
-            offset = record.offset,
-            key = record.record.key.as_deref(),
-            reason = %verdict.reason,
-            attempts,
-            "record set aside as a dead letter"
-        );
-        step!("messaging.dead_letters.before_set_aside");
-        dead_letters::set_aside(tx, record, &verdict.reason, attempts).await?;
-        step!("messaging.dead_letters.after_set_aside");
-        let copy = dead_letter_record(record, self.consumer.group, &verdict.reason, attempts);
-        self.consumer.outbox.append(tx, &[copy]).await?;
+    /// Few statements, whatever the number of records.
+    async fn set_aside(&self, tx: &mut Tx, aside: &[Aside<'_>]) -> Result<(), Failed> {
+        let mut logged = 0;
+        for group in sql::chunks(aside, LARGEST_GROUP) {
+            let mut copies = Vec::new();
+            for Aside { received, verdict } in group {
+                let Some(verdict) = verdict else { continue };
+                logged += 1;
+                if logged <= LOGGED {
+                    tracing::warn!(
+                        partition = received.partition,
+                        offset = received.offset,
+                        key = received.record.key.as_deref(),
+                        reason = %verdict.reason,
+                        attempts = verdict.attempts,
+                        "record set aside as a dead letter"
+                    );
+                }
+                copies.push(dead_letter_record(
+                    received,
+                    self.consumer.group,
+                    &verdict.reason,
+                    verdict.attempts,
+                ));
+            }
+            if copies.len() < group.len() {
+                step!("messaging.dead_letters.before_wait");
+            }
+            step!("messaging.dead_letters.before_set_aside");
+            dead_letters::set_aside(tx, group).await?;
+            step!("messaging.dead_letters.after_set_aside");
+            self.consumer.outbox.append(tx, &copies).await?;
+        }
+        if logged > LOGGED {
+            tracing::warn!(records = logged, "records set aside as dead letters; only the first were named");
+        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Records that fail for reasons of their own are set aside; the later ones of their keys wait, all others pass.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use messaging::ReceivedRecord;
 use testkit::{SOON, TestDatabase, eventually, record};
@@ -139,6 +140,10 @@ testkit::for_each_backend! {
         let (consumer, _) = rig.consume();
         assert_eq!(rig.effects_come(1).await, ["free"]);
         assert_eq!(rig.aside().await.len(), 300);
+        // A batch is handled once to find its bad records, and once without them, however many there are.
+        let (calls, batch) = (rig.handler.calls.load(Ordering::Relaxed), rig.settings.batch);
+        assert!(calls <= 2 * (301_usize.div_ceil(batch) + 2), "{calls} calls");
+        assert!((0..300).all(|n| rig.handler.tries(n) == 1), "each bad record is tried once");
         consumer.stop().await;
     }
 }

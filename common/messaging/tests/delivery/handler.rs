@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use messaging::{HandleError, Handler, Outbox, ReceivedRecord};
+use messaging::{HandleError, Handler, Outbox, ReceivedRecord, read_all};
 use storage::Tx;
 use testkit::record;
 
@@ -34,6 +34,8 @@ pub(crate) struct TestHandler {
     tries: Mutex<BTreeMap<String, usize>>,
     pub(crate) largest_batch: AtomicUsize,
     pub(crate) committed: AtomicUsize,
+    /// How often it was given records.
+    pub(crate) calls: AtomicUsize,
     /// Knows facts that were applied already, as a service does whose facts are numbered.
     skips_repeats: bool,
 }
@@ -46,6 +48,7 @@ impl TestHandler {
             tries: Mutex::default(),
             largest_batch: AtomicUsize::new(0),
             committed: AtomicUsize::new(0),
+            calls: AtomicUsize::new(0),
             skips_repeats: false,
         }
     }
@@ -65,6 +68,10 @@ impl TestHandler {
 
     pub(crate) fn tries(&self, payload: impl ToString) -> usize {
         self.tries.lock().unwrap().get(&payload.to_string()).copied().unwrap_or(0)
+    }
+
+    fn tried(&self, payload: &str) {
+        *self.tries.lock().unwrap().entry(payload.to_owned()).or_default() += 1;
     }
 
     fn faults(&self) -> MutexGuard<'_, HashMap<String, Fault>> {
@@ -111,18 +118,24 @@ impl TestHandler {
 #[async_trait]
 impl Handler for TestHandler {
     async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         self.largest_batch.fetch_max(records.len(), Ordering::Relaxed);
-        for (index, received) in records.iter().enumerate() {
-            let poison = |reason: &str| HandleError::Record { index, reason: reason.to_owned() };
-            let Ok(payload) = std::str::from_utf8(&received.record.payload) else {
-                return Err(poison("not\0text"));
-            };
-            *self.tries.lock().unwrap().entry(payload.to_owned()).or_default() += 1;
-            let fault = self.faults().get(payload).copied();
+        let payloads = read_all(records, |received| {
+            let payload = str::from_utf8(&received.record.payload).map_err(|_| "not\0text")?;
+            match self.faults().get(payload) {
+                Some(Fault::Poison) => {
+                    self.tried(payload);
+                    Err("poison".to_owned())
+                }
+                fault => Ok(Some((payload.to_owned(), fault.copied()))),
+            }
+        })?;
+        for (index, (payload, fault)) in payloads {
+            let received = &records[index];
+            self.tried(&payload);
             match fault {
-                None => self.apply(tx, received, payload).await?,
-                Some(Fault::Foreign) => {}
-                Some(Fault::Poison) => return Err(poison("poison")),
+                None => self.apply(tx, received, &payload).await?,
+                Some(Fault::Foreign | Fault::Poison) => {}
                 Some(Fault::Panic) => panic!("the test panics at {payload}"),
                 Some(Fault::Away) => return Err(sqlx::Error::PoolTimedOut.into()),
                 Some(Fault::BadStatement) => {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use events::{Event, ReadError};
 use failpoints::step;
-use messaging::{HandleError, Handler, ReceivedRecord};
+use messaging::{HandleError, Handler, ReceivedRecord, read_all};
 use storage::Tx;
 use telemetry::TraceContext;
 
@@ -36,9 +36,7 @@ impl Handler for Facts {
         let Some(partition) = records.first().map(|record| record.partition) else { return Ok(()) };
         step!("myreservation.events.received");
         let mut batch = Batch::default();
-        for (index, record) in records.iter().enumerate() {
-            read(&mut batch, record).map_err(|reason| HandleError::Record { index, reason })?;
-        }
+        read_all(records, |record| read(&mut batch, record).map(|()| None::<()>))?;
         self.hold(batch.reservation_versions().collect());
         if batch.is_empty() {
             return Ok(());

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use events::{Event, ReadError, ReservationCancelled};
 use failpoints::step;
-use messaging::{HandleError, Handler, ReceivedRecord};
+use messaging::{BadRecord, HandleError, Handler, ReceivedRecord, read_all};
 use storage::Tx;
 use tokio::sync::Notify;
 
@@ -32,29 +32,29 @@ impl ReservationEvents {
 impl Handler for ReservationEvents {
     async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError> {
         step!("payment.events.received");
-        let mut orders = Vec::new();
-        for (index, received) in records.iter().enumerate() {
-            match Event::from_json(&received.record.payload) {
-                Ok(fact) => {
-                    if let Event::ReservationCancelled(fact) = fact.event {
-                        orders.push((index, order(fact)));
-                    }
-                }
-                Err(ReadError::UnknownType(event_type)) => {
-                    tracing::debug!(event_type, offset = received.offset, "fact of a newer release skipped");
-                }
-                Err(error) => return Err(HandleError::Record { index, reason: error.to_string() }),
+        let orders = read_all(records, |received| match Event::from_json(&received.record.payload) {
+            Ok(fact) => Ok(match fact.event {
+                Event::ReservationCancelled(fact) => Some(order(fact)),
+                _ => None,
+            }),
+            Err(ReadError::UnknownType(event_type)) => {
+                tracing::debug!(event_type, offset = received.offset, "fact of a newer release skipped");
+                Ok(None)
             }
-        }
+            Err(error) => Err(error.to_string()),
+        })?;
         if orders.is_empty() {
             return Ok(());
         }
         let (indices, orders): (Vec<usize>, Vec<Order>) = orders.into_iter().unzip();
         let ids: Vec<i64> = orders.iter().map(|order| order.reservation_id).collect();
         let unsettled = cancel(&mut self.store.within(tx), orders, now_ms()).await?;
-        if let Some((index, id)) = indices.into_iter().zip(ids).find(|(_, id)| unsettled.contains(id)) {
-            let reason = format!("the payment of reservation {id} cannot be changed");
-            return Err(HandleError::Record { index, reason });
+        if !unsettled.is_empty() {
+            let bad =
+                indices.into_iter().zip(ids).filter(|(_, id)| unsettled.contains(id)).map(|(index, id)| {
+                    BadRecord { index, reason: format!("the payment of reservation {id} cannot be changed") }
+                });
+            return Err(HandleError::Records(bad.collect()));
         }
         self.cancelled.store(true, Ordering::Relaxed);
         Ok(())

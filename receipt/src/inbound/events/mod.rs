@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use events::{Event, ReadError};
 use failpoints::step;
-use messaging::{HandleError, Handler, ReceivedRecord};
+use messaging::{HandleError, Handler, ReceivedRecord, read_all};
 use storage::Tx;
 use telemetry::TraceContext;
 
@@ -17,26 +17,22 @@ pub struct Facts {
 impl Handler for Facts {
     async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError> {
         step!("receipt.events.received");
-        let mut instructions = Vec::with_capacity(records.len());
-        for (index, received) in records.iter().enumerate() {
-            let event = match Event::from_json(&received.record.payload) {
-                Ok(fact) => fact.event,
-                // A newer producer's fact: none of receipt's business yet.
-                Err(ReadError::UnknownType(name)) => {
-                    tracing::debug!(event_type = name, "unknown fact skipped");
-                    continue;
-                }
-                Err(error) => {
-                    return Err(HandleError::Record { index, reason: error.to_string() });
-                }
-            };
-            if let Some(instruction) = Instruction::of(event) {
-                instructions.push((instruction, traceparent(received)));
+        let instructions = read_all(records, |received| match Event::from_json(&received.record.payload) {
+            Ok(fact) => {
+                let instruction = Instruction::of(fact.event);
+                Ok(instruction.map(|instruction| (instruction, traceparent(received))))
             }
-        }
+            // A newer producer's fact: none of receipt's business yet.
+            Err(ReadError::UnknownType(name)) => {
+                tracing::debug!(event_type = name, "unknown fact skipped");
+                Ok(None)
+            }
+            Err(error) => Err(error.to_string()),
+        })?;
         if instructions.is_empty() {
             return Ok(());
         }
+        let instructions = instructions.into_iter().map(|(_, instruction)| instruction).collect();
         Ok(self.follow.execute(tx, instructions).await?)
     }
 
