@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
-use chassis::{Application, Chassis, Parts, StartError};
+use chassis::{Application, Chassis, ServiceSettings, StartError};
 
 use crate::inbound::{events::Facts, http};
 use crate::outbound::sql::{MIGRATIONS, adapters};
@@ -16,13 +16,7 @@ use crate::use_cases::watch_sagas;
 /// # Errors
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings) -> Result<Application, StartError> {
-    let parts = Parts {
-        database: &settings.database,
-        event_log: &settings.event_log,
-        kafka: &settings.kafka,
-        management: &settings.management,
-    };
-    let mut chassis = Chassis::open("myreservation", parts, &[MIGRATIONS]).await?;
+    let mut chassis = Chassis::open("myreservation", settings.parts(), &[MIGRATIONS]).await?;
     let (view, projection) = adapters(chassis.database());
     let view: Arc<dyn View> = Arc::new(view);
     let readers = Arc::new(ReadYourWrites::new(

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use chassis::ServiceSettings;
+use chassis::{Parts, ServiceSettings};
 use messaging::{ConsumerSettings, EventLogSettings, KafkaSettings};
 use serde::Deserialize;
 use settings::{Invalid, in_range};
@@ -63,6 +63,15 @@ impl ServiceSettings for Settings {
 
     fn tracing(&self) -> &TracingSettings {
         &self.tracing
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            database: &self.database,
+            event_log: &self.event_log,
+            kafka: &self.kafka,
+            management: &self.management,
+        }
     }
 
     fn check(&self) -> Result<(), Invalid> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web::Data;
 use async_trait::async_trait;
-use chassis::{Application, Chassis, Parts, StartError};
+use chassis::{Application, Chassis, ServiceSettings, StartError};
 use settings::Invalid;
 use tokio::sync::Notify;
 use web::{Health, HealthCheck};
@@ -22,13 +22,7 @@ use crate::use_cases::{AbandonedCharges, Charge, RefundWorker};
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings) -> Result<Application, StartError> {
     describe_metrics();
-    let parts = Parts {
-        database: &settings.database,
-        event_log: &settings.event_log,
-        kafka: &settings.kafka,
-        management: &settings.management,
-    };
-    let mut chassis = Chassis::open("payment", parts, &[MIGRATIONS]).await?;
+    let mut chassis = Chassis::open("payment", settings.parts(), &[MIGRATIONS]).await?;
     let sql = SqlPaymentStore::new(chassis.database().clone(), chassis.outbox().clone(), chassis.topic());
     let store: Arc<dyn PaymentStore> = Arc::new(sql.clone());
 

@@ -35,6 +35,17 @@ pub(crate) enum Command {
     /// Records that could not be processed: see, replay, discard.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// The event log that was read is lost or replaced: read the one that is there, from its beginning.
+    ///
+    /// Only where the log is not the one that was read. The system may run meanwhile.
+    BeginAnew(BeginAnew),
+}
+
+#[derive(Args)]
+pub(crate) struct BeginAnew {
+    /// In every service, also where the log is the one that was read.
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Args)]

@@ -10,6 +10,7 @@ mod event_log;
 mod run;
 mod system;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
                 event_log::print(&events, arguments.profile, arguments.data).await
             }
             Some(Command::DeadLetters(letters)) => dead_letters::execute(letters).await,
+            Some(Command::BeginAnew(how)) => begin_anew(how.all, arguments.profile, arguments.data).await,
         }
     });
     let code = match outcome {
@@ -42,4 +44,18 @@ fn main() -> ExitCode {
         }
     };
     ending::of(runtime, code)
+}
+
+async fn begin_anew(
+    all: bool,
+    profile: Option<String>,
+    data: Option<PathBuf>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let settings = system::load(profile, data)?;
+    for (name, parts) in settings.readers() {
+        chassis::begin_anew(name, &parts, all)
+            .await
+            .map_err(|error| -> Box<dyn std::error::Error> { error })?;
+    }
+    Ok(())
 }

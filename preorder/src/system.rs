@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use chassis::{Application, ServiceSettings};
+use chassis::{Application, Parts, ServiceSettings};
 use serde::Deserialize;
 use settings::{Layers, SettingsError};
 use telemetry::{LogSettings, TracingSettings};
@@ -36,6 +36,17 @@ pub(crate) struct Settings {
     receipt: receipt::settings::Settings,
     myreservation: myreservation::settings::Settings,
     gateway: gateway::Settings,
+}
+
+impl Settings {
+    /// The services that read the event log.
+    pub(crate) fn readers(&self) -> [(&'static str, Parts<'_>); 3] {
+        [
+            ("payment", self.payment.parts()),
+            ("receipt", self.receipt.parts()),
+            ("myreservation", self.myreservation.parts()),
+        ]
+    }
 }
 
 pub(crate) struct System {

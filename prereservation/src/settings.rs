@@ -1,4 +1,4 @@
-use chassis::ServiceSettings;
+use chassis::{Parts, ServiceSettings};
 use messaging::{EventLogSettings, KafkaSettings};
 use serde::Deserialize;
 use settings::{Invalid, in_range};
@@ -69,6 +69,15 @@ impl ServiceSettings for Settings {
 
     fn tracing(&self) -> &TracingSettings {
         &self.tracing
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            database: &self.database,
+            event_log: &self.event_log,
+            kafka: &self.kafka,
+            management: &self.management,
+        }
     }
 
     fn check(&self) -> Result<(), Invalid> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
-use chassis::{Application, Chassis, Parts, StartError};
+use chassis::{Application, Chassis, ServiceSettings, StartError};
 use metrics::{describe_counter, describe_gauge};
 use tokio_util::sync::CancellationToken;
 
@@ -29,13 +29,7 @@ pub struct UseCases {
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings) -> Result<Application, StartError> {
     describe();
-    let parts = Parts {
-        database: &settings.database,
-        event_log: &settings.event_log,
-        kafka: &settings.kafka,
-        management: &settings.management,
-    };
-    let mut chassis = Chassis::open("prereservation", parts, &[MIGRATIONS]).await?;
+    let mut chassis = Chassis::open("prereservation", settings.parts(), &[MIGRATIONS]).await?;
     let store: Arc<dyn ReservationStore> = Arc::new(SqlReservationStore::new(
         chassis.database().clone(),
         chassis.outbox().clone(),

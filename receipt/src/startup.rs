@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::web::Data;
-use chassis::{Application, Chassis, Parts, StartError};
+use chassis::{Application, Chassis, ServiceSettings, StartError};
 
 use crate::inbound::{events::Facts, http};
 use crate::outbound::store::{MIGRATIONS, SqlReceiptStore};
@@ -14,13 +14,7 @@ use crate::use_cases::ports::ReceiptStore;
 /// # Errors
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings) -> Result<Application, StartError> {
-    let parts = Parts {
-        database: &settings.database,
-        event_log: &settings.event_log,
-        kafka: &settings.kafka,
-        management: &settings.management,
-    };
-    let mut chassis = Chassis::open("receipt", parts, &[MIGRATIONS]).await?;
+    let mut chassis = Chassis::open("receipt", settings.parts(), &[MIGRATIONS]).await?;
     let store: Arc<dyn ReceiptStore> = Arc::new(SqlReceiptStore::new(
         chassis.database().clone(),
         chassis.outbox().clone(),

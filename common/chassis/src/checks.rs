@@ -106,11 +106,17 @@ impl HealthCheck for ConsumerHealth {
     }
 
     async fn check(&self) -> Health {
+        if let Some(why) = self.0.stopped() {
+            return Health::down(why);
+        }
         match self.0.stalled() {
             Some((since, why)) if since >= STALLED_AFTER => {
                 Health::down(why).with("stalledSeconds", since.as_secs())
             }
             _ => Health::up(),
         }
+    }
+    fn stopped(&self) -> Option<String> {
+        self.0.stopped()
     }
 }

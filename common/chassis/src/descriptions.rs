@@ -19,6 +19,18 @@ pub(crate) fn describe() {
     describe_gauge!("consumer_lag_records", "Records of a partition that are not processed yet");
     describe_counter!("consumer_records_total", "Records processed");
     describe_gauge!(
+        "consumer_stopped",
+        "1 for a partition that is not read because the log is not the one that was read"
+    );
+    describe_gauge!(
+        "consumer_deleted_unread_records",
+        "Records of a stopped partition that were deleted before they were read"
+    );
+    describe_counter!(
+        "consumer_offsets_without_record_total",
+        "Offsets that have no record: markers of transactions, or compaction"
+    );
+    describe_gauge!(
         "dead_letters",
         "Records set aside (dead), and those of the same keys that wait (waiting)"
     );

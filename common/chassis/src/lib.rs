@@ -1,11 +1,12 @@
 //! The microservice chassis: what every service that keeps state and speaks through the log has in common.
 //!
 //! Reading order: [`process`] (what `main.rs` calls), [`chassis`] (from settings to an application),
-//! [`application`] (how it runs and ends), [`checks`] and [`dead_letters`] (what its actuator shows).
+//! [`application`] (how it runs and ends), [`begin_anew`] (a command of operators), [`checks`] and [`dead_letters`] (what its actuator shows).
 //!
 //! Source of the word: <https://microservices.io/patterns/microservice-chassis.html>
 
 pub mod application;
+mod begin_anew;
 pub mod chassis;
 mod checks;
 mod dead_letters;
@@ -13,6 +14,7 @@ mod descriptions;
 pub mod process;
 
 pub use application::{Application, RunError};
+pub use begin_anew::begin_anew;
 pub use chassis::{Chassis, Parts, StartError, check_consumer, check_parts};
 pub use process::{Service, ServiceSettings, main, stop_signal};
 pub use telemetry::error_chain;

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use web::{ManagementSettings, ServerSettings};
 
-use crate::{Application, StartError};
+use crate::{Application, Parts, StartError};
 
 /// The exit code of a process that could not do what it was started for.
 const FAILED: u8 = 1;
@@ -23,6 +23,7 @@ pub trait ServiceSettings: DeserializeOwned {
     fn management(&self) -> &ManagementSettings;
     fn log(&self) -> &LogSettings;
     fn tracing(&self) -> &TracingSettings;
+    fn parts(&self) -> Parts<'_>;
     /// # Errors
     /// The first key whose value cannot be worked with.
     fn check(&self) -> Result<(), Invalid>;
@@ -68,6 +69,21 @@ pub fn main<S: ServiceSettings>(service: &Service<S>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(service.name, &error),
     };
+    if arguments.get_flag("begin-anew") {
+        let all = arguments.get_flag("all");
+        let code = runtime.block_on(async {
+            let code = match crate::begin_anew(service.name, &settings.parts(), all).await {
+                Ok(()) => 0,
+                Err(error) => {
+                    fail(service.name, error.as_ref());
+                    FAILED
+                }
+            };
+            ending::within(ending::AFTER_THE_WORK, code);
+            code
+        });
+        return ending::of(runtime, code);
+    }
     let code = runtime.block_on(async {
         let telemetry = telemetry::init(service.name, settings.log(), settings.tracing());
         let _telemetry = match telemetry {
@@ -133,6 +149,19 @@ fn command<S>(service: &Service<S>) -> Command {
                 .long("check")
                 .action(ArgAction::SetTrue)
                 .help("Check the settings and exit"),
+        )
+        .arg(
+            Arg::new("begin-anew")
+                .long("begin-anew")
+                .action(ArgAction::SetTrue)
+                .help("The event log that was read is lost or replaced: read the one that is there, from its beginning. The service may run meanwhile"),
+        )
+        .arg(
+            Arg::new("all")
+                .long("all")
+                .action(ArgAction::SetTrue)
+                .requires("begin-anew")
+                .help("Begin anew in every partition, also where the log is the one that was read"),
         )
 }
 

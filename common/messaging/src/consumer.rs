@@ -1,13 +1,14 @@
 //! The consumer: batches of records, one transaction a batch, and the position with it.
 //!
-//! Reading order: [`reader`] (the loop), [`standing`] (partitions come and go), [`batch`] (records become effects),
-//! [`traced`] (what a collector of traces sees of it), [`status`].
+//! Reading order: [`reader`] (the loop), [`standing`] (partitions come and go), [`verify`] (is it the log that was
+//! read?), [`batch`] (records become effects), [`traced`] (what a collector of traces sees of it), [`status`].
 
 mod batch;
 mod reader;
 mod standing;
 mod status;
 mod traced;
+mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;

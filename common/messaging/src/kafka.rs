@@ -1,9 +1,11 @@
 //! The event log on Apache Kafka.
 //!
 //! Reading order: [`config`] (what librdkafka is told), [`publishing`], [`topics`] (which are there, and how they are made),
-//! [`rebalance`] (assignments, between librdkafka's callbacks and a subscription), [`subscription`].
+//! [`rebalance`] (assignments, between librdkafka's callbacks and a subscription), [`subscription`], [`look`] (beside a
+//! subscription).
 
 mod config;
+mod look;
 mod publishing;
 mod reading;
 mod rebalance;

@@ -1,11 +1,12 @@
 //! Facts between services: published once they are committed, processed with the effect of exactly once.
 //!
 //! Reading order: [`log`] (the port, with its obligations), [`local`] and [`kafka`] (its adapters), [`outbox`] and
-//! [`relay`] (out), [`handler`], [`inbox`] and [`consumer`] (in), [`dead_letters`] (aside).
+//! [`relay`] (out), [`handler`], [`inbox`], [`mark`] and [`consumer`] (in), [`dead_letters`] (aside).
 
 use bounded_decompression as _;
 
 mod backoff;
+pub mod begin_anew;
 pub mod consumer;
 pub mod dead_letters;
 #[cfg(feature = "failpoints")]
@@ -17,6 +18,7 @@ pub mod kafka;
 mod key_text;
 pub mod local;
 pub mod log;
+pub mod mark;
 mod open;
 pub mod outbox;
 pub mod relay;
@@ -27,12 +29,13 @@ mod sabotage;
 mod set_aside;
 pub mod settings;
 
+pub use begin_anew::begin_anew;
 pub use consumer::{Consumer, ConsumerSettings, ConsumerStatus};
 pub use dead_letters::{DeadLetter, DeadLetters, Request};
 pub use handler::{BadRecord, HandleError, Handler, read_all};
 pub use log::{
-    EventLog, EventLogError, Polled, PublishError, ReceivedRecord, Record, Refusal, RefusalScope,
-    Subscription,
+    EventLog, EventLogError, PartitionView, Polled, PublishError, ReceivedRecord, Record, Refusal,
+    RefusalScope, Subscription,
 };
 pub use open::{OpenError, open};
 pub use outbox::Outbox;

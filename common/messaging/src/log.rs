@@ -44,6 +44,18 @@ pub enum Polled {
     Records(Vec<ReceivedRecord>),
 }
 
+/// A look at a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionView {
+    pub partition: i32,
+    /// The offset of the earliest record that is still there; the same as `end` where there is none.
+    pub begin: i64,
+    /// The offset that the next record will have.
+    pub end: i64,
+    /// Of the offsets that were asked about, those that have a record.
+    pub records: Vec<ReceivedRecord>,
+}
+
 /// A durable, append-only log of topics.
 #[async_trait]
 pub trait EventLog: Send + Sync {
@@ -106,9 +118,13 @@ pub trait Subscription: Send {
     /// the service's database. May be lost in a crash and may take effect a little later.
     async fn commit(&mut self, partition: i32, next_offset: i64) -> Result<(), EventLogError>;
 
-    /// The offset that the next record of the partition will have. Less than where a group has read up to means that
-    /// this is not the log that was read: it was lost, or replaced by an older one.
-    async fn end(&mut self, partition: i32) -> Result<i64, EventLogError>;
+    /// Looks at partitions, whether they are assigned or not: their bounds, and the records at the given offsets. For
+    /// finding out whether this is still the log that a group has read. Partitions that the log does not have are left
+    /// out. The answer takes a while; the subscription is free meanwhile.
+    fn look(
+        &mut self,
+        at: Vec<(i32, Vec<i64>)>,
+    ) -> BoxFuture<'static, Result<Vec<PartitionView>, EventLogError>>;
 
     /// How many records the group is behind, for each partition assigned to this subscriber: end of the log minus
     /// what was last committed (or sought). The answer may take seconds; the subscription is free meanwhile, and nobody's

@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use messaging::{EventLog, EventLogError, Polled, PublishError, Record, Refusal, RefusalScope, Subscription};
+use messaging::{
+    EventLog, EventLogError, PartitionView, Polled, PublishError, Record, Refusal, RefusalScope, Subscription,
+};
 use tokio::sync::watch;
 
 /// What happens to a call of `publish`.
@@ -241,11 +243,14 @@ impl Subscription for FaultySubscription {
         self.inner.commit(partition, next_offset).await
     }
 
-    async fn end(&mut self, partition: i32) -> Result<i64, EventLogError> {
+    fn look(
+        &mut self,
+        at: Vec<(i32, Vec<i64>)>,
+    ) -> BoxFuture<'static, Result<Vec<PartitionView>, EventLogError>> {
         if self.is_away() {
-            return Err(away("asking for the end of the log"));
+            return ready(Err(away("looking at the log"))).boxed();
         }
-        self.inner.end(partition).await
+        self.inner.look(at)
     }
 
     fn lag(&mut self) -> BoxFuture<'static, Result<Vec<(i32, i64)>, EventLogError>> {

@@ -39,6 +39,24 @@ impl HealthCheck for Switch {
     }
 }
 
+/// Waits for an operator.
+struct Stopped(AtomicBool);
+
+#[async_trait]
+impl HealthCheck for Stopped {
+    fn name(&self) -> &'static str {
+        "consumer"
+    }
+
+    async fn check(&self) -> Health {
+        self.stopped().map_or_else(Health::up, Health::down)
+    }
+
+    fn stopped(&self) -> Option<String> {
+        self.0.load(Ordering::Relaxed).then(|| "the log was replaced".to_owned())
+    }
+}
+
 struct Hangs;
 
 #[async_trait]
@@ -79,6 +97,20 @@ async fn health_is_that_of_the_worst_component() {
     // The process itself is well.
     let alive = server.get("/actuator/health/liveness").await;
     assert_eq!((alive.status, alive.body.as_str()), (200, r#"{"status":"UP"}"#));
+    assert_eq!(server.get("/actuator/health/readiness").await.status, 200);
+}
+
+#[tokio::test]
+async fn who_waits_for_an_operator_is_not_ready_and_says_why() {
+    let consumer = Arc::new(Stopped(AtomicBool::new(true)));
+    let check = consumer.clone();
+    let server = start_with(settings(), move |actuator| actuator.health(check)).await;
+    let readiness = server.get("/actuator/health/readiness").await;
+    assert_eq!(readiness.status, 503);
+    assert_eq!(readiness.json(), json!({"status": "DOWN", "details": {"error": "the log was replaced"}}));
+    assert_eq!(server.get("/actuator/health").await.json()["components"]["readinessState"]["status"], "DOWN");
+    assert_eq!(server.get("/actuator/health/liveness").await.status, 200);
+    consumer.0.store(false, Ordering::Relaxed);
     assert_eq!(server.get("/actuator/health/readiness").await.status, 200);
 }
 

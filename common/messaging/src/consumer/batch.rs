@@ -27,7 +27,7 @@ pub(crate) struct Position {
     pub(crate) blocked: Option<HashSet<String>>,
     /// The last transaction failed because something is away.
     pub(super) retrying: bool,
-    /// The log, asked for `next_offset`, gave a later record.
+    /// The log, asked for `next_offset`, gave a later record; it was looked at, and asked again.
     pub(super) asked_again: bool,
 }
 
@@ -258,7 +258,8 @@ impl Reader {
     /// Locks the partition's row for `tx`; with `to`, moves the position there.
     pub(crate) async fn guard(&mut self, tx: &mut Tx, partition: i32, to: Option<i64>) -> Result<(), Failed> {
         let from = self.position(partition).ok_or(Failed::Lost)?.stored;
-        if self.inbox.advance(tx, partition, from, to.unwrap_or(from)).await? {
+        let mark = self.places.get(&partition).and_then(|place| place.mark.as_ref());
+        if self.inbox.advance(tx, partition, from, to.unwrap_or(from), mark).await? {
             Ok(())
         } else {
             Err(Failed::Lost)

@@ -13,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 use super::Consumer;
 use super::batch::Applied;
 use super::standing::Standing;
+use super::verify::Watch;
 use crate::backoff::Backoff;
 use crate::dead_letters::DeadLetters;
 use crate::inbox::Inbox;
 use crate::log::{EventLogError, Polled, ReceivedRecord, Subscription};
+use crate::mark::Place;
 use crate::replay;
 
 const POLL_WAIT: Duration = Duration::from_millis(500);
@@ -35,6 +37,9 @@ pub(crate) struct Reader {
     pub(super) inbox: Inbox,
     /// What the log has assigned to us.
     pub(super) partitions: HashMap<i32, Standing>,
+    /// Of these partitions, by which records the log is recognised.
+    pub(super) places: HashMap<i32, Place>,
+    pub(super) watch: Watch,
     pub(super) stop: CancellationToken,
     pub(super) backoff: Backoff,
     /// The log was asked how far we are behind.
@@ -46,6 +51,8 @@ impl Reader {
         Self {
             inbox: Inbox::new(&consumer.topic),
             partitions: HashMap::new(),
+            places: HashMap::new(),
+            watch: Watch::default(),
             stop,
             backoff: Backoff::new(Duration::from_millis(50).min(longest_pause), longest_pause),
             lags: None,
@@ -70,13 +77,12 @@ impl Reader {
             match polled {
                 Polled::Assigned(partitions) => {
                     for partition in partitions {
-                        self.partitions.insert(partition, Standing::Unclaimed { due: Instant::now() });
+                        self.partitions.insert(partition, Standing::unclaimed());
                     }
                 }
                 Polled::Revoked(partitions) => {
                     for partition in partitions {
-                        self.partitions.remove(&partition);
-                        self.show_lag(partition, 0);
+                        self.forget(partition);
                     }
                 }
                 Polled::Records(records) => self.take(subscription, records).await?,
@@ -99,6 +105,7 @@ impl Reader {
                 self.measure(subscription).await;
             }
             self.show_lags().await;
+            self.watch_the_log(subscription).await;
             self.store_positions(STORED_AFTER).await;
         }
         self.store_positions(Duration::ZERO).await;
@@ -108,7 +115,7 @@ impl Reader {
     async fn take(
         &mut self,
         subscription: &mut dyn Subscription,
-        mut records: Vec<ReceivedRecord>,
+        records: Vec<ReceivedRecord>,
     ) -> Result<(), EventLogError> {
         let Some(first) = records.first() else {
             return Ok(());
@@ -119,14 +126,12 @@ impl Reader {
             return Ok(());
         };
         let expected = position.next_offset;
-        if first.offset > expected {
-            // Asked once more before it is believed: what is jumped over is lost.
-            if !std::mem::replace(&mut position.asked_again, true) {
-                return subscription.seek(partition, expected).await;
-            }
-            tracing::warn!(partition, expected, found = first.offset, "records are no longer in the log");
+        if first.offset != expected && !self.is_believed(partition, expected, first.offset) {
+            return Ok(());
         }
-        records.retain(|record| record.offset >= expected);
+        if let Some(last) = records.last() {
+            self.note(partition, last);
+        }
         let applied = match self.pass(partition, &records) {
             Some(next_offset) => Applied::Everything(next_offset),
             None => self.apply(partition, &records).await,
@@ -158,7 +163,16 @@ impl Reader {
 
     /// The subscription is gone, and with it what was assigned.
     pub(super) fn forget_partitions(&mut self) {
-        self.partitions.clear();
+        for partition in self.partitions.keys().copied().collect::<Vec<_>>() {
+            self.forget(partition);
+        }
+    }
+
+    fn forget(&mut self, partition: i32) {
+        self.partitions.remove(&partition);
+        self.places.remove(&partition);
+        self.lift(partition);
+        self.show_lag(partition, 0);
     }
 
     pub(super) async fn pause(&mut self, error: &impl Display) {

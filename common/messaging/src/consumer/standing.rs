@@ -8,24 +8,28 @@ use tokio::time::Instant;
 use super::Reader;
 use super::batch::{Failed, Position};
 use crate::log::{EventLogError, Subscription};
+use crate::mark::Place;
 
 /// A partition that somebody else has claimed is usually revoked in a moment. If it is not, nobody else is reading
 /// it (he claimed it when it was ours already), and it is claimed again.
-const CLAIM_AGAIN_AFTER: Duration = Duration::from_secs(3);
+pub(super) const CLAIM_AGAIN_AFTER: Duration = Duration::from_secs(3);
 
 /// What we know of a partition that the log has assigned to us.
 pub(super) enum Standing {
-    /// The row in the database is not ours. To be claimed at this time.
+    /// The row in the database is not ours, or the log is to be looked at. To be claimed at this time.
     Unclaimed {
         due: Instant,
+        /// The log gave a later record than it was asked for.
+        about_gap: bool,
     },
     /// The last transaction, which began at this offset, ended in a way that tells nothing.
     Doubtful {
         from: i64,
     },
-    /// The log ends before what we have read: it is not the log that we read. To be looked at again at this time.
-    BeyondTheEnd {
+    /// The log is not the one that was read up to this place. To be looked at again at this time.
+    Stopped {
         due: Instant,
+        place: Place,
     },
     Ours(Position),
 }
@@ -37,22 +41,33 @@ impl Reader {
         let now = Instant::now();
         let open: Vec<i32> =
             self.partitions.iter().filter(|(_, s)| s.is_open(now)).map(|(number, _)| *number).collect();
+        let mut claimed = Vec::new();
         for partition in open {
-            match self.find_position(partition).await {
-                Ok(Some(position)) => {
-                    let claimed = !matches!(self.partitions.get(&partition), Some(Standing::Doubtful { .. }));
-                    if claimed && !self.is_in_the_log(subscription, partition, &position).await {
-                        continue;
+            let settled = match self.partitions.get(&partition) {
+                Some(Standing::Doubtful { from }) => {
+                    let from = *from;
+                    match self.resolve(partition, from).await {
+                        Ok(Some(position)) => {
+                            subscription.seek(partition, position.next_offset).await?;
+                            self.partitions.insert(partition, Standing::Ours(position));
+                            Ok(())
+                        }
+                        Ok(None) => {
+                            self.lost(partition);
+                            Ok(())
+                        }
+                        Err(error) => Err(error),
                     }
-                    subscription.seek(partition, position.next_offset).await?;
-                    self.partitions.insert(partition, Standing::Ours(position));
                 }
-                Ok(None) => self.lost(partition),
-                Err(error) => {
-                    self.pause(&error).await;
-                    return Ok(());
-                }
+                _ => self.claim(partition).await.map(|place| claimed.push((partition, place))),
+            };
+            if let Err(error) = settled {
+                self.pause(&error).await;
+                return Ok(());
             }
+        }
+        if !claimed.is_empty() {
+            self.verify(subscription, claimed).await?;
         }
         Ok(())
     }
@@ -61,67 +76,29 @@ impl Reader {
         let now = Instant::now();
         self.partitions.values().all(|standing| match standing {
             Standing::Ours(position) => !position.retrying,
-            Standing::Unclaimed { due } => *due > now,
-            Standing::Doubtful { .. } | Standing::BeyondTheEnd { .. } => false,
+            Standing::Unclaimed { due, .. } => *due > now,
+            Standing::Doubtful { .. } | Standing::Stopped { .. } => false,
         })
     }
 
-    /// Whoever reads on in a log that is shorter than what was read goes past everything that is written until it is as
-    /// long again.
-    async fn is_in_the_log(
-        &mut self,
-        subscription: &mut dyn Subscription,
-        partition: i32,
-        position: &Position,
-    ) -> bool {
-        let read_up_to = position.next_offset;
-        if read_up_to == 0 {
-            return true;
-        }
-        match subscription.end(partition).await {
-            Ok(end) if end >= read_up_to => true,
-            Ok(end) => {
-                let reason = format!(
-                    "partition {partition} of the log ends at {end}, and was read up to {read_up_to}: \
-                     the log was lost or replaced"
-                );
-                tracing::error!(
-                    "{reason}; nothing is read until it is restored, or inbox_position is set back"
-                );
-                self.consumer.status.stall(&reason);
-                let due = Instant::now() + CLAIM_AGAIN_AFTER;
-                self.partitions.insert(partition, Standing::BeyondTheEnd { due });
-                false
-            }
-            Err(error) => {
-                self.pause(&error).await;
-                false
-            }
-        }
+    async fn claim(&mut self, partition: i32) -> Result<Place, sqlx::Error> {
+        step!("messaging.consumer.before_claim");
+        let place = self.inbox.claim(self.database(), partition).await?;
+        step!("messaging.consumer.after_claim");
+        self.backoff.succeeded();
+        Ok(place)
     }
 
-    async fn find_position(&mut self, partition: i32) -> Result<Option<Position>, sqlx::Error> {
-        match self.partitions.get(&partition) {
-            Some(Standing::Doubtful { from }) => {
-                let from = *from;
-                let next_offset = self.inbox.position(self.database(), partition).await?;
-                Ok(next_offset.map(|next_offset| {
-                    let committed = next_offset > from;
-                    if committed {
-                        self.consumer.handler.committed();
-                    }
-                    Position { retrying: !committed, ..Position::at(next_offset) }
-                }))
+    /// Whether the transaction that began at `from` was committed, if the partition is still ours.
+    async fn resolve(&mut self, partition: i32, from: i64) -> Result<Option<Position>, sqlx::Error> {
+        let place = self.inbox.position(self.database(), partition).await?;
+        Ok(place.map(|Place { next_offset, .. }| {
+            let committed = next_offset > from;
+            if committed {
+                self.consumer.handler.committed();
             }
-            _ => {
-                step!("messaging.consumer.before_claim");
-                let next_offset = self.inbox.claim(self.database(), partition).await?;
-                step!("messaging.consumer.after_claim");
-                tracing::info!(partition, next_offset, "partition assigned");
-                self.backoff.succeeded();
-                Ok(Some(Position::at(next_offset)))
-            }
-        }
+            Position { retrying: !committed, ..Position::at(next_offset) }
+        }))
     }
 
     /// Stores the positions that have been ahead of the database for so long.
@@ -156,7 +133,7 @@ impl Reader {
     pub(super) fn lost(&mut self, partition: i32) {
         tracing::info!(partition, "partition claimed by somebody else");
         let due = Instant::now() + CLAIM_AGAIN_AFTER;
-        self.partitions.insert(partition, Standing::Unclaimed { due });
+        self.partitions.insert(partition, Standing::Unclaimed { due, about_gap: false });
     }
 
     /// Where we stand in a partition that is ours.
@@ -169,9 +146,13 @@ impl Reader {
 }
 
 impl Standing {
+    pub(super) fn unclaimed() -> Self {
+        Self::Unclaimed { due: Instant::now(), about_gap: false }
+    }
+
     fn is_open(&self, now: Instant) -> bool {
         match self {
-            Self::Unclaimed { due } | Self::BeyondTheEnd { due } => *due <= now,
+            Self::Unclaimed { due, .. } | Self::Stopped { due, .. } => *due <= now,
             Self::Doubtful { .. } => true,
             Self::Ours(_) => false,
         }

@@ -1,15 +1,22 @@
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Since when the consumer cannot go on because the database or the log is away.
+/// Whether the consumer goes on: what heals by itself, and what waits for an operator.
 #[derive(Clone, Default)]
 pub struct ConsumerStatus {
     stalled: Arc<Mutex<Option<(Instant, String)>>>,
+    stopped: Arc<Mutex<BTreeMap<i32, String>>>,
 }
 
 impl ConsumerStatus {
-    /// How long nothing went on, and why.
+    /// Why a partition is not read until an operator has acted: the log is not the one that was read.
+    pub fn stopped(&self) -> Option<String> {
+        self.stops().values().next().cloned()
+    }
+
+    /// How long nothing went on because the database or the log is away, and why.
     pub fn stalled(&self) -> Option<(Duration, String)> {
         self.lock().as_ref().map(|(since, why)| (since.elapsed(), why.clone()))
     }
@@ -22,6 +29,18 @@ impl ConsumerStatus {
         let mut stalled = self.lock();
         let since = stalled.as_ref().map_or_else(Instant::now, |(since, _)| *since);
         *stalled = Some((since, why.to_string()));
+    }
+
+    pub(super) fn stop(&self, partition: i32, why: &impl Display) {
+        self.stops().insert(partition, why.to_string());
+    }
+
+    pub(super) fn lift(&self, partition: i32) {
+        self.stops().remove(&partition);
+    }
+
+    fn stops(&self) -> MutexGuard<'_, BTreeMap<i32, String>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<(Instant, String)>> {

@@ -82,6 +82,8 @@ pub(super) fn consumer(common: &ClientConfig, group: &str) -> ClientConfig {
         &[
             ("group.id", group),
             ("auto.offset.reset", "earliest"),
+            // Without it the markers of a transaction look like records that are not read.
+            ("enable.partition.eof", "true"),
             // The position is in the service's database.
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),

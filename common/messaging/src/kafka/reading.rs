@@ -12,15 +12,6 @@ use crate::log::{ReceivedRecord, Record};
 
 const BROKER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The offset of the next record.
-pub(super) fn end(
-    consumer: &StreamConsumer<Rebalances>,
-    topic: &str,
-    partition: i32,
-) -> Result<i64, KafkaError> {
-    consumer.fetch_watermarks(topic, partition, BROKER_TIMEOUT).map(|(_, high)| high)
-}
-
 /// How many records are behind the last committed one.
 pub(super) fn behind(
     consumer: &StreamConsumer<Rebalances>,

@@ -17,9 +17,10 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::time::{Instant, timeout_at};
 
 use super::config;
-use super::reading::{behind, end, received};
+use super::look::{are_only_markers, look};
+use super::reading::{behind, received};
 use super::rebalance::{Change, Rebalances, assign};
-use crate::log::{EventLogError, Polled, ReceivedRecord, Subscription};
+use crate::log::{EventLogError, PartitionView, Polled, ReceivedRecord, Subscription};
 
 /// librdkafka answers these from its memory; the time is for a machine that is very busy.
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -31,6 +32,7 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// What is taken over from librdkafka, and delivered, at a time: many records of usual size, few that are large.
 const LARGEST_DELIVERY: usize = 4_000_000;
 const ASKING_FOR_THE_END: &str = "asking for the end of the log";
+const LOOKING: &str = "looking at the log";
 
 /// A partition that is ours.
 #[derive(Default)]
@@ -42,6 +44,10 @@ struct Partition {
     committed: Option<i64>,
     /// What the broker knows of it.
     told: Option<i64>,
+    /// Behind the last record that came; none came since the last seek.
+    received: Option<i64>,
+    /// Nothing but markers of transactions is behind `received`.
+    at_end: bool,
     records: VecDeque<ReceivedRecord>,
     /// Of these.
     bytes: usize,
@@ -54,9 +60,17 @@ fn size(received: &ReceivedRecord) -> usize {
     record.payload.len() + record.key.as_ref().map_or(0, String::len) + headers + 100
 }
 
+impl Partition {
+    /// All that came is committed, and the end was reached: what is behind by offsets may be markers of transactions.
+    fn seems_done(&self) -> bool {
+        self.at_end && self.committed.is_some() && self.committed >= self.received
+    }
+}
+
 pub(super) struct KafkaSubscription {
     /// `None` only while it is dropped.
     consumer: Option<Arc<StreamConsumer<Rebalances>>>,
+    config: ClientConfig,
     topic: String,
     partitions: BTreeMap<i32, Partition>,
     /// The partition that was served last; the others come first.
@@ -69,11 +83,12 @@ pub(super) struct KafkaSubscription {
 
 impl KafkaSubscription {
     pub(super) fn join(common: &ClientConfig, topic: &str, group: &str) -> Result<Self, KafkaError> {
-        let consumer: StreamConsumer<Rebalances> =
-            config::consumer(common, group).create_with_context(Rebalances::new())?;
+        let config = config::consumer(common, group);
+        let consumer: StreamConsumer<Rebalances> = config.create_with_context(Rebalances::new())?;
         consumer.subscribe(&[topic])?;
         Ok(Self {
             consumer: Some(Arc::new(consumer)),
+            config,
             topic: topic.to_owned(),
             partitions: BTreeMap::new(),
             served: -1,
@@ -195,6 +210,12 @@ impl KafkaSubscription {
     fn accept(&mut self, message: Result<BorrowedMessage<'_>, KafkaError>) -> Result<usize, EventLogError> {
         let message = match message {
             Ok(message) => message,
+            Err(KafkaError::PartitionEOF(number)) => {
+                if let Some(partition) = self.partitions.get_mut(&number) {
+                    partition.at_end = partition.fetching && partition.sought.is_none();
+                }
+                return Ok(0);
+            }
             Err(error) => return self.report(error).map(|()| 0),
         };
         self.away = false;
@@ -202,6 +223,8 @@ impl KafkaSubscription {
             // What comes before a seek is done is from the old place.
             Some(partition) if partition.fetching && partition.sought.is_none() => {
                 let record = received(&message);
+                partition.received = Some(record.offset + 1);
+                partition.at_end = false;
                 partition.bytes += size(&record);
                 partition.records.push_back(record);
                 Ok(if partition.bytes < LARGEST_DELIVERY { partition.records.len() } else { usize::MAX })
@@ -313,6 +336,8 @@ impl Subscription for KafkaSubscription {
             partition.sought = Some(offset.max(0));
             partition.committed = partition.sought;
             partition.told = partition.sought;
+            partition.received = None;
+            partition.at_end = false;
             partition.records.clear();
             partition.bytes = 0;
         }
@@ -326,14 +351,19 @@ impl Subscription for KafkaSubscription {
         Ok(())
     }
 
-    async fn end(&mut self, partition: i32) -> Result<i64, EventLogError> {
-        let consumer = Arc::clone(self.consumer()?);
-        let topic = self.topic.clone();
-        let asked = tokio::task::spawn_blocking(move || end(&consumer, &topic, partition));
-        match asked.await {
-            Ok(end) => end.map_err(|e| EventLogError::unavailable(ASKING_FOR_THE_END, e)),
-            Err(gone) => Err(EventLogError::unavailable(ASKING_FOR_THE_END, gone)),
-        }
+    fn look(
+        &mut self,
+        at: Vec<(i32, Vec<i64>)>,
+    ) -> BoxFuture<'static, Result<Vec<PartitionView>, EventLogError>> {
+        let (config, topic) = (self.config.clone(), self.topic.clone());
+        let looking = tokio::task::spawn_blocking(move || look(&config, &topic, at));
+        let answer = async move {
+            match looking.await {
+                Ok(views) => views.map_err(|e| EventLogError::unavailable(LOOKING, e)),
+                Err(gone) => Err(EventLogError::unavailable(LOOKING, gone)),
+            }
+        };
+        answer.boxed()
     }
 
     fn lag(&mut self) -> BoxFuture<'static, Result<Vec<(i32, i64)>, EventLogError>> {
@@ -341,14 +371,26 @@ impl Subscription for KafkaSubscription {
             return ready(Err(EventLogError::Closed)).boxed();
         };
         let topic = self.topic.clone();
-        let partitions: Vec<(i32, Option<i64>)> =
-            self.partitions.iter().map(|(number, partition)| (*number, partition.committed)).collect();
+        let config = self.config.clone();
+        let partitions: Vec<(i32, Option<i64>, bool)> = self
+            .partitions
+            .iter()
+            .map(|(number, partition)| (*number, partition.committed, partition.seems_done()))
+            .collect();
         // The broker answers behind the fetch that waits on the same connection: half a second for each partition.
         let asked = tokio::task::spawn_blocking(move || {
-            partitions
-                .into_iter()
-                .map(|(number, committed)| behind(&consumer, &topic, number, committed))
-                .collect::<Result<Vec<_>, KafkaError>>()
+            let behind = |(number, committed, seems_done): (i32, Option<i64>, bool)| {
+                let (number, lag) = behind(&consumer, &topic, number, committed)?;
+                match committed {
+                    Some(from)
+                        if lag > 0 && seems_done && are_only_markers(&config, &topic, (number, from))? =>
+                    {
+                        Ok((number, 0))
+                    }
+                    _ => Ok((number, lag)),
+                }
+            };
+            partitions.into_iter().map(behind).collect::<Result<Vec<_>, KafkaError>>()
         });
         let answer = async move {
             match asked.await {

@@ -49,19 +49,22 @@ impl LocalReader {
         rows.iter().map(|row| received(topic, row)).collect()
     }
 
-    /// The offset that the next record will have.
+    /// The offset of the earliest record, and the one that the next record will have.
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub async fn end(&mut self, topic: &str) -> Result<i64, EventLogError> {
+    pub async fn bounds(&mut self, topic: &str) -> Result<(i64, i64), EventLogError> {
         let Some(topic_id) = self.topic_id(topic).await? else {
-            return Ok(0);
+            return Ok((0, 0));
         };
-        sqlx::query_scalar("SELECT coalesce(max(position) + 1, 0) FROM record WHERE topic_id = $1")
-            .bind(topic_id)
-            .fetch_one(&mut self.connection)
-            .await
-            .map_err(unreadable)
+        sqlx::query_as(
+            "SELECT (SELECT coalesce(min(position), 0) FROM record WHERE topic_id = $1), \
+             (SELECT coalesce(max(position) + 1, 0) FROM record WHERE topic_id = $1)",
+        )
+        .bind(topic_id)
+        .fetch_one(&mut self.connection)
+        .await
+        .map_err(unreadable)
     }
 
     /// What the group committed last.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::driver::{Command, Driver};
 use super::lease::{FENCE, Member, Ownership};
 use super::reader::LocalReader;
-use crate::log::{EventLogError, Polled, ReceivedRecord, Subscription};
+use crate::log::{EventLogError, PartitionView, Polled, ReceivedRecord, Subscription};
 
 /// A topic has one partition.
 const PARTITION: i32 = 0;
@@ -168,8 +168,26 @@ impl Subscription for LocalSubscription {
         })
     }
 
-    async fn end(&mut self, _partition: i32) -> Result<i64, EventLogError> {
-        self.reader.end(&self.topic).await
+    fn look(
+        &mut self,
+        at: Vec<(i32, Vec<i64>)>,
+    ) -> BoxFuture<'static, Result<Vec<PartitionView>, EventLogError>> {
+        let (path, topic) = (self.driver.path.clone(), self.topic.clone());
+        let answer = async move {
+            let mut reader = LocalReader::open(&path).await?;
+            let mut views = Vec::new();
+            for (partition, offsets) in at.into_iter().filter(|(partition, _)| *partition == PARTITION) {
+                let (begin, end) = reader.bounds(&topic).await?;
+                let mut records = Vec::new();
+                for offset in offsets {
+                    let found = reader.read_from(&topic, offset, 1).await?;
+                    records.extend(found.into_iter().filter(|record| record.offset == offset));
+                }
+                views.push(PartitionView { partition, begin, end, records });
+            }
+            Ok(views)
+        };
+        answer.boxed()
     }
 
     fn lag(&mut self) -> BoxFuture<'static, Result<Vec<(i32, i64)>, EventLogError>> {
@@ -184,7 +202,7 @@ impl Subscription for LocalSubscription {
                 Some(committed) => committed,
                 None => reader.group_position(&topic, &group).await?.unwrap_or(0),
             };
-            let end = reader.end(&topic).await?;
+            let (_, end) = reader.bounds(&topic).await?;
             Ok(vec![(PARTITION, (end - done).max(0))])
         };
         answer.boxed()

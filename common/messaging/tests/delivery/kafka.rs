@@ -14,7 +14,7 @@ use crate::rig::{Rig, Running, first_occurrences, texts};
 const KEYS: usize = 20;
 
 /// A topic of one test; `None`, and it is said, where no Kafka is given.
-fn settings() -> Option<EventLogSettings> {
+pub(crate) fn settings() -> Option<EventLogSettings> {
     let brokers = std::env::var("TEST_KAFKA_BROKERS").unwrap_or_default();
     if brokers.is_empty() {
         // Not by a macro: the test harness would keep it to itself.
@@ -33,7 +33,7 @@ fn settings() -> Option<EventLogSettings> {
     })
 }
 
-async fn log(settings: &EventLogSettings) -> Arc<dyn EventLog> {
+pub(crate) async fn log(settings: &EventLogSettings) -> Arc<dyn EventLog> {
     let log = open(settings, &KafkaSettings::default()).await.unwrap();
     for topic in [&settings.topic, CAUSED] {
         log.ensure_topic(topic).await.unwrap();
@@ -41,17 +41,22 @@ async fn log(settings: &EventLogSettings) -> Arc<dyn EventLog> {
     log
 }
 
-async fn replica(rig: &Rig, settings: &EventLogSettings) -> Running {
+pub(crate) async fn replica(rig: &Rig, settings: &EventLogSettings) -> Running {
+    consume(rig, settings).await.0
+}
+
+pub(crate) async fn consume(rig: &Rig, settings: &EventLogSettings) -> (Running, ConsumerStatus) {
+    let status = ConsumerStatus::default();
     let consumer = Consumer {
-        group: "delivery",
+        group: Box::leak(settings.topic.clone().into_boxed_str()),
         topic: settings.topic.clone(),
         outbox: rig.replica().await.1,
         log: log(settings).await,
         handler: rig.handler.clone(),
         settings: rig.settings.clone(),
-        status: ConsumerStatus::default(),
+        status: status.clone(),
     };
-    Running::spawn(|stop| consumer.run(stop))
+    (Running::spawn(|stop| consumer.run(stop)), status)
 }
 
 async fn commit(rig: &Rig, topic: &str, numbers: std::ops::Range<usize>) {

@@ -8,6 +8,8 @@ mod consumer;
 mod dead_letters;
 mod handler;
 mod kafka;
+mod kafka_topics;
+mod other_logs;
 mod outages;
 mod positions;
 mod relay;

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use futures::future::{BoxFuture, pending};
-use messaging::{EventLog, EventLogError, Polled, PublishError, ReceivedRecord, Record, Subscription};
+use futures::future::{BoxFuture, pending, ready};
+use messaging::{
+    EventLog, EventLogError, PartitionView, Polled, PublishError, ReceivedRecord, Record, Subscription,
+};
 use testkit::record;
 
 use crate::rig::TOPIC;
@@ -28,8 +30,21 @@ pub(crate) struct ScriptedLog {
     pub(crate) subscriptions: Arc<Mutex<usize>>,
     /// How often it was asked how far behind the group is. It never answers.
     pub(crate) asked_for_lag: Arc<AtomicUsize>,
-    /// Where it says that it ends; never, if nothing is said.
-    pub(crate) end: Arc<Mutex<Option<i64>>>,
+    pub(crate) lies: Arc<Mutex<Lies>>,
+    /// How often it was looked at.
+    pub(crate) looks: Arc<AtomicUsize>,
+}
+
+/// How it lies there, for whoever looks at it.
+#[derive(Clone, Default)]
+pub(crate) struct Lies {
+    pub(crate) begin: i64,
+    /// Never, if nothing is said.
+    pub(crate) end: Option<i64>,
+    /// Other records at the same offsets.
+    pub(crate) replaced: bool,
+    /// What is looked for is no longer there.
+    pub(crate) compacted: bool,
 }
 
 pub(crate) fn assigned() -> Line {
@@ -42,9 +57,11 @@ pub(crate) fn revoked() -> Line {
 
 /// Records whose payloads are their offsets.
 pub(crate) fn records(offsets: impl IntoIterator<Item = i64>) -> Line {
-    let received =
-        |offset: i64| ReceivedRecord { partition: 0, offset, record: record(TOPIC, offset % 3, offset) };
     Line::Says(Polled::Records(offsets.into_iter().map(received).collect()))
+}
+
+fn received(offset: i64) -> ReceivedRecord {
+    ReceivedRecord { partition: 0, offset, record: record(TOPIC, offset % 3, offset) }
 }
 
 impl ScriptedLog {
@@ -60,6 +77,10 @@ impl ScriptedLog {
 
     pub(crate) fn is_through(&self) -> bool {
         self.script.lock().unwrap().is_empty()
+    }
+
+    pub(crate) fn lies(&self, lies: Lies) {
+        *self.lies.lock().unwrap() = lies;
     }
 
     pub(crate) fn seeks(&self) -> Vec<(i32, i64)> {
@@ -115,8 +136,26 @@ impl Subscription for ScriptedLog {
         Ok(())
     }
 
-    async fn end(&mut self, _: i32) -> Result<i64, EventLogError> {
-        Ok(self.end.lock().unwrap().unwrap_or(i64::MAX))
+    fn look(
+        &mut self,
+        at: Vec<(i32, Vec<i64>)>,
+    ) -> BoxFuture<'static, Result<Vec<PartitionView>, EventLogError>> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        let lies = self.lies.lock().unwrap().clone();
+        let view = |(partition, offsets): (i32, Vec<i64>)| PartitionView {
+            partition,
+            begin: lies.begin,
+            end: lies.end.unwrap_or(i64::MAX),
+            records: offsets
+                .into_iter()
+                .filter(|offset| *offset >= lies.begin && !lies.compacted)
+                .map(|offset| match lies.replaced {
+                    true => ReceivedRecord { record: record(TOPIC, offset, "another"), partition, offset },
+                    false => received(offset),
+                })
+                .collect(),
+        };
+        ready(Ok(at.into_iter().map(view).collect())).boxed()
     }
 
     fn lag(&mut self) -> BoxFuture<'static, Result<Vec<(i32, i64)>, EventLogError>> {

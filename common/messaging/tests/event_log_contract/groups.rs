@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use messaging::Polled;
+use messaging::{Polled, ReceivedRecord};
 
 use crate::rig::{PATIENCE, Rig, Subscriber, assert_order_per_key, number, numbers};
 
@@ -99,17 +99,32 @@ pub(crate) async fn the_next_subscriber_starts_where_the_group_committed(rig: Ri
     assert_eq!(numbers(&records), numbers(&expected));
 }
 
-pub(crate) async fn the_end_is_where_the_next_record_comes(rig: Rig) {
+pub(crate) async fn a_look_shows_bounds_and_records_and_disturbs_nobody(rig: Rig) {
     let log = rig.log().await;
     rig.publish_numbers(&*log, 0, 30).await;
     let mut subscriber = rig.subscriber(&*log, "group").await;
-    let mut expected: BTreeMap<i32, i64> = BTreeMap::new();
+    let mut read: BTreeMap<i32, Vec<ReceivedRecord>> = BTreeMap::new();
     for record in subscriber.records(30).await {
-        expected.insert(record.partition, record.offset + 1);
+        read.entry(record.partition).or_default().push(record);
     }
-    for (partition, end) in expected {
-        assert_eq!(subscriber.subscription.end(partition).await.unwrap(), end);
+    let wanted = |records: &[ReceivedRecord]| vec![records[0].offset, records[records.len() - 1].offset, 99];
+    let at = read.iter().map(|(partition, records)| (*partition, wanted(records))).collect();
+    let views = subscriber.subscription.look(at).await.unwrap();
+    assert_eq!(views.len(), read.len());
+    for view in views {
+        let records = &read[&view.partition];
+        let last = &records[records.len() - 1];
+        assert_eq!((view.begin, view.end), (0, last.offset + 1));
+        let mut expected = vec![records[0].clone()];
+        if records.len() > 1 {
+            expected.push(last.clone());
+        }
+        let mut seen = view.records;
+        seen.dedup();
+        assert_eq!(seen, expected);
     }
+    rig.publish_numbers(&*log, 30, 31).await;
+    subscriber.records(1).await;
 }
 
 pub(crate) async fn lag_is_the_distance_to_the_end(rig: Rig) {

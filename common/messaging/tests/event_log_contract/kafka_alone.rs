@@ -9,6 +9,7 @@ use messaging::{
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::rig::{self, PATIENCE};
@@ -220,5 +221,39 @@ async fn a_topic_that_is_gone_or_compacted_refuses_what_is_its_own_and_nothing_e
     }
     assert_eq!(refusal(&results[2]), Some(("InvalidRecord", RefusalScope::Record)), "{results:?}");
     delete_topic(&compacted).await;
+    leftovers.delete().await;
+}
+
+/// Others may write in transactions; their markers have offsets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_markers_of_transactions_are_no_lag() {
+    let Some(rig) = rig::kafka() else { return };
+    let leftovers = rig.leftovers();
+    let log = rig.log().await;
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", std::env::var("TEST_KAFKA_BROKERS").unwrap())
+        .set("transactional.id", &rig.topic)
+        .create()
+        .unwrap();
+    tokio::task::block_in_place(|| {
+        producer.init_transactions(PATIENCE).unwrap();
+        producer.begin_transaction().unwrap();
+        assert!(producer.send(BaseRecord::to(&rig.topic).partition(0).key("key").payload("0")).is_ok());
+        producer.commit_transaction(PATIENCE).unwrap();
+    });
+    let mut subscriber = rig.subscriber(log.as_ref(), "group").await;
+    let records = subscriber.records(1).await;
+    subscriber.subscription.commit(0, records[0].offset + 1).await.unwrap();
+    let start = Instant::now();
+    while subscriber.subscription.lag().await.unwrap() != [(0, 0), (1, 0), (2, 0)] {
+        assert!(start.elapsed() < PATIENCE, "{:?}", subscriber.subscription.lag().await);
+        subscriber.nothing().await;
+    }
+    rig.publish_numbers(log.as_ref(), 1, 2).await;
+    subscriber.records(1).await;
+    let lag: i64 = subscriber.subscription.lag().await.unwrap().iter().map(|(_, lag)| lag).sum();
+    assert_eq!(lag, 1);
+    drop(subscriber);
+    log.flush_and_close().await;
     leftovers.delete().await;
 }

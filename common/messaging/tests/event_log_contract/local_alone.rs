@@ -124,8 +124,8 @@ async fn the_file_can_be_read_when_nobody_has_it_open() {
     log.flush_and_close().await;
     drop(log);
     let mut reader = LocalReader::open(&file(&rig)).await.unwrap();
-    assert_eq!(reader.end(&rig.topic).await.unwrap(), 10);
-    assert_eq!(reader.end("another").await.unwrap(), 0);
+    assert_eq!(reader.bounds(&rig.topic).await.unwrap(), (0, 10));
+    assert_eq!(reader.bounds("another").await.unwrap(), (0, 0));
     let records = reader.read_from(&rig.topic, 8, 10).await.unwrap();
     assert_eq!(numbers(&records), [8, 9]);
     assert_eq!(reader.read_from("another", 0, 10).await.unwrap(), []);

@@ -46,7 +46,7 @@ contract!(
     groups::reading_starts_where_the_subscriber_seeks,
     groups::a_seek_back_delivers_again,
     groups::the_next_subscriber_starts_where_the_group_committed,
-    groups::the_end_is_where_the_next_record_comes,
+    groups::a_look_shows_bounds_and_records_and_disturbs_nobody,
     groups::lag_is_the_distance_to_the_end,
     groups::a_partition_has_one_subscriber_at_a_time,
     groups::a_poll_without_records_ends_after_its_wait,

@@ -99,6 +99,12 @@ pub trait HealthCheck: Send + Sync {
 
     /// Is given up after the actuator's timeout, so it may simply wait.
     async fn check(&self) -> Health;
+
+    /// Why nobody should send requests to this process until an operator has acted: the process is not ready then. For
+    /// what does not heal by itself; must not wait.
+    fn stopped(&self) -> Option<String> {
+        None
+    }
 }
 
 /// All components, asked at the same time; the worst one is the state of all.
@@ -118,7 +124,7 @@ pub(super) async fn whole(
         add(check.name(), report);
     }
     add("livenessState", Health::up());
-    add("readinessState", readiness(lifecycle));
+    add("readinessState", readiness(lifecycle, checks));
     health.components = Some(components);
     health.groups = true;
     health
@@ -133,7 +139,7 @@ pub(super) async fn component(
 ) -> Option<Health> {
     match name {
         "livenessState" => Some(Health::up()),
-        "readinessState" => Some(readiness(lifecycle)),
+        "readinessState" => Some(readiness(lifecycle, checks)),
         _ => {
             let check = checks.iter().find(|check| check.name() == name)?;
             Some(bounded(check.as_ref(), timeout).await)
@@ -141,8 +147,11 @@ pub(super) async fn component(
     }
 }
 
-pub(super) fn readiness(lifecycle: &Lifecycle) -> Health {
-    if lifecycle.ready() { Health::up() } else { Health::out_of_service() }
+pub(super) fn readiness(lifecycle: &Lifecycle, checks: &[Arc<dyn HealthCheck>]) -> Health {
+    if !lifecycle.ready() {
+        return Health::out_of_service();
+    }
+    checks.iter().find_map(|check| check.stopped()).map_or_else(Health::up, Health::down)
 }
 
 async fn bounded(check: &dyn HealthCheck, timeout: Duration) -> Health {

@@ -229,7 +229,10 @@ impl Actuator {
             }
             // The process alone: a database that is down is no reason to restart this process.
             "liveness" => Health::up(),
-            "readiness" => health::readiness(&self.lifecycle),
+            "readiness" => {
+                let readiness = health::readiness(&self.lifecycle, &self.checks);
+                if view == View::Public { readiness.summary() } else { readiness }
+            }
             _ if view == View::Public => return None,
             component => {
                 health::component(component, &self.lifecycle, &self.checks, self.check_timeout).await?

@@ -1,0 +1,41 @@
+//! `--begin-anew`: the log that was read will not come back.
+
+use std::error::Error;
+
+use messaging::begin_anew::Partition;
+use storage::Database;
+
+use crate::Parts;
+
+/// Has a service read the log that is there from its beginning, where it is not the one that was read, and prints what
+/// was done.
+///
+/// # Errors
+/// Database or log cannot be asked; nothing is changed then.
+pub async fn begin_anew(
+    name: &str,
+    parts: &Parts<'_>,
+    all: bool,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let database = Database::open(parts.database, &[]).await?;
+    let log = messaging::open(parts.event_log, parts.kafka).await?;
+    let done = messaging::begin_anew(&database, log.as_ref(), &parts.event_log.topic, all).await;
+    log.flush_and_close().await;
+    database.close().await;
+    for partition in &done? {
+        println!("{name}: {}", line(partition));
+    }
+    Ok(())
+}
+
+fn line(done: &Partition) -> String {
+    let Partition { partition, read_up_to, begins_at, because, gone } = done;
+    let why = because.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+    match begins_at {
+        Some(begin) => {
+            format!("partition {partition}: was read up to {read_up_to}, begins anew at {begin}{why}")
+        }
+        None if *gone => format!("partition {partition}: the log has it no more; its position is forgotten"),
+        None => format!("partition {partition}: is the log that was read, and is read on from {read_up_to}"),
+    }
+}
