@@ -3,6 +3,7 @@
 //! [`Event`] (the six facts, writing), [`Fact`] and [`ReadError`] (reading), then the fields
 //! of each producer's facts, [`Status`], [`reason`], and [`headers()`].
 
+mod admissible;
 #[cfg(test)]
 mod asyncapi;
 mod event;
@@ -17,6 +18,7 @@ mod reservation;
 mod samples;
 mod status;
 
+pub use admissible::LARGEST_VERSION;
 pub use event::Event;
 pub use headers::{CONTENT_TYPE, headers};
 pub use payment::{PaymentCancelled, PaymentCreated};

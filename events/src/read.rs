@@ -2,7 +2,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::{Event, lenient};
+use crate::{Event, admissible, lenient};
 
 /// An event as read from the log, with the moment of its writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum ReadError {
     /// A fact that this release does not know: a newer producer's. A reader skips it.
     #[error("the eventType {0:?} is unknown here")]
     UnknownType(String),
-    /// The type is known and the fields do not fit it: a dead letter.
+    /// The type is known, and the fields do not fit it or cannot be true: a dead letter.
     #[error("{event_type} cannot be read: {reason}")]
     Invalid { event_type: &'static str, reason: String },
 }
@@ -43,7 +43,8 @@ struct Timestamp(#[serde(deserialize_with = "lenient::int")] i64);
 
 impl Event {
     /// Reads what any release has written: unknown fields are ignored, numbers may be text,
-    /// and dates that are missing are the record's own.
+    /// and dates that are missing are the record's own. A fact that cannot be true is none: see
+    /// `admissible.rs`.
     pub fn from_json(json: &[u8]) -> Result<Fact, ReadError> {
         let head = head(json)?;
         let event_type = head.event_type.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
@@ -100,5 +101,6 @@ fn read<T: DeserializeOwned>(
     if *modified_at == 0 {
         *modified_at = timestamp;
     }
+    admissible::check(&event, timestamp).map_err(|reason| ReadError::Invalid { event_type, reason })?;
     Ok(Fact { event, timestamp_ms: timestamp })
 }

@@ -1,7 +1,8 @@
 //! What a reader takes from others, and how it tells their mistakes apart.
 #![allow(clippy::unwrap_used)]
 
-use events::{Event, ReadError, headers};
+use events::{Event, LARGEST_VERSION, ReadError, headers};
+use serde_json::{Map, Value};
 
 const SAMPLE: &str = r#"{"eventType":"PaymentCreated","timestamp":1662883010408,"id":5,
     "preReservationId":7,"userId":1,"productId":1,"productName":"fold","price":1300000,
@@ -93,6 +94,45 @@ fn a_known_type_that_does_not_fit_is_invalid() {
         };
         assert_eq!(event_type, "PaymentCreated");
     }
+}
+
+/// For every fact and each of its numbers: nobody believes what cannot be true.
+#[test]
+fn a_fact_that_cannot_be_true_is_invalid() {
+    const COUNTS: [&str; 6] = ["id", "preReservationId", "paymentId", "userId", "productId", "price"];
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/v1");
+    let mut tried = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let sample: Map<String, Value> =
+            serde_json::from_slice(&std::fs::read(file.unwrap().path()).unwrap()).unwrap();
+        let wrong = |field: &str, value: Value| {
+            let mut fact = sample.clone();
+            fact.insert(field.to_owned(), value.clone());
+            match Event::from_json(&serde_json::to_vec(&fact).unwrap()) {
+                Err(ReadError::Invalid { reason, .. }) => {
+                    assert!(reason.contains(field) || field == "productName")
+                }
+                other => panic!("{field} = {value} in {} is {other:?}", sample["eventType"]),
+            }
+        };
+        for field in COUNTS.into_iter().filter(|field| sample.contains_key(*field)) {
+            for value in [0, -1, i64::MIN, 1 << 53, i64::MAX] {
+                wrong(field, value.into());
+                tried += 1;
+            }
+        }
+        for value in [0, -1, LARGEST_VERSION + 1, i64::MAX] {
+            wrong("version", value.into());
+        }
+        for field in ["createdAt", "modifiedAt", "expectedDeliveryAt", "timestamp"] {
+            if sample.contains_key(field) {
+                wrong(field, (-1).into());
+                wrong(field, 253_402_300_800_000_i64.into());
+            }
+        }
+        wrong("productName", "fo\0ld".into());
+    }
+    assert_eq!(tried, 5 * (2 * 4 + 2 * 5 + 2 * 6));
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Telling {
         let mut changes: BTreeMap<i64, Changes> = BTreeMap::new();
         for (id, fact) in told {
             let event = whole_story(first + id).swap_remove(fact);
-            changes.entry(first + id).or_default().tell(event).unwrap();
+            changes.entry(first + id).or_default().tell(event);
         }
         changes.into_iter().map(|(id, changes)| (id, MyReservation::of(id, changes).unwrap())).collect()
     }
@@ -75,7 +75,7 @@ impl Telling {
 fn fold(events: &[Event]) -> Batch {
     let mut batch = Batch::default();
     for event in events {
-        batch.add(event.clone(), told_at(event), None, None).unwrap();
+        batch.add(event.clone(), told_at(event), None, None);
     }
     batch
 }

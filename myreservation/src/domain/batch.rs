@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use events::Event;
 
-use super::{Changes, Step, facets::Inadmissible};
+use super::{Changes, Step};
 
 /// Many facts, folded per reservation: what is written is one row a reservation, however many facts told of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,27 +12,10 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// # Errors
-    /// The fact makes no sense; nothing has changed.
-    pub fn add(
-        &mut self,
-        event: Event,
-        at_ms: i64,
-        trace_id: Option<String>,
-        attempts: Option<i64>,
-    ) -> Result<(), Inadmissible> {
+    pub fn add(&mut self, event: Event, at_ms: i64, trace_id: Option<String>, attempts: Option<i64>) {
         let step = Step::of(&event, at_ms, trace_id, attempts);
-        let id = step.reservation_id;
-        match self.changes.get_mut(&id) {
-            Some(changes) => changes.tell(event)?,
-            None => {
-                let mut changes = Changes::default();
-                changes.tell(event)?;
-                self.changes.insert(id, changes);
-            }
-        }
+        self.changes.entry(step.reservation_id).or_default().tell(event);
         self.steps.push(step);
-        Ok(())
     }
 
     pub fn is_empty(&self) -> bool {

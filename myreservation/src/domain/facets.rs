@@ -60,25 +60,9 @@ pub struct Changes {
     pub receipt: Option<(Receipt, Purchase)>,
 }
 
-/// Why a fact cannot become part of the view, whoever tries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Inadmissible {
-    #[error("the reservation's id is not positive")]
-    Id,
-    #[error("the version is not positive")]
-    Version,
-    /// PostgreSQL cannot store it.
-    #[error("a text contains the character NUL")]
-    Nul,
-}
-
 impl Changes {
     /// Adds a fact.
-    ///
-    /// # Errors
-    /// The fact makes no sense; nothing has changed.
-    pub fn tell(&mut self, event: Event) -> Result<(), Inadmissible> {
-        admit(&event)?;
+    pub fn tell(&mut self, event: Event) {
         let status = event.status();
         match event {
             Event::ReservationCreated(fact) => {
@@ -188,7 +172,6 @@ impl Changes {
                 self.tell_receipt(told, expected_delivery_at);
             }
         }
-        Ok(())
     }
 
     fn tell_payment(&mut self, told: Told) {
@@ -217,34 +200,6 @@ struct Told {
 fn newest<T>(known: &mut Option<T>, told: T, version: impl Fn(&T) -> i64) {
     if known.as_ref().is_none_or(|known| version(&told) > version(known)) {
         *known = Some(told);
-    }
-}
-
-fn admit(event: &Event) -> Result<(), Inadmissible> {
-    if event.reservation_id() < 1 {
-        return Err(Inadmissible::Id);
-    }
-    // 0 is how the row says that a facet is unknown.
-    if event.version() < 1 {
-        return Err(Inadmissible::Version);
-    }
-    let texts: [&str; 5] = match event {
-        Event::ReservationCreated(fact) => [&fact.user_address, &fact.product_name, &fact.card_no, "", ""],
-        Event::ReservationCancelled(fact) => [
-            &fact.user_address,
-            &fact.product_name,
-            &fact.card_no,
-            &fact.reason,
-            fact.detail.as_deref().unwrap_or_default(),
-        ],
-        Event::PaymentCreated(fact) => [&fact.product_name, &fact.card_no, "", "", ""],
-        Event::PaymentCancelled(fact) => [&fact.product_name, &fact.card_no, "", "", ""],
-        Event::ReceiptCreated(fact) => [&fact.product_name, "", "", "", ""],
-        Event::ReceiptCancelled(fact) => [&fact.product_name, "", "", "", ""],
-    };
-    match texts.iter().any(|text| text.contains('\0')) {
-        true => Err(Inadmissible::Nul),
-        false => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ mod timeline;
 mod view;
 
 pub use batch::Batch;
-pub use facets::{Cancellation, Changes, Inadmissible, Payment, Purchase, Receipt, Reservation};
+pub use facets::{Cancellation, Changes, Payment, Purchase, Receipt, Reservation};
 pub use saga::{Outcome, Saga, WaitingFor};
 pub use step::{Facet, Step};
 pub use timeline::{Timeline, TimelineStep};

@@ -66,7 +66,7 @@ fn paid(reservation: i64) -> Event {
     Event::PaymentCreated(PaymentCreated {
         id: 100 + reservation,
         pre_reservation_id: reservation,
-        user_id: reservation % 3,
+        user_id: 1 + reservation % 3,
         product_id: 1,
         product_name: "fold".into(),
         price: 10 * reservation,
