@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use messaging::mark::Mark;
 use storage::Tx;
 
 use crate::domain::{Batch, MyReservation, Outcome, Step};
@@ -94,6 +95,13 @@ pub struct Difference {
     pub in_new: bool,
 }
 
+/// What the old view has and the new one lacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vanished {
+    pub reservations: i64,
+    pub steps: i64,
+}
+
 /// A second view, built beside the live one.
 #[async_trait]
 pub trait Shadow: Send + Sync {
@@ -125,7 +133,13 @@ pub trait Shadow: Send + Sync {
     /// The database's.
     async fn live_positions(&self) -> Result<Positions, sqlx::Error>;
 
-    /// The same, and until `tx` ends the live view gets no further.
+    /// Records that the live view is made of, by partition: the log is recognised by them.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn live_marks(&self) -> Result<Vec<(i32, Mark)>, sqlx::Error>;
+
+    /// As [`Shadow::live_positions`], and until `tx` ends the live view gets no further.
     ///
     /// # Errors
     /// The database's.
@@ -136,6 +150,12 @@ pub trait Shadow: Send + Sync {
     /// # Errors
     /// The database's.
     async fn differences(&self, tx: &mut Tx) -> Result<(Vec<Difference>, i64), sqlx::Error>;
+
+    /// As [`Shadow::differences`].
+    ///
+    /// # Errors
+    /// The database's.
+    async fn vanished(&self, tx: &mut Tx) -> Result<Vanished, sqlx::Error>;
 
     /// Puts the shadow in the place of the live view once `tx` commits, if the answer is [`Swap::Done`]; else `tx`
     /// must not commit.

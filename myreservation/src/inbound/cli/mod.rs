@@ -13,7 +13,7 @@ use storage::Database;
 use crate::inbound::events;
 use crate::outbound::sql::{MIGRATIONS, SqlShadow};
 use crate::settings::{DEFAULTS, PROFILES, Settings};
-use crate::use_cases::rebuild::{Rebuild, Report};
+use crate::use_cases::rebuild::{Differences, Options, Rebuild, RebuildError, Report};
 use progress::Progress;
 
 /// Builds the view anew from the topic, beside the live one. Reads go on; one transaction swaps the two.
@@ -23,6 +23,10 @@ struct Arguments {
     /// Compare the new view with the old one, byte for byte, and print what differs.
     #[arg(long)]
     verify: bool,
+    /// Put the new view in the place of the old one also where the topic lacks what the old one was made of: a partition
+    /// does not begin at 0, records are missing, reservations would vanish.
+    #[arg(long)]
+    force: bool,
     /// Profile of the settings; else PROFILE.
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
@@ -54,7 +58,16 @@ async fn execute(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Syn
     let settings: Settings = settings::load_checked(&layers, Settings::check)?;
     let _telemetry = telemetry::init("myreservation", &settings.log, &settings.tracing)?;
     let progress = Progress::new();
-    let report = rebuild(&settings, arguments.verify, &|done, total| progress.show(done, total)).await?;
+    let options = Options { verify: arguments.verify, force: arguments.force };
+    let report = match rebuild(&settings, options, &|done, total| progress.show(done, total)).await {
+        Ok(report) => report,
+        Err(error) => {
+            if let Some(RebuildError::Poorer { differences, .. }) = error.downcast_ref() {
+                print_differences(differences);
+            }
+            return Err(error);
+        }
+    };
     progress.finish();
     print(&report);
     // What is dropped from here on may wait for ever.
@@ -68,7 +81,7 @@ async fn execute(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Syn
 /// The database or the log failed; the live view is as it was.
 pub async fn rebuild(
     settings: &Settings,
-    verify: bool,
+    options: Options,
     progress: &(dyn Fn(i64, i64) + Sync),
 ) -> Result<Report, Box<dyn Error + Send + Sync>> {
     let database = Database::open(&settings.database, &[messaging::MIGRATIONS, MIGRATIONS]).await?;
@@ -79,7 +92,7 @@ pub async fn rebuild(
         log: log.as_ref(),
         topic: &settings.event_log.topic,
         read: events::read,
-        verify,
+        options,
         progress,
     };
     let report = rebuild.run().await;
@@ -98,11 +111,18 @@ fn print(report: &Report) {
     if report.unreadable > 0 {
         println!("{} records could not be read; they are among the dead letters.", report.unreadable);
     }
-    match &report.differences {
+    for objection in &report.objections {
+        println!("Forced, although {objection}.");
+    }
+    print_differences(&report.differences);
+}
+
+fn print_differences(differences: &Differences) {
+    match differences {
         None => {}
-        Some((_, 0)) => println!("It was the same as the old one, byte for byte."),
+        Some((_, 0)) => println!("The new one is the same as the old one, byte for byte."),
         Some((shown, count)) => {
-            println!("It differs from the old one in {count} places:");
+            println!("The new one differs from the old one in {count} places:");
             for difference in shown {
                 let how = match (difference.in_old, difference.in_new) {
                     (true, false) => "was there and is gone",

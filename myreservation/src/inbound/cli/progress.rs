@@ -17,7 +17,7 @@ impl Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
             let style = ProgressStyle::with_template(
-                "{elapsed_precise} {bar:40} {human_pos}/{human_len} records, {per_sec}, {eta} left",
+                "{elapsed_precise} {bar:40} {human_pos}/{human_len} offsets, {per_sec}, {eta} left",
             );
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
@@ -36,7 +36,7 @@ impl Progress {
                 let mut last = self.last_line.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 if done == total || last.is_none_or(|last| last.elapsed() >= LINE_EVERY) {
                     *last = Some(Instant::now());
-                    eprintln!("{done} of {total} records");
+                    eprintln!("{done} of {total} offsets");
                 }
             }
         }

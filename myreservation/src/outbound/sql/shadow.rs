@@ -1,13 +1,14 @@
 //! A second view beside the live one. It lies in the same database, so that one transaction can swap the two.
 
 use async_trait::async_trait;
+use messaging::mark::Mark;
 use sqlx::{AssertSqlSafe, Executor, Row};
 use storage::{Database, Dialect, Tx, ranges};
 
 use super::rows::{COLUMNS, STEP_COLUMNS};
 use super::{LIVE, SHADOW, TOTAL, catalog, write};
 use crate::domain::Batch;
-use crate::use_cases::ports::{Difference, Positions, Shadow, Swap};
+use crate::use_cases::ports::{Difference, Positions, Shadow, Swap, Vanished};
 
 /// How many differences are shown of each kind.
 const SHOWN: i64 = 20;
@@ -77,6 +78,21 @@ impl Shadow for SqlShadow {
         Ok(rows.into_iter().collect())
     }
 
+    async fn live_marks(&self) -> Result<Vec<(i32, Mark)>, sqlx::Error> {
+        let rows: Vec<(i32, Option<String>, Option<String>)> =
+            sqlx::query_as("SELECT log_partition, anchor, mark FROM inbox_position WHERE topic = $1")
+                .bind(self.topic.clone())
+                .fetch_all(self.database.reader())
+                .await?;
+        let mut marks = Vec::new();
+        for (partition, anchor, mark) in rows {
+            marks.extend(
+                [anchor, mark].into_iter().flatten().filter_map(|mark| Some((partition, mark.parse().ok()?))),
+            );
+        }
+        Ok(marks)
+    }
+
     async fn hold_live(&self, tx: &mut Tx) -> Result<Positions, sqlx::Error> {
         // An update that changes nothing: it takes the rows' locks on PostgreSQL (the whole database's on SQLite was
         // taken by the BEGIN), and the consumer's guard still finds its owner and offset afterwards.
@@ -123,6 +139,21 @@ impl Shadow for SqlShadow {
             count += sqlx::query_scalar::<_, i64>(AssertSqlSafe(counted)).fetch_one(&mut **tx).await?;
         }
         Ok((differences, count))
+    }
+
+    async fn vanished(&self, tx: &mut Tx) -> Result<Vanished, sqlx::Error> {
+        let mut counts = [0; 2];
+        for (count, (old, new, key)) in counts.iter_mut().zip([
+            (LIVE.rows, SHADOW.rows, "id"),
+            (LIVE.steps, SHADOW.steps, "reservation_id, facet, version"),
+        ]) {
+            let gone = format!(
+                "SELECT COUNT(*) FROM (SELECT {key} FROM {old} EXCEPT SELECT {key} FROM {new}) AS gone"
+            );
+            *count = sqlx::query_scalar(AssertSqlSafe(gone)).fetch_one(&mut **tx).await?;
+        }
+        let [reservations, steps] = counts;
+        Ok(Vanished { reservations, steps })
     }
 
     async fn swap(&self, tx: &mut Tx, held: &Positions) -> Result<Swap, sqlx::Error> {

@@ -9,6 +9,7 @@ mod reader;
 
 use std::time::{Duration, Instant};
 
+use messaging::mark::NotOurLog;
 use messaging::{EventLog, EventLogError, ReceivedRecord};
 
 use super::ports::{Difference, Positions, Shadow, Swap};
@@ -30,14 +31,21 @@ const SILENCE_IN_SWAP: Duration = Duration::from_secs(10);
 /// Makes a record part of a batch; the reason where it cannot be.
 pub type Read = fn(&mut Batch, &ReceivedRecord) -> Result<(), String>;
 
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Compare the new view with the old one before the swap.
+    pub verify: bool,
+    /// Swap also where the topic has not everything that the old view was made of.
+    pub force: bool,
+}
+
 pub struct Rebuild<'a> {
     pub shadow: &'a dyn Shadow,
     pub log: &'a dyn EventLog,
     pub topic: &'a str,
     pub read: Read,
-    /// Compare the new view with the old one before the swap.
-    pub verify: bool,
-    /// Told now and then: records done, and records in all.
+    pub options: Options,
+    /// Told now and then: offsets passed, and offsets in all.
     pub progress: &'a (dyn Fn(i64, i64) + Sync),
 }
 
@@ -45,11 +53,13 @@ pub struct Rebuild<'a> {
 pub struct Report {
     /// Records of the topic that the new view is made of.
     pub records: i64,
+    /// What speaks against it, where it was forced.
+    pub objections: Vec<String>,
     /// Of these, how many could not be read; they are dead letters of the live consumer too.
     pub unreadable: i64,
     pub took: Duration,
-    /// Where asked for: some of what differs, and how many reservations do in all.
-    pub differences: Option<(Vec<Difference>, i64)>,
+    /// Where asked for.
+    pub differences: Differences,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +72,10 @@ pub enum RebuildError {
     Silent(Duration),
     #[error("another rebuild has taken over")]
     TakenOver,
+    #[error("{0}; the view cannot be rebuilt from it. See `--begin-anew`")]
+    Shorter(NotOurLog),
+    #[error("the old view stays, because the new one would be poorer: {}; --force swaps all the same", .objections.join("; "))]
+    Poorer { objections: Vec<String>, differences: Differences },
 }
 
 impl Rebuild<'_> {
@@ -71,8 +85,9 @@ impl Rebuild<'_> {
         let started = Instant::now();
         let outcome = self.build().await;
         match outcome {
-            Ok((records, unreadable, differences)) => {
-                Ok(Report { records, unreadable, took: started.elapsed(), differences })
+            Ok(mut report) => {
+                report.took = started.elapsed();
+                Ok(report)
             }
             Err(error) => {
                 if let Err(error) = self.shadow.discard().await {
@@ -83,19 +98,33 @@ impl Rebuild<'_> {
         }
     }
 
-    async fn build(&self) -> Result<(i64, i64, Differences), RebuildError> {
+    async fn build(&self) -> Result<Report, RebuildError> {
         self.shadow.create().await?;
-        let mut reader = Reader::new(self.log, self.topic, self.read).await?;
+        let marks = self.shadow.live_marks().await?;
+        let mut reader = Reader::new(self.log, self.topic, self.read, marks).await?;
+        reader.look(&self.shadow.live_positions().await?).await?;
+        self.object_early(&reader)?;
         self.catch_up(&mut reader).await?;
+        self.object_early(&reader)?;
         self.shadow.build_indexes().await?;
         loop {
             self.catch_up(&mut reader).await?;
-            if let Some(differences) = self.swap(&mut reader).await? {
-                let records = reader.done();
-                (self.progress)(records, records);
-                return Ok((records, reader.unreadable, differences));
+            if let Some((objections, differences)) = self.swap(&mut reader).await? {
+                let passed = reader.passed();
+                (self.progress)(passed.offsets(), passed.offsets());
+                let (records, unreadable) = (passed.records, passed.unreadable);
+                return Ok(Report { records, objections, unreadable, took: Duration::ZERO, differences });
             }
         }
+    }
+
+    /// Before the dear part, where nobody asked for the differences.
+    fn object_early(&self, reader: &Reader) -> Result<(), RebuildError> {
+        let objections = reader.objections();
+        if objections.is_empty() || self.options.force || self.options.verify {
+            return Ok(());
+        }
+        Err(RebuildError::Poorer { objections, differences: None })
     }
 
     /// Until the live position is near.
@@ -134,7 +163,7 @@ impl Rebuild<'_> {
     }
 
     async fn report(&self, reader: &Reader, live: &Positions) -> Result<(), RebuildError> {
-        let (done, total) = (reader.done(), live.values().sum());
+        let (done, total) = (reader.passed().offsets(), live.values().sum());
         (self.progress)(done, total);
         match self.shadow.report(done, total).await? {
             true => Ok(()),
@@ -142,9 +171,9 @@ impl Rebuild<'_> {
         }
     }
 
-    /// `None`: it has to be tried again.
-    async fn swap(&self, reader: &mut Reader) -> Result<Option<Differences>, RebuildError> {
-        let before = reader.positions().clone();
+    /// `None`: it has to be tried again. Else what was objected to, and done all the same.
+    async fn swap(&self, reader: &mut Reader) -> Result<Option<(Vec<String>, Differences)>, RebuildError> {
+        let before = reader.passed().clone();
         let mut tx = self.shadow.begin().await?;
         let held = self.shadow.hold_live(&mut tx).await?;
         while reader.behind(&held) > 0 {
@@ -160,14 +189,26 @@ impl Rebuild<'_> {
             };
             self.shadow.apply(&mut tx, batch).await?;
         }
-        let differences = match self.verify {
+        let differences = match self.options.verify {
             true => Some(self.shadow.differences(&mut tx).await?),
             false => None,
         };
+        let mut objections = reader.objections();
+        let vanished = self.shadow.vanished(&mut tx).await?;
+        if vanished.reservations > 0 {
+            objections.push(format!("{} reservations would vanish", vanished.reservations));
+        }
+        if vanished.steps > 0 {
+            objections.push(format!("{} steps of timelines would vanish", vanished.steps));
+        }
+        if !objections.is_empty() && !self.options.force {
+            tx.rollback().await?;
+            return Err(RebuildError::Poorer { objections, differences });
+        }
         match self.shadow.swap(&mut tx, &held).await? {
             Swap::Done => {
                 tx.commit().await?;
-                Ok(Some(differences))
+                Ok(Some((objections, differences)))
             }
             Swap::Moved => {
                 tx.rollback().await?;
@@ -179,4 +220,5 @@ impl Rebuild<'_> {
     }
 }
 
-type Differences = Option<(Vec<Difference>, i64)>;
+/// Some of what differs, and how many reservations do in all.
+pub type Differences = Option<(Vec<Difference>, i64)>;
