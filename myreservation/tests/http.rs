@@ -9,7 +9,7 @@ use events::reason;
 use proptest::prelude::*;
 use support::app::{App, settings};
 use support::facts::*;
-use testkit::{SOON, TestDatabase, TestLog, eventually};
+use testkit::{Backend, SOON, TcpProxy, TestDatabase, TestLog, eventually};
 
 async fn tell(log: &TestLog, events: &[events::Event]) {
     log.publish(&events.iter().map(record).collect::<Vec<_>>()).await;
@@ -260,4 +260,44 @@ fn nonsense_is_refused_and_never_our_fault() {
         }
     });
     runtime.block_on(app.stop());
+}
+
+/// Each way to read says whose fault it is, and when to come again.
+#[test]
+fn on_postgres_nothing_that_cannot_be_read_is_a_defect() {
+    testkit::run(Backend::Postgres, async |db: TestDatabase| {
+        let log = TestLog::new().await;
+        let proxy = TcpProxy::to(db.server().unwrap()).await;
+        let mut settings = settings(&db, &log);
+        settings.database =
+            storage::DatabaseSettings { acquire_timeout_ms: 500, ..db.settings_through(proxy.addr()) };
+        let app = App::start(settings).await;
+        tell(&log, &[reserved(7), paid(7), issued(7)]).await;
+        app.shows(1).await;
+        let paths = [
+            "/myReservations",
+            "/myReservations?sort=price,desc&page=3",
+            "/myReservations/7",
+            "/myReservations/7/timeline",
+            "/myReservations/search/findByUserId?userId=1",
+        ];
+        proxy.cut();
+        for path in paths {
+            let refused = app.get(path).await;
+            assert_eq!(
+                (refused.status, refused.header("retry-after")),
+                (503, "1"),
+                "{path}: {}",
+                refused.text
+            );
+        }
+        eventually("health says so", SOON, async || app.get("/actuator/health/db").await.status == 503).await;
+        assert_eq!(app.get("/actuator/health/readiness").await.status, 200);
+        proxy.restore();
+        for path in paths {
+            eventually("it is read again", SOON, async || app.get(path).await.status == 200).await;
+        }
+        eventually("health is up", SOON, async || app.get("/actuator/health").await.status == 200).await;
+        app.stop().await;
+    });
 }
