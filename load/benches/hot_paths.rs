@@ -38,7 +38,7 @@ fn facts(criterion: &mut Criterion) {
             |facts| {
                 let mut batch = Batch::default();
                 for fact in facts {
-                    batch.add(fact, AT, None, None).unwrap();
+                    batch.add(fact, AT, None, None);
                 }
                 batch
             },

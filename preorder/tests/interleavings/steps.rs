@@ -286,7 +286,7 @@ impl Life {
                     world.outboxes[Producer::Receipt as usize].push(told);
                 }
             }
-            Consumer::View => world.view.tell(fact).unwrap(),
+            Consumer::View => world.view.tell(fact),
         }
     }
 
