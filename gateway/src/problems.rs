@@ -1,8 +1,8 @@
 //! Problem documents as answers of the gateway itself.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
-use web::Problem;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use web::{Problem, protective};
 
 /// A message that cannot be understood is the last on its connection: where the next one begins is anybody's guess.
 pub(crate) fn malformed(detail: &'static str) -> Problem {
@@ -38,8 +38,6 @@ pub(crate) fn response(problem: &Problem) -> Response<Bytes> {
     *response.status_mut() = status(problem);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(web::PROBLEM_JSON));
-    // Errors depend on the moment.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(seconds) = problem.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
@@ -51,9 +49,17 @@ pub(crate) fn response(problem: &Problem) -> Response<Bytes> {
     response
 }
 
+/// What is the gateway's own says to browsers what every service says; what comes from a service has it already.
+pub(crate) fn protect(headers: &mut HeaderMap) {
+    for (name, value) in protective::FIELDS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+}
+
 /// The whole answer as bytes, for a request that hyper never saw.
 pub(crate) fn raw(problem: &Problem) -> Vec<u8> {
-    let response = response(problem);
+    let mut response = response(problem);
+    protect(response.headers_mut());
     let status = response.status();
     let mut bytes = Vec::with_capacity(512);
     bytes.extend_from_slice(b"HTTP/1.1 ");

@@ -315,3 +315,33 @@ async fn many_clients_at_once() {
     futures::future::join_all(clients).await;
     assert_eq!(service.seen().len(), 2000);
 }
+
+/// The gateway's own answers say it as every service's do; a service's own are its own.
+#[tokio::test]
+async fn every_answer_protects_those_who_open_it_in_a_browser() {
+    let service = Service::start(|_| {
+        Reply::text(
+            "HTTP/1.1 200 OK\r\nContent-Security-Policy: default-src 'self'\r\nContent-Length: 2\r\n\r\nok",
+        )
+    })
+    .await;
+    let mut with_cors = settings(&[route("x", "/x/**", service.addr)]);
+    with_cors.cors.allowed_origins = vec!["*".to_owned()];
+    let gateway = Gateway::start(with_cors).await;
+    for request in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /actuator/health HTTP/1.1\r\nHost: a\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+        "OPTIONS /x HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\nAccess-Control-Request-Method: PUT\r\n\r\n",
+        "GET //x HTTP/1.1\r\nHost: a\r\n\r\n",
+        "broken\r\n\r\n",
+    ] {
+        let answer = Client::connect(gateway.addr).await.ask(request).await;
+        for (name, value) in web::protective::FIELDS {
+            assert_eq!(answer.headers(name), [value], "{request}: {answer:?}");
+        }
+    }
+    let answer = get(gateway.addr, "/x").await;
+    assert_eq!(answer.headers("content-security-policy"), ["default-src 'self'"]);
+}

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 pub use crate::base::Base;
-use crate::{paging::PageRequest, problem::Problem};
+use crate::{conditional::entity_tag, paging::PageRequest, problem::Problem};
 
 /// What a service shows to its clients. Its JSON is what serde makes of it, a JSON object; links are added here.
 pub trait Resource: Serialize {
@@ -25,6 +25,11 @@ pub trait Resource: Serialize {
     const SORTABLE: &'static [(&'static str, &'static str)] = &[];
 
     fn id(&self) -> i64;
+
+    /// Grows with each change; it is the entity tag of the item. `None`: the item has none.
+    fn version(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// A search that a resource offers, at `/{collection}/search/{name}`.
@@ -64,7 +69,13 @@ pub fn deleted() -> HttpResponse {
 fn item_with_status<T: Resource>(status: StatusCode, base: &Base, item: &T) -> HttpResponse {
     let mut body = Vec::with_capacity(ITEM_BYTES);
     match write_item(&mut body, base, item) {
-        Ok(()) => respond(status, base, body),
+        Ok(()) => {
+            let mut response = respond(status, base, body);
+            if let Some(tag) = item.version().and_then(entity_tag) {
+                response.headers_mut().insert(header::ETAG, tag);
+            }
+            response
+        }
         Err(error) => HttpResponse::from_error(unrenderable(&error)),
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod actuator;
 pub mod base;
+pub mod conditional;
 mod connections;
 pub mod date;
 pub mod forwarded;
@@ -21,6 +22,7 @@ pub mod negotiation;
 pub mod paging;
 pub mod probe;
 pub mod problem;
+pub mod protective;
 mod request_metrics;
 pub mod route_table;
 pub mod routes;
@@ -35,6 +37,7 @@ pub use actuator::{
     DiskSpace, Health, HealthCheck, Json,
 };
 pub use base::Base;
+pub use conditional::Preconditions;
 pub use hal::{Resource, Search};
 pub use input::{Body, Fields, Id, Query};
 pub use internal::InternalSettings;

@@ -24,15 +24,24 @@ use telemetry::{Kind, Operation, Scope, TraceContext};
 use tracing::Instrument;
 
 use crate::{
+    conditional,
     lifecycle::Lifecycle,
     negotiation::{HAL_JSON, JSON},
     problem::{PROBLEM_JSON, Problem},
+    protective,
     request_metrics::RequestMetrics,
     route_table::RouteTable,
 };
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+static PROTECTIVE: [(HeaderName, HeaderValue); 3] = [protective(0), protective(1), protective(2)];
+
+const fn protective(index: usize) -> (HeaderName, HeaderValue) {
+    let (name, value) = protective::FIELDS[index];
+    (HeaderName::from_static(name), HeaderValue::from_static(value))
+}
 
 /// Longer ones are not carried, but replaced.
 const REQUEST_ID_MAX: usize = 128;
@@ -112,7 +121,8 @@ where
                 }
                 Err(panic) => Err(panicked(&*panic)),
             };
-            let (request, mut response) = match outcome.map(finish) {
+            let (request, mut response) = match outcome.map(|response| conditional::answer(finish(response)))
+            {
                 Ok(response) => {
                     let (request, response) = response.into_parts();
                     (Some(request), response)
@@ -130,6 +140,11 @@ where
             }
             if status == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(header::RETRY_AFTER) {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            for (name, value) in &PROTECTIVE {
+                if !headers.contains_key(name) {
+                    headers.insert(name.clone(), value.clone());
+                }
             }
             let elapsed = started.elapsed();
             shared.metrics.borrow_mut().record(&shared.routes, route, method, status.as_u16(), elapsed);

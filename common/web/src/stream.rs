@@ -20,6 +20,7 @@ use tokio::{
 use crate::{
     connections::OpenConnection,
     problem::{PROBLEM_JSON, Problem},
+    protective,
 };
 
 /// How long a refused client may go on sending before the connection is cut.
@@ -183,6 +184,9 @@ fn with_problem(head: &[u8], status: u16) -> Bytes {
     answer.extend_from_slice(
         format!("\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {}\r\n", body.len()).as_bytes(),
     );
+    for (name, value) in protective::FIELDS {
+        answer.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    }
     answer.extend_from_slice(&head[length + NO_LENGTH.len()..]);
     answer.extend_from_slice(&body);
     answer.into()
@@ -218,7 +222,7 @@ mod tests {
         assert!(head.starts_with("HTTP/1.1 431 "));
         assert!(head.contains("content-type: application/problem+json\r\n"));
         assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
-        assert!(head.contains("connection: close"));
+        assert!(head.contains("connection: close") && head.contains("x-content-type-options: nosniff\r\n"));
         assert!(body.contains("\"status\":431"));
     }
 }

@@ -277,3 +277,72 @@ async fn a_client_not_written_here_gets_along() {
     let book: serde_json::Value = client.get(location).send().await.unwrap().json().await.unwrap();
     assert_eq!(book["title"], "fold");
 }
+
+/// HeliosSoftware/hfs#312: DELETE ignored If-Match (RFC 9110 section 13.1.1: MUST NOT perform).
+#[tokio::test]
+async fn a_write_that_demands_another_version_is_412() {
+    let server = start().await;
+    assert_eq!(server.post("/books", r#"{"userId":1,"title":"fold"}"#).await.header("etag"), Some("\"3\""));
+    for (condition, status) in [
+        ("If-Match: \"no-such-version\"", 412),
+        ("If-Match: \"1\", \"2\"", 412),
+        ("If-Match: W/\"3\"", 412),
+        ("If-None-Match: *", 412),
+        ("If-Match: 3", 400),
+        ("If-Match: \"2\"\r\nIf-Match: \"1\"", 412),
+    ] {
+        server.send("DELETE", "/books/1", &format!("{condition}\r\n"), "").await.assert_problem(status);
+        assert_eq!(server.get("/books/1").await.status, 200, "{condition}");
+    }
+    assert_eq!(server.send("DELETE", "/books/1", "If-Match: \"2\", \"3\"\r\n", "").await.status, 204);
+    server.send("DELETE", "/books/1", "If-Match: *\r\n", "").await.assert_problem(404);
+    server.shelf.add(1, "fold");
+    assert_eq!(server.send("DELETE", "/books/2", "If-Match: *\r\n", "").await.status, 204);
+}
+
+#[tokio::test]
+async fn who_has_the_item_already_is_told_so() {
+    let server = start().await;
+    server.shelf.add(1, "fold");
+    server.shelf.add(2, "flip");
+    for (method, condition, status) in [
+        ("GET", "If-None-Match: \"3\"", 304),
+        ("HEAD", "If-None-Match: \"3\"", 304),
+        ("GET", "If-None-Match: \"1\", W/\"3\"", 304),
+        ("GET", "If-None-Match: *", 304),
+        ("GET", "If-None-Match: \"x\"\r\nRange: bytes=0-9", 200),
+        ("GET", "If-None-Match: 3", 200),
+        ("GET", "If-Match: \"3\"", 200),
+        ("GET", "If-Match: \"1\"", 412),
+        ("GET", "If-Match: \"3\"\r\nIf-None-Match: \"3\"", 304),
+    ] {
+        let answer = server.send(method, "/books/1", &format!("{condition}\r\n"), "").await;
+        assert_eq!(answer.status, status, "{condition}");
+        if status == 304 {
+            assert_eq!((answer.header("etag"), answer.body.as_str()), (Some("\"3\""), ""), "{condition}");
+        }
+    }
+    server.send("GET", "/books/1", "If-Match: \"1\"\r\n", "").await.assert_problem(412);
+    // What has no version has no tag.
+    let answer = server.send("GET", "/books/2", "If-None-Match: *\r\n", "").await;
+    assert_eq!((answer.status, answer.header("etag")), (200, None));
+}
+
+/// Answers, refusals, what actix-http answers by itself, and the actuator.
+#[tokio::test]
+async fn every_answer_protects_those_who_open_it_in_a_browser() {
+    let server = start().await;
+    server.shelf.add(1, "<script>");
+    let mut answers = vec![server.raw("GET / HTTP/1.1\r\nHost: a\r\nbroken\r\n\r\n").await];
+    for path in
+        ["/books/1", "/books", "/", "/openapi.json", "/nothing", "/books/x", "/panic", "/actuator/health"]
+    {
+        answers.push(server.get(path).await);
+    }
+    answers.push(server.send("DELETE", "/books/1", "", "").await);
+    for answer in answers {
+        for (name, value) in web::protective::FIELDS {
+            assert_eq!(answer.header(name), Some(value), "{answer:?}");
+        }
+    }
+}

@@ -32,6 +32,22 @@ pub(crate) async fn everything_is_taken_back(system: Arc<System>) {
     assert_eq!(ids_of_user(&system, "myReservations", customer.user_id).await, [all.id]);
 }
 
+/// Whoever names a version is not surprised by another one.
+pub(crate) async fn only_what_was_seen(system: Arc<System>) {
+    let reservation = Customer::new().reserve(&system).await;
+    let path = format!("/preReservations/{}", reservation.id);
+    let gateway = system.gateway();
+    let shown = gateway.get(&path).await.expect(200);
+    let tag = shown.header("etag").expect("an entity tag").to_owned();
+    for other in [r#""no-such-version""#, "W/\"1\"", r#""0", "77""#] {
+        send(gateway.request("DELETE", &path).header("If-Match", other)).await.problem(412);
+    }
+    let again = send(gateway.request("GET", &path).header("If-None-Match", &tag)).await;
+    assert_eq!((again.status, again.header("etag")), (304, Some(tag.as_str())));
+    let _ = send(gateway.request("DELETE", &path).header("If-Match", &tag)).await.expect(204);
+    send(gateway.request("DELETE", &path).header("If-Match", "*")).await.problem(404);
+}
+
 pub(crate) async fn a_second_time_is_404(system: Arc<System>) {
     let reservation = Customer::new().reserve(&system).await;
     let path = format!("/preReservations/{}", reservation.id);

@@ -69,6 +69,7 @@ fn main() -> ExitCode {
         shared!("reserve::everything_follows", reserving::everything_follows),
         shared!("reserve::declined_card", reserving::declined_card),
         shared!("cancel::everything_is_taken_back", cancelling::everything_is_taken_back),
+        shared!("cancel::only_what_was_seen", cancelling::only_what_was_seen),
         shared!("cancel::a_second_time_is_404", cancelling::a_second_time_is_404),
         shared!("view::read_your_writes", viewing::read_your_writes),
         shared!("events::every_fact_as_agreed", topic::every_fact_as_agreed),

@@ -68,7 +68,11 @@ async fn respond(
         Ok(response) => response,
         Err(problem) => problems::response(&problem.instance(target.path())).map(Content::Full),
     };
+    let is_own = matches!(response.body(), Content::Full(_));
     let headers = response.headers_mut();
+    if is_own {
+        problems::protect(headers);
+    }
     let session = exchange.session();
     if exchange.is_cross_origin_matter()
         && let Some(cors) = &session.worker.gateway.cors

@@ -18,14 +18,18 @@ pub struct Cancel {
 #[derive(Debug)]
 pub enum Cancelled {
     Now(Reservation),
+    /// Left as it is: the customer meant another version than this one.
+    Changed(i64),
     /// Unknown, or cancelled before.
     NotFound,
 }
 
 impl Cancel {
+    /// Only in a version that is allowed; nothing comes between that question and the change.
+    ///
     /// # Errors
     /// The store's; [`StoreError::Failed`] where the reservation does not change whatever is tried.
-    pub async fn execute(&self, id: i64) -> Result<Cancelled, StoreError> {
+    pub async fn execute(&self, id: i64, allows: impl Fn(i64) -> bool) -> Result<Cancelled, StoreError> {
         for _ in 0..MOST_ROUNDS {
             step!("prereservation.cancel.before_find");
             let Some(mut reservation) = self.store.find(id).await? else {
@@ -38,6 +42,9 @@ impl Cancel {
             else {
                 return Ok(Cancelled::NotFound);
             };
+            if !allows(expected_version) {
+                return Ok(Cancelled::Changed(expected_version));
+            }
             let outcome = interrupted.then_some(SavedOutcome {
                 cancelled: reservation.cancel_reason,
                 detail: None,

@@ -43,7 +43,7 @@ testkit::for_each_backend! {
         let payments = Meanwhile {
             act: move |id| {
                 let canceller = canceller.clone();
-                async move { assert!(matches!(canceller.execute(id).await.unwrap(), Cancelled::Now(_))) }
+                async move { assert!(matches!(canceller.execute(id, |_| true).await.unwrap(), Cancelled::Now(_))) }
             },
             then: paid(),
         };
@@ -60,7 +60,7 @@ testkit::for_each_backend! {
         let payments = Meanwhile {
             act: move |id| {
                 let canceller = canceller.clone();
-                async move { assert!(matches!(canceller.execute(id).await.unwrap(), Cancelled::Now(_))) }
+                async move { assert!(matches!(canceller.execute(id, |_| true).await.unwrap(), Cancelled::Now(_))) }
             },
             then: refused(RefusedWhy::ReservationCancelled),
         };
@@ -74,9 +74,22 @@ testkit::for_each_backend! {
         let rig = Rig::on(&db).await;
         let Reserved::Confirmed(reservation) =
             rig.reserve(Answers(paid())).execute(order(1), card(), None).await.unwrap() else { panic!() };
-        assert!(matches!(rig.cancel().execute(reservation.id).await.unwrap(), Cancelled::Now(_)));
-        assert!(matches!(rig.cancel().execute(reservation.id).await.unwrap(), Cancelled::NotFound));
-        assert!(matches!(rig.cancel().execute(999).await.unwrap(), Cancelled::NotFound));
+        assert!(matches!(rig.cancel().execute(reservation.id, |_| true).await.unwrap(), Cancelled::Now(_)));
+        assert!(matches!(rig.cancel().execute(reservation.id, |_| true).await.unwrap(), Cancelled::NotFound));
+        assert!(matches!(rig.cancel().execute(999, |_| true).await.unwrap(), Cancelled::NotFound));
+        assert_eq!(rig.told().await, ["ReservationCreated", "ReservationCancelled"]);
+    }
+
+    async fn only_the_version_that_the_customer_meant_is_cancelled(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let Reserved::Confirmed(reservation) =
+            rig.reserve(Answers(paid())).execute(order(1), card(), None).await.unwrap() else { panic!() };
+        let cancel = async |meant: i64| rig.cancel().execute(reservation.id, |version| version == meant).await.unwrap();
+        assert!(matches!(cancel(reservation.version - 1).await, Cancelled::Changed(is) if is == reservation.version));
+        assert_eq!(rig.told().await, ["ReservationCreated"]);
+        assert!(matches!(cancel(reservation.version).await, Cancelled::Now(_)));
+        // What is not there has no version to be asked about.
+        assert!(matches!(cancel(reservation.version).await, Cancelled::NotFound));
         assert_eq!(rig.told().await, ["ReservationCreated", "ReservationCancelled"]);
     }
 
@@ -84,7 +97,7 @@ testkit::for_each_backend! {
         let rig = Rig::on(&db).await;
         let reservation = rig.started().await;
         let cancel = Cancel { store: Arc::new(Stubborn(rig.store.clone())) };
-        assert!(matches!(cancel.execute(reservation.id).await, Err(StoreError::Failed(_))));
+        assert!(matches!(cancel.execute(reservation.id, |_| true).await, Err(StoreError::Failed(_))));
         assert!(rig.told().await.is_empty());
     }
 

@@ -12,7 +12,7 @@ testkit::for_each_backend! {
         let rig = Rig::on(&db).await;
         let first = rig.reserve(Answers(paid())).execute(order(1), card(), Some(key("k"))).await.unwrap();
         let Reserved::Confirmed(first) = first else { panic!("{first:?}") };
-        rig.cancel().execute(first.id).await.unwrap();
+        rig.cancel().execute(first.id, |_| true).await.unwrap();
 
         let again = rig.reserve(Answers(declined())).execute(order(1), card(), Some(key("k"))).await.unwrap();
         let Reserved::Confirmed(again) = again else { panic!("{again:?}") };

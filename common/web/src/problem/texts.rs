@@ -23,6 +23,7 @@ pub(super) fn detail(status: u16) -> &'static str {
         406 => "This resource is rendered as application/hal+json or application/json.",
         408 => "The request did not arrive in time.",
         409 => "The request conflicts with the state of the resource.",
+        412 => "The resource is not in the state that the request demands.",
         413 => "The request body is larger than the server accepts.",
         414 => "The request target is longer than the server accepts.",
         415 => "The request body has to be application/json or application/hal+json.",

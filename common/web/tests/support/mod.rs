@@ -23,8 +23,8 @@ use tokio::{
     task::JoinHandle,
 };
 use web::{
-    Actuator, Base, Body, Id, Lifecycle, ManagementSettings, Paged, Problem, Query, Resource, Search, Server,
-    ServerSettings, hal, routes,
+    Actuator, Base, Body, Id, Lifecycle, ManagementSettings, Paged, Preconditions, Problem, Query, Resource,
+    Search, Server, ServerSettings, hal, routes,
 };
 
 #[derive(Clone, Serialize)]
@@ -47,6 +47,11 @@ impl Resource for Book {
 
     fn id(&self) -> i64 {
         self.id
+    }
+
+    /// Of those of the first reader.
+    fn version(&self) -> Option<i64> {
+        (self.user_id == 1).then_some(3)
     }
 }
 
@@ -109,9 +114,13 @@ async fn create(base: Base, body: Body, shelf: Data<Shelf>) -> Result<HttpRespon
     Ok(hal::created(&base, &shelf.add(user_id, &title)))
 }
 
-async fn delete(id: Id, shelf: Data<Shelf>) -> Result<HttpResponse, Problem> {
+async fn delete(id: Id, conditions: Preconditions, shelf: Data<Shelf>) -> Result<HttpResponse, Problem> {
     let mut books = shelf.books.lock().unwrap();
     let index = books.iter().position(|book| book.id == id.0).ok_or_else(Problem::not_found)?;
+    let version = books[index].version().unwrap_or(0);
+    if !conditions.allow(version) {
+        return Err(Preconditions::failed(version));
+    }
     books.remove(index);
     Ok(hal::deleted())
 }

@@ -50,6 +50,9 @@ pub(super) struct PaymentItem {
     #[serde(with = "web::date")]
     #[schema(value_type = String, format = DateTime)]
     modified_at: i64,
+    /// Its entity tag.
+    #[serde(skip)]
+    version: i64,
 }
 
 impl From<Payment> for PaymentItem {
@@ -67,6 +70,7 @@ impl From<Payment> for PaymentItem {
             status,
             created_at: payment.created_at,
             modified_at: payment.modified_at,
+            version: payment.version,
         }
     }
 }
@@ -79,5 +83,9 @@ impl Resource for PaymentItem {
 
     fn id(&self) -> i64 {
         self.id
+    }
+
+    fn version(&self) -> Option<i64> {
+        Some(self.version)
     }
 }

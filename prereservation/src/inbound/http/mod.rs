@@ -8,6 +8,7 @@ mod resource;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use web::conditional::Preconditions;
 use web::hal::{self, Base, Resource, Search};
 use web::input::{Body, Id, Query};
 use web::paging::{PageRequest, Paged};
@@ -67,15 +68,28 @@ async fn reserve(
 }
 
 #[utoipa::path(
-    delete, path = "/preReservations/{id}", tag = "preReservations", params(("id" = i64, Path)),
+    delete, path = "/preReservations/{id}", tag = "preReservations",
+    params(
+        ("id" = i64, Path),
+        ("If-Match" = Option<String>, Header, description = "only in this version, the `ETag` of the item; `*` or a list"),
+        ("If-None-Match" = Option<String>, Header, description = "not in this version"),
+    ),
     responses(
         (status = 204, description = "cancelled; the refund and the receipt follow"),
+        (status = 400, description = "malformed", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "unknown, or cancelled before", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "it has another version by now; nothing was changed", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn cancel(id: Id, use_cases: Data<UseCases>) -> Result<HttpResponse, Problem> {
-    match use_cases.cancel.execute(id.0).await.map_err(|error| outcome::perhaps_cancelled(&error))? {
+async fn cancel(
+    id: Id,
+    conditions: Preconditions,
+    use_cases: Data<UseCases>,
+) -> Result<HttpResponse, Problem> {
+    let cancelled = use_cases.cancel.execute(id.0, |version| conditions.allow(version)).await;
+    match cancelled.map_err(|error| outcome::perhaps_cancelled(&error))? {
         Cancelled::Now(reservation) => Ok(with_min_version(hal::deleted(), &reservation)),
+        Cancelled::Changed(version) => Err(Preconditions::failed(version)),
         Cancelled::NotFound => Err(Problem::not_found()),
     }
 }

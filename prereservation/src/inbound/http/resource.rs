@@ -50,6 +50,9 @@ pub(super) struct PreReservation {
     #[serde(with = "web::date")]
     #[schema(value_type = String, format = DateTime)]
     modified_at: i64,
+    /// Its entity tag.
+    #[serde(skip)]
+    version: i64,
 }
 
 impl From<Reservation> for PreReservation {
@@ -66,6 +69,7 @@ impl From<Reservation> for PreReservation {
             status: reservation.status.as_str(),
             created_at: reservation.created_at,
             modified_at: reservation.modified_at,
+            version: reservation.version,
         }
     }
 }
@@ -79,5 +83,9 @@ impl Resource for PreReservation {
 
     fn id(&self) -> i64 {
         self.id
+    }
+
+    fn version(&self) -> Option<i64> {
+        Some(self.version)
     }
 }

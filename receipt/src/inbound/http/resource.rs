@@ -26,6 +26,9 @@ pub(super) struct Receipt {
     #[serde(with = "web::date")]
     #[schema(value_type = String, format = DateTime)]
     modified_at: i64,
+    /// Its entity tag.
+    #[serde(skip)]
+    version: i64,
 }
 
 impl From<domain::Receipt> for Receipt {
@@ -44,6 +47,7 @@ impl From<domain::Receipt> for Receipt {
             status: receipt.status.as_str(),
             created_at: receipt.created_at,
             modified_at: receipt.modified_at,
+            version: receipt.version,
         }
     }
 }
@@ -57,5 +61,9 @@ impl Resource for Receipt {
 
     fn id(&self) -> i64 {
         self.id
+    }
+
+    fn version(&self) -> Option<i64> {
+        Some(self.version)
     }
 }
