@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use e2e::customer::{Customer, ids_of_user, statuses, view};
+use e2e::http::send;
 use e2e::system::System;
 use e2e::waiting::{PATIENCE, eventually, when};
 
