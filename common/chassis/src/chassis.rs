@@ -21,6 +21,7 @@ use web::{
 use crate::application::{Application, PARTS_LIMIT, Task};
 use crate::checks::{ConsumerHealth, DatabaseHealth, EventLogHealth, OutboxHealth};
 use crate::dead_letters::DeadLettersEndpoint;
+use crate::topic_watch::TopicWatch;
 
 /// The sections of the settings that the chassis itself needs.
 pub struct Parts<'a> {
@@ -78,12 +79,14 @@ impl Chassis {
         let disk_space = DiskSpace::new(&parts.management.health.diskspace, files);
         let lifecycle = Lifecycle::new();
         let relay_status = RelayStatus::default();
+        let topic_watch = TopicWatch::default();
         let actuator = Actuator::new(name, lifecycle.clone())
             .health(Arc::new(disk_space))
             .health(Arc::new(DatabaseHealth::new(database.clone())))
-            .health(Arc::new(EventLogHealth::new(log.clone())))
+            .health(Arc::new(EventLogHealth::new(log.clone(), topic_watch.clone())))
             .health(Arc::new(OutboxHealth::new(relay_status.clone())));
-        Ok(Self {
+        let (watched, topic) = (log.clone(), parts.event_log.topic.clone());
+        let mut chassis = Self {
             name,
             topic: parts.event_log.topic.clone(),
             outbox: Outbox::new(database.clone()),
@@ -94,7 +97,9 @@ impl Chassis {
             actuator,
             topics: vec![parts.event_log.topic.clone()],
             tasks: Vec::new(),
-        })
+        };
+        chassis.background("topic watch", move |stop| topic_watch.run(watched, topic, stop));
+        Ok(chassis)
     }
 
     pub fn database(&self) -> &Database {

@@ -8,6 +8,8 @@ use messaging::{ConsumerStatus, EventLog, HeldBack, RelayStatus};
 use storage::{Database, Dialect};
 use web::{Health, HealthCheck};
 
+use crate::topic_watch::TopicWatch;
+
 /// A consumer that stands still for less than this is only waiting out a hiccup.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
 /// A small change in a table that every service has.
@@ -41,11 +43,14 @@ impl HealthCheck for DatabaseHealth {
     }
 }
 
-pub(crate) struct EventLogHealth(Arc<dyn EventLog>);
+pub(crate) struct EventLogHealth {
+    log: Arc<dyn EventLog>,
+    topic: TopicWatch,
+}
 
 impl EventLogHealth {
-    pub(crate) fn new(log: Arc<dyn EventLog>) -> Self {
-        Self(log)
+    pub(crate) fn new(log: Arc<dyn EventLog>, topic: TopicWatch) -> Self {
+        Self { log, topic }
     }
 }
 
@@ -56,9 +61,14 @@ impl HealthCheck for EventLogHealth {
     }
 
     async fn check(&self) -> Health {
-        match self.0.ping().await {
+        let health = match self.log.ping().await {
             Ok(()) => Health::up(),
             Err(error) => Health::down(crate::error_chain(&error)),
+        };
+        match self.topic.dangers() {
+            none if none.is_empty() => health,
+            // It works, and an operator should know.
+            dangers => health.with("warnings", dangers),
         }
     }
 }

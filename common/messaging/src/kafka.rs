@@ -94,6 +94,10 @@ impl EventLog for KafkaLog {
         topics::ensure(&self.config, topic, self.partitions).await
     }
 
+    async fn dangers(&self, topic: &str) -> Result<Vec<String>, EventLogError> {
+        topics::dangers(&self.config, topic).await
+    }
+
     async fn flush_and_close(&self) {
         self.closed.store(true, Ordering::Release);
         self.publisher.flush().await;

@@ -123,6 +123,10 @@ impl EventLog for LocalLog {
         self.ask("creating a topic", |answer| Command::EnsureTopic { topic, answer }).await
     }
 
+    async fn dangers(&self, _topic: &str) -> Result<Vec<String>, EventLogError> {
+        Ok(Vec::new())
+    }
+
     async fn flush_and_close(&self) {
         self.closed.store(true, Ordering::Release);
         // Commands are done in order, so what was published before is written when this is answered.

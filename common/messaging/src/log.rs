@@ -91,6 +91,9 @@ pub trait EventLog: Send + Sync {
     /// no right to create it.
     async fn ensure_topic(&self, topic: &str) -> Result<(), EventLogError>;
 
+    /// Under which of its settings records of the topic do not last; one line each. None, if they are kept for ever.
+    async fn dangers(&self, topic: &str) -> Result<Vec<String>, EventLogError>;
+
     /// Waits, for a bounded time, until what was given to [`publish`](EventLog::publish) is written. Afterwards
     /// publishing fails with [`PublishError::Closed`]. Subscriptions are not closed: drop them first.
     async fn flush_and_close(&self);

@@ -208,6 +208,10 @@ impl EventLog for FaultyLog {
         self.inner.ensure_topic(topic).await
     }
 
+    async fn dangers(&self, topic: &str) -> Result<Vec<String>, EventLogError> {
+        self.inner.dangers(topic).await
+    }
+
     async fn flush_and_close(&self) {
         self.inner.flush_and_close().await;
     }

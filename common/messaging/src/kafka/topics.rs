@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::config::Logs;
@@ -35,6 +37,42 @@ pub(super) async fn ensure(config: &ClientConfig, topic: &str, partitions: i32) 
         created => created,
     }
     .map_err(|code| EventLogError::refused(CREATING, KafkaError::AdminOp(code)))
+}
+
+/// What somebody else has set, under which records are deleted.
+pub(super) async fn dangers(config: &ClientConfig, topic: &str) -> Result<Vec<String>, EventLogError> {
+    const ASKING: &str = "asking for the topic's settings";
+    let admin: AdminClient<Logs> =
+        config.create_with_context(Logs::of("admin")).map_err(|e| EventLogError::refused(ASKING, e))?;
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
+    let described = admin
+        .describe_configs([&ResourceSpecifier::Topic(topic)], &options)
+        .await
+        .map_err(|e| EventLogError::unavailable(ASKING, e))?;
+    let mut found = Vec::new();
+    for resource in described {
+        let resource = resource.map_err(|code| EventLogError::refused(ASKING, KafkaError::AdminOp(code)))?;
+        found.extend(dangers_of(&resource));
+    }
+    Ok(found)
+}
+
+fn dangers_of(resource: &ConfigResource) -> Vec<String> {
+    let value = |name| resource.get(name).and_then(|entry| entry.value.as_deref()).unwrap_or_default();
+    let policy = value("cleanup.policy");
+    let mut found = Vec::new();
+    if policy.contains("compact") {
+        found.push(format!("cleanup.policy={policy}: all but the last record of each key are removed"));
+    }
+    if policy.contains("delete") {
+        for name in ["retention.ms", "retention.bytes"] {
+            let limit = value(name);
+            if !limit.is_empty() && limit != "-1" {
+                found.push(format!("{name}={limit}: records are deleted"));
+            }
+        }
+    }
+    found
 }
 
 fn is_there(admin: &AdminClient<Logs>, topic: &str) -> Result<bool, KafkaError> {

@@ -107,6 +107,10 @@ impl EventLog for ScriptedLog {
         Ok(())
     }
 
+    async fn dangers(&self, _: &str) -> Result<Vec<String>, EventLogError> {
+        Ok(Vec::new())
+    }
+
     async fn flush_and_close(&self) {}
 }
 

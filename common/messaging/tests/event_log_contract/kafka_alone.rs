@@ -257,3 +257,33 @@ async fn the_markers_of_transactions_are_no_lag() {
     log.flush_and_close().await;
     leftovers.delete().await;
 }
+
+/// Somebody else made the topic, or changed it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_under_which_facts_do_not_last_are_named() {
+    let Some(rig) = rig::kafka() else { return };
+    let leftovers = rig.leftovers();
+    let log = rig.log().await;
+    assert_eq!(log.dangers(&rig.topic).await.unwrap(), Vec::<String>::new());
+    for (settings, said) in [
+        (vec![("cleanup.policy", "compact")], "cleanup.policy=compact"),
+        (vec![("retention.ms", "60000")], "retention.ms=60000"),
+        (vec![("retention.ms", "-1"), ("retention.bytes", "1000")], "retention.bytes=1000"),
+    ] {
+        let topic = format!("{}.{}", rig.topic, uuid::Uuid::new_v4());
+        existing_topic(&topic, &settings).await;
+        let start = Instant::now();
+        // A new topic is not known everywhere at once.
+        let dangers = loop {
+            match log.dangers(&topic).await {
+                Ok(dangers) => break dangers,
+                Err(error) => assert!(start.elapsed() < PATIENCE, "{error}"),
+            }
+        };
+        assert_eq!(dangers.len(), 1, "{settings:?}: {dangers:?}");
+        assert!(dangers[0].starts_with(said), "{dangers:?}");
+        delete_topic(&topic).await;
+    }
+    log.flush_and_close().await;
+    leftovers.delete().await;
+}
