@@ -6,6 +6,7 @@
 //! then [`figures`], one file each. [`faults`] and [`failpoints`] break it instead.
 
 pub mod binaries;
+pub mod cgroup;
 pub mod closed_loop;
 pub mod counts;
 pub mod cpu;

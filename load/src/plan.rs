@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use crate::Error;
+use crate::cgroup::Cgroup;
 use crate::ground::Ground;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +46,8 @@ pub struct Plan {
     /// Of one process only.
     own: Vec<(Service, usize, String, String)>,
     pub(crate) cpus: BTreeMap<Service, String>,
+    /// Where a process of the service writes its id before it begins.
+    pub(crate) doors: BTreeMap<Service, PathBuf>,
 }
 
 impl Plan {
@@ -57,6 +61,7 @@ impl Plan {
             environment: Vec::new(),
             own: Vec::new(),
             cpus: BTreeMap::new(),
+            doors: BTreeMap::new(),
         };
         for service in services {
             plan.add_replica(*service)?;
@@ -113,6 +118,13 @@ impl Plan {
     #[must_use]
     pub fn on_cpus(mut self, service: Service, cpus: &str) -> Self {
         self.cpus.insert(service, cpus.to_owned());
+        self
+    }
+
+    /// Keeps a service's processes in this cgroup, from their first instruction on.
+    #[must_use]
+    pub fn in_cgroup(mut self, service: Service, cgroup: &Cgroup) -> Self {
+        self.doors.insert(service, cgroup.door());
         self
     }
 

@@ -71,11 +71,16 @@ impl System {
     fn spawn(&mut self, index: usize) -> Result<(), Error> {
         let Instance { service, replica, .. } = self.instances[index];
         let binary = self.ground.stage().binaries.of(service);
-        let mut command = match self.plan.cpus.get(&service) {
-            None => Command::new(&binary),
-            Some(cpus) => {
+        let mut command = match (self.plan.cpus.get(&service), self.plan.doors.get(&service)) {
+            (None, None) => Command::new(&binary),
+            (Some(cpus), _) => {
                 let mut command = Command::new("taskset");
                 command.args(["-c", cpus]).arg(&binary);
+                command
+            }
+            (None, Some(door)) => {
+                let mut command = Command::new("sh");
+                command.args(["-c", "echo $$ > \"$1\" && exec \"$2\"", "sh"]).arg(door).arg(&binary);
                 command
             }
         };

@@ -269,7 +269,7 @@ impl Reader {
         Ok(rows.iter().map(priced).collect())
     }
 
-    async fn number(&mut self, text: &str) -> Result<i64, Error> {
+    pub(super) async fn number(&mut self, text: &str) -> Result<i64, Error> {
         let rows = self.rows(text).await?;
         Ok(rows.first().map_or(0, |row| row.get(0)))
     }

@@ -2,13 +2,18 @@
 
 mod away;
 mod bad_requests;
+mod bombs;
 mod broken;
 mod corrupt_log;
+mod flood;
 mod full_disk;
 mod health;
 mod poisoned;
+mod probe;
 mod races;
 mod rolling;
+mod slow_readers;
+mod squatted;
 mod unknown;
 mod watch;
 
@@ -39,6 +44,14 @@ pub enum Scenario {
     Rolling,
     /// 10,000 broken requests at every endpoint of the gateway, and the corpora of its tests (small: 500)
     BadRequests,
+    /// Strangers pay for ids that nobody has yet, at the gateway and at payment (2,000 reservations, small: 100)
+    Squatted,
+    /// 200 clients read a list of 1,000 at 8 kB a second through the gateway (small: 24 at 80 kB a second)
+    SlowReaders,
+    /// 20,000 records of as many keys that nobody can read, in waves; what each costs (small: 2,000)
+    Flood,
+    /// Twelve batches of 300 MB in 300 kB, with the consumers in the memory limit of Kubernetes (small: 2); --against real
+    Bombs,
 }
 
 /// How it is played.
@@ -80,6 +93,10 @@ impl Scenario {
             Self::CorruptLog => corrupt_log::play(place, act).await,
             Self::Rolling => rolling::play(place, act).await,
             Self::BadRequests => bad_requests::play(place, act).await,
+            Self::Squatted => squatted::play(place, act).await,
+            Self::SlowReaders => slow_readers::play(place, act).await,
+            Self::Flood => flood::play(place, act).await,
+            Self::Bombs => bombs::play(place, act).await,
         }
     }
 }
