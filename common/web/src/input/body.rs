@@ -5,7 +5,6 @@ use std::time::Duration;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, error::PayloadError, http::header};
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, future::LocalBoxFuture};
-use serde::de::DeserializeOwned;
 
 use super::fields::Fields;
 use crate::{negotiation::check_content_type, problem::Problem};
@@ -41,14 +40,6 @@ impl Body {
     /// 400 when there is no body, it is no JSON, or no object.
     pub fn fields(&self) -> Result<Fields<'_>, Problem> {
         Fields::from_json(&self.0)
-    }
-
-    /// A whole type at once, where one error is enough.
-    ///
-    /// # Errors
-    /// 400 when the body is not what `T` needs.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.0).map_err(|error| unreadable(&self.0, &error))
     }
 }
 
