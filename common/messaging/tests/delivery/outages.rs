@@ -154,3 +154,43 @@ fn while_the_log_cannot_be_read_the_consumer_says_so_without_a_pause() {
         consumer.stop().await;
     });
 }
+
+/// What administrators set for a database or a role.
+#[test]
+fn on_postgres_settings_of_the_database_lose_and_double_nothing() {
+    testkit::run(Backend::Postgres, async |db: TestDatabase| {
+        let rig = Rig::new(db).await;
+        let name: String = sqlx::query_scalar("SELECT CAST(current_database() AS TEXT)")
+            .fetch_one(rig.database.reader())
+            .await
+            .unwrap();
+        for setting in [
+            "default_transaction_isolation = 'serializable'",
+            "statement_timeout = '2s'",
+            "lock_timeout = '1s'",
+            "timezone = 'Asia/Seoul'",
+        ] {
+            let alter = format!("ALTER DATABASE \"{name}\" SET {setting}");
+            sqlx::query(sqlx::AssertSqlSafe(alter))
+                .execute(rig.database.writer().await.unwrap())
+                .await
+                .unwrap();
+        }
+        // New connections have them.
+        let (database, outbox) = rig.replica().await;
+        let (consumer, status) = rig.consume_from(rig.log.log(), outbox.clone());
+        let relay = rig.relay_to(rig.log.log(), outbox.clone(), Duration::from_secs(3));
+        for n in 0..200 {
+            let mut tx = database.begin().await.unwrap();
+            outbox.append(&mut tx, &[record(TOPIC, n % 7, n)]).await.unwrap();
+            outbox.commit(tx).await.unwrap();
+        }
+        let mut effects = rig.effects_come(200).await;
+        effects.sort_by_key(|payload| payload.parse::<usize>().unwrap());
+        assert_eq!(effects, texts(0..200));
+        assert_eq!(rig.aside().await, []);
+        eventually("no stall", SOON, async || status.stalled().is_none()).await;
+        consumer.stop().await;
+        relay.stop().await;
+    });
+}
