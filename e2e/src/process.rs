@@ -116,7 +116,7 @@ impl Process {
     /// # Panics
     /// When it does not run.
     pub fn id(&self) -> u32 {
-        self.child().as_ref().unwrap_or_else(|| panic!("{} does not run", self.name)).id()
+        self.child().as_ref().unwrap_or_else(|| panic!("{} does not run", self.name)).0.id()
     }
 
     pub async fn ended(&self) -> ExitStatus {
