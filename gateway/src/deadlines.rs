@@ -2,6 +2,9 @@
 //!
 //! A timer of the runtime costs some hundred nanoseconds to set and to take back, and every request would need three of
 //! them. Time limits need no precision: a number is written, and a sweep every [`TICK`] wakes whoever is late.
+//!
+//! Beside each deadline stands since when its connection has nothing to do: where room is needed, the one that rests longest
+//! makes it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,11 +17,17 @@ use std::{
 pub(crate) const TICK: Duration = Duration::from_millis(50);
 const TICK_MS: u64 = TICK.as_millis() as u64;
 const NEVER: u64 = u64::MAX;
+/// Beside a deadline whose connection has something to do.
+const BUSY: u64 = u64::MAX;
+/// Beside one whose connection was told to make room.
+const DISMISSED: u64 = u64::MAX - 1;
 
 /// All deadlines of a worker, and its coarse clock.
 pub(crate) struct Deadlines {
     began: Instant,
     now: Cell<u64>,
+    /// How often a connection came to rest: an order without two of the same time.
+    rests: Cell<u64>,
     slots: RefCell<Slots>,
 }
 
@@ -26,13 +35,19 @@ pub(crate) struct Deadlines {
 #[derive(Default)]
 struct Slots {
     at: Vec<u64>,
+    resting_since: Vec<u64>,
     tasks: Vec<Option<Waker>>,
     free: Vec<usize>,
 }
 
 impl Deadlines {
     pub(crate) fn new() -> Rc<Self> {
-        Rc::new(Self { began: Instant::now(), now: Cell::new(0), slots: RefCell::default() })
+        Rc::new(Self {
+            began: Instant::now(),
+            now: Cell::new(0),
+            rests: Cell::new(0),
+            slots: RefCell::default(),
+        })
     }
 
     /// Milliseconds since the worker began, as of the last tick.
@@ -60,6 +75,20 @@ impl Deadlines {
         }
     }
 
+    /// Tells the connection that rests longest to make room; false if all have something to do.
+    pub(crate) fn dismiss(&self) -> bool {
+        let mut slots = self.slots.borrow_mut();
+        let longest = slots.resting_since.iter().enumerate().min_by_key(|(_, since)| **since);
+        let Some((slot, _)) = longest.filter(|(_, since)| **since < DISMISSED) else {
+            return false;
+        };
+        slots.resting_since[slot] = DISMISSED;
+        if let Some(task) = &slots.tasks[slot] {
+            task.wake_by_ref();
+        }
+        true
+    }
+
     /// A deadline, not set yet, for the task.
     pub(crate) fn register(self: &Rc<Self>, task: Waker) -> Deadline {
         let mut slots = self.slots.borrow_mut();
@@ -70,6 +99,7 @@ impl Deadlines {
             }
             None => {
                 slots.at.push(NEVER);
+                slots.resting_since.push(BUSY);
                 slots.tasks.push(Some(task));
                 slots.at.len() - 1
             }
@@ -90,8 +120,26 @@ impl Deadline {
         self.write(self.all.now().saturating_add(after_ms).saturating_add(TICK_MS));
     }
 
-    pub(crate) fn clear(&self) {
-        self.write(NEVER);
+    /// There is nothing to do, and there may be so for this time.
+    pub(crate) fn rest(&self, at_most_ms: u64) {
+        self.set(at_most_ms);
+        self.all.rests.set(self.all.rests.get() + 1);
+        let since = &mut self.all.slots.borrow_mut().resting_since[self.slot];
+        if *since != DISMISSED {
+            *since = self.all.rests.get();
+        }
+    }
+
+    /// There is something to do, and no limit to it yet. False if the connection was told to make room meanwhile.
+    pub(crate) fn work(&self) -> bool {
+        let mut slots = self.all.slots.borrow_mut();
+        slots.at[self.slot] = NEVER;
+        std::mem::replace(&mut slots.resting_since[self.slot], BUSY) != DISMISSED
+    }
+
+    /// Whether the connection was told to make room.
+    pub(crate) fn is_dismissed(&self) -> bool {
+        self.all.slots.borrow().resting_since[self.slot] == DISMISSED
     }
 
     pub(crate) fn expired(&self) -> bool {
@@ -107,6 +155,7 @@ impl Drop for Deadline {
     fn drop(&mut self) {
         let mut slots = self.all.slots.borrow_mut();
         slots.at[self.slot] = NEVER;
+        slots.resting_since[self.slot] = BUSY;
         let task = slots.tasks[self.slot].take();
         slots.free.push(self.slot);
         drop(slots);
@@ -152,9 +201,31 @@ mod tests {
         assert!(first.expired() && !second.expired());
         assert_eq!(late.0.load(Ordering::Relaxed), 1);
         assert_eq!(early.0.load(Ordering::Relaxed), 0);
-        first.clear();
+        assert!(first.work());
         all.tick();
         assert_eq!(late.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn who_rests_longest_makes_room_once() {
+        let all = Deadlines::new();
+        let woken = Arc::new(Count::default());
+        let [first, second, busy] = [0, 1, 2].map(|_| all.register(woken.clone().into()));
+        first.rest(1000);
+        second.rest(1000);
+        assert!(busy.work());
+        // It has had another request since.
+        assert!(first.work());
+        first.rest(1000);
+        assert!(all.dismiss());
+        assert!(second.is_dismissed() && !first.is_dismissed());
+        assert!(all.dismiss());
+        assert!(first.is_dismissed());
+        assert!(!all.dismiss(), "busy ones stay");
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
+        assert!(!first.work(), "a request that came all the same is the last one");
+        drop(second);
+        assert!(!all.register(Waker::noop().clone()).is_dismissed());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use web::{Actuator, DiskSpace, Lifecycle};
 
 use crate::{
     actuator::Routes,
-    proxy::Cors,
+    proxy::{Cors, Uploads},
     routing::{Pattern, Route},
     settings::{RouteSettings, Settings, UpstreamSettings},
     upstream::Address,
@@ -33,12 +33,14 @@ pub(crate) struct Gateway {
     pub(crate) actuator: Actuator,
     /// Client connections of all workers.
     pub(crate) open: AtomicUsize,
+    pub(crate) uploads: Uploads,
 }
 
 /// What a client connection is held to.
 pub(crate) struct Limits {
     pub(crate) connections: usize,
     pub(crate) header_bytes: usize,
+    pub(crate) body_buffer_bytes: usize,
     pub(crate) header_timeout_ms: u64,
     pub(crate) body_timeout_ms: u64,
     pub(crate) stall_timeout_ms: u64,
@@ -95,6 +97,7 @@ impl Gateway {
             limits: Limits {
                 connections: server.max_connections,
                 header_bytes: server.header_limit_bytes,
+                body_buffer_bytes: server.body_buffer_bytes,
                 header_timeout_ms: server.header_timeout_ms,
                 body_timeout_ms: server.body_timeout_ms,
                 stall_timeout_ms: server.stall_timeout_ms,
@@ -103,6 +106,7 @@ impl Gateway {
             lifecycle,
             actuator,
             open: AtomicUsize::new(0),
+            uploads: Uploads::new(server.max_uploads_per_client),
         })
     }
 }

@@ -16,6 +16,7 @@ mod inbound;
 mod metrics;
 mod problems;
 mod proxy;
+mod room;
 mod routing;
 pub mod settings;
 pub mod startup;

@@ -4,12 +4,13 @@
 use std::{cell::RefCell, sync::Arc};
 
 use http::Method;
-use metrics::{Gauge, Histogram, Unit, describe_gauge, describe_histogram};
+use metrics::{Gauge, Histogram, Unit, describe_counter, describe_gauge, describe_histogram};
 
 use crate::{gateway::Gateway, upstream::Address};
 
 const SERVER: &str = "http_server_requests_seconds";
 const CLIENT: &str = "http_client_requests_seconds";
+const DISMISSED: &str = "gateway_connections_dismissed_total";
 const PENDING: &str = "reactor_netty_connection_provider_pending_connections";
 
 /// Which side of the gateway a request was seen from.
@@ -121,9 +122,15 @@ pub(crate) fn pending(address: &Address) -> Gauge {
     metrics::gauge!(PENDING, "application" => crate::APPLICATION, "remote_address" => address)
 }
 
+/// An idle connection made room for a new one.
+pub(crate) fn dismissed() {
+    metrics::counter!(DISMISSED, "application" => crate::APPLICATION).increment(1);
+}
+
 /// To be called once the recorder is there.
 pub(crate) fn describe() {
     describe_histogram!(SERVER, Unit::Seconds, "Requests answered, by route, method and status.");
     describe_histogram!(CLIENT, Unit::Seconds, "Requests sent to services, until the head of their answer.");
+    describe_counter!(DISMISSED, "Idle client connections that were closed to make room for new ones.");
     describe_gauge!(PENDING, "Requests that wait for a connection to a service.");
 }

@@ -21,6 +21,20 @@ pub(crate) fn broken_answer() -> Problem {
     Problem::new(502).detail("The service broke off before it answered; what it did is not known.")
 }
 
+pub(crate) fn no_room() -> Problem {
+    Problem::unavailable("The gateway has as many connections as it may have.", 1)
+}
+
+pub(crate) fn too_many_uploads() -> Problem {
+    let mut problem = Problem::new(429).detail("Too many requests of this client are still on their way.");
+    problem.retry_after = Some(1);
+    problem
+}
+
+pub(crate) fn late_body() -> Problem {
+    Problem::new(408).detail("The body of the request did not arrive in time.")
+}
+
 pub(crate) fn no_connection_free() -> Problem {
     Problem::unavailable("The service has as much to do as it may have; nothing was sent to it.", 1)
 }

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use settings::{Invalid, Layers, SettingsError, Surroundings, in_range, non_empty};
 use telemetry::{LogSettings, TracingSettings};
-use web::{ManagementSettings, MemorySettings};
+use web::ManagementSettings;
 
 use crate::gateway::Gateway;
 
@@ -23,7 +23,6 @@ pub struct Settings {
     pub cors: CorsSettings,
     pub url: BTreeMap<String, String>,
     pub routes: Vec<RouteSettings>,
-    pub memory: MemorySettings,
     pub log: LogSettings,
     pub tracing: TracingSettings,
 }
@@ -43,6 +42,8 @@ pub struct ServerSettings {
     pub keep_alive_ms: u64,
     pub header_limit_bytes: usize,
     pub body_limit_bytes: u64,
+    pub body_buffer_bytes: usize,
+    pub max_uploads_per_client: usize,
     pub shutdown_delay_ms: u64,
     pub shutdown_timeout_ms: u64,
 }
@@ -119,6 +120,8 @@ impl Settings {
         in_range("server.max_connections", server.max_connections, 1..=10_000_000)?;
         // hyper reads a head into a buffer of at most 400 kB.
         in_range("server.header_limit_bytes", server.header_limit_bytes, 1024..=262_144)?;
+        in_range("server.body_buffer_bytes", server.body_buffer_bytes, 0..=67_108_864)?;
+        in_range("server.max_uploads_per_client", server.max_uploads_per_client, 1..=10_000_000)?;
         in_range("upstream.max_connections", self.upstream.max_connections, 1..=1_000_000)?;
         in_range("upstream.max_waiting", self.upstream.max_waiting, 0..=10_000_000)?;
         for (key, ms) in [

@@ -21,6 +21,7 @@ use tokio::{
 use crate::{
     gateway::Gateway,
     metrics,
+    room::Others,
     settings::{ServerSettings, Settings},
     worker::{self, Orders},
 };
@@ -140,12 +141,16 @@ impl Application {
         let (orders, _) = watch::channel(Orders::Serve);
         let count = self.listeners.len();
         let (ended, mut endings) = mpsc::channel(count);
-        for (index, listener) in self.listeners.into_iter().enumerate() {
+        for (index, (listener, (others, requests))) in
+            self.listeners.into_iter().zip(Others::of(count)).enumerate()
+        {
             let (gateway, orders, ended) = (self.gateway.clone(), orders.subscribe(), ended.clone());
             thread::Builder::new()
                 .name(format!("gateway-{index}"))
                 .spawn(move || {
-                    let run = std::panic::AssertUnwindSafe(|| worker::run(gateway, listener, orders));
+                    let run = std::panic::AssertUnwindSafe(|| {
+                        worker::run(gateway, listener, orders, others, requests)
+                    });
                     let result = match std::panic::catch_unwind(run) {
                         Ok(result) => result.map_err(RunError::Worker),
                         Err(_) => Err(RunError::Panic),

@@ -14,8 +14,8 @@ use hyper::server::conn::http1;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::{Builder, LocalOptions},
-    sync::{Notify, watch},
-    task::spawn_local,
+    sync::{Notify, mpsc, watch},
+    task::{spawn_local, yield_now},
     time::{sleep, timeout},
 };
 
@@ -23,7 +23,8 @@ use crate::{
     deadlines::{Deadlines, TICK},
     gateway::{Gateway, MAX_ADDRESSES},
     inbound,
-    metrics::{MethodLabel, Metrics, Resource, Side},
+    metrics::{self, MethodLabel, Metrics, Resource, Side},
+    room::{self, Others},
     upstream::{Connection, Upstream},
 };
 
@@ -54,6 +55,7 @@ pub(crate) struct Worker {
     closing: Cell<bool>,
     open: Cell<usize>,
     empty: Notify,
+    others: Others,
 }
 
 /// The upstreams of a route, the next one first.
@@ -80,20 +82,24 @@ pub(crate) fn run(
     gateway: Arc<Gateway>,
     listener: net::TcpListener,
     orders: watch::Receiver<Orders>,
+    others: Others,
+    requests: mpsc::UnboundedReceiver<room::Request>,
 ) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(async move {
         let listener = TcpListener::from_std(listener)?;
-        let worker = Rc::new(Worker::new(gateway));
+        let worker = Rc::new(Worker::new(gateway, others));
         let clock = spawn_local(worker.clone().keep_time());
+        let helper = spawn_local(worker.clone().help(requests));
         worker.serve(listener, orders).await;
         clock.abort();
+        helper.abort();
         Ok(())
     })
 }
 
 impl Worker {
-    fn new(gateway: Arc<Gateway>) -> Self {
+    fn new(gateway: Arc<Gateway>, others: Others) -> Self {
         let upstreams = gateway
             .addresses
             .iter()
@@ -112,6 +118,7 @@ impl Worker {
             closing: Cell::new(false),
             open: Cell::new(0),
             empty: Notify::new(),
+            others,
             gateway,
         }
     }
@@ -149,10 +156,28 @@ impl Worker {
     }
 
     fn welcome(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
-        if self.gateway.open.load(Ordering::Relaxed) >= self.gateway.limits.connections {
-            self.refused(503);
-            return inbound::turn_away(&stream);
+        if self.has_room() || self.make_room() {
+            return self.admit(stream, peer);
         }
+        let worker = self.clone();
+        spawn_local(async move {
+            // Those accepted just now had to begin before they could rest. And while the others were asked, somebody may have left.
+            if worker.make_room() || worker.others.make_room().await || worker.has_room() {
+                return worker.admit(stream, peer);
+            }
+            worker.refused(503);
+            inbound::turn_away(&stream);
+        });
+    }
+
+    fn has_room(&self) -> bool {
+        self.gateway.open.load(Ordering::Relaxed) < self.gateway.limits.connections
+    }
+
+    fn admit(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        // Here, and not when its task begins: many are accepted in one go.
+        self.open.set(self.open.get() + 1);
+        self.gateway.open.fetch_add(1, Ordering::Relaxed);
         // Best effort: without it, pieces of an answer may wait for acknowledgements.
         let _ = stream.set_nodelay(true);
         spawn_local(inbound::serve(self.clone(), stream, peer));
@@ -170,8 +195,6 @@ impl Worker {
                 }
             }
         }
-        // Let those begin, so that they are counted.
-        tokio::task::yield_now().await;
         self.closing.set(true);
         self.deadlines.wake_all();
         let finished = async {
@@ -184,6 +207,28 @@ impl Worker {
                 connections = self.open.get(),
                 "connections are cut off: they took too long to finish"
             );
+        }
+    }
+
+    /// Whether the connection that rests longest gives its place away.
+    fn make_room(&self) -> bool {
+        let found = self.deadlines.dismiss();
+        if found {
+            self.gateway.open.fetch_sub(1, Ordering::Relaxed);
+            metrics::dismissed();
+        }
+        found
+    }
+
+    async fn help(self: Rc<Self>, mut requests: mpsc::UnboundedReceiver<room::Request>) {
+        while let Some(request) = requests.recv().await {
+            let found = self.make_room() || {
+                // Those accepted just now have to begin before they can rest.
+                yield_now().await;
+                self.make_room()
+            };
+            // Who asked has ended meanwhile: a client more than needed was let go.
+            let _ = request.send(found);
         }
     }
 
@@ -236,14 +281,12 @@ impl Worker {
         self.closing.get()
     }
 
-    pub(crate) fn connection_opened(&self) {
-        self.open.set(self.open.get() + 1);
-        self.gateway.open.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn connection_closed(&self) {
+    /// One that was dismissed has given its place away before.
+    pub(crate) fn connection_closed(&self, dismissed: bool) {
         self.open.set(self.open.get() - 1);
-        self.gateway.open.fetch_sub(1, Ordering::Relaxed);
+        if !dismissed {
+            self.gateway.open.fetch_sub(1, Ordering::Relaxed);
+        }
         if self.open.get() == 0 {
             self.empty.notify_one();
         }

@@ -177,10 +177,10 @@ async fn bodies_pass_in_every_framing() {
         .ask("POST /x/echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nhel\r\n2\r\nlo\r\n0\r\nX: y\r\n\r\n")
         .await;
     assert_eq!(answer.status, 200);
-    assert_eq!(service.last().header("transfer-encoding"), Some("chunked"));
-    assert_eq!(service.last().header("content-length"), None);
-    let body = service.last().body;
-    assert!(body.ends_with(b"0\r\n\r\n") && !body.windows(3).any(|part| part == b"a=b"));
+    // It was read before it was sent on, so its length is known.
+    assert_eq!(service.last().header("content-length"), Some("5"));
+    assert_eq!(service.last().header("transfer-encoding"), None);
+    assert_eq!(service.last().body, b"hello");
     // What follows chunks is never read as a request.
     assert_eq!(answer.header("connection"), Some("close"));
     assert!(client.is_closed().await);
@@ -223,7 +223,9 @@ async fn requests_stream() {
     let service = Service::start(|request| Reply::ok(&String::from_utf8_lossy(&request.body))).await;
     let seen_early = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = seen_early.local_addr().unwrap();
-    let gateway = Gateway::start(settings(&[route("x", "/x/**", addr)])).await;
+    let mut eager = settings(&[route("x", "/x/**", addr)]);
+    eager.server.body_buffer_bytes = 5;
+    let gateway = Gateway::start(eager).await;
     let mut client = Client::connect(gateway.addr).await;
     client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst").await;
     let (mut stream, _) = seen_early.accept().await.unwrap();
@@ -263,7 +265,7 @@ async fn a_client_that_goes_away_takes_its_call_with_it() {
     client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok").await;
     eventually("the service is asked", async || service.seen().len() == 1).await;
     assert_eq!(service.ended(), 0);
-    drop(client);
+    client.reset();
     eventually("the call ends", async || service.ended() == 1).await;
 }
 

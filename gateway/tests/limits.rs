@@ -240,20 +240,6 @@ async fn clients_that_do_not_read_are_cut_off() {
     assert!(client.try_answer().await.is_none());
 }
 
-/// hyper takes the whole answer at once; the client has it much later.
-#[tokio::test]
-async fn slow_readers_get_the_whole_answer() {
-    let service = Service::start(|_| Reply::ok(&"a".repeat(350_000))).await;
-    let gateway = Gateway::before(&service).await;
-    let mut client = Client::with_receive_buffer(gateway.addr, 8_192).await;
-    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    eventually("the gateway has the answer", async || service.seen().len() == 1).await;
-    // Longer than an idle connection keeps its buffers.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    assert_eq!(client.answer().await.body.len(), 350_000);
-    assert_eq!(client.ask("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await.body.len(), 350_000);
-}
-
 /// The same answer, and a client that reads none of it: the limit on stalling counts, though hyper is done.
 #[tokio::test]
 async fn who_reads_nothing_of_a_finished_answer_is_cut_off() {
@@ -265,32 +251,6 @@ async fn who_reads_nothing_of_a_finished_answer_is_cut_off() {
     client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(client.try_answer().await.is_none());
-}
-
-#[tokio::test]
-async fn one_connection_too_many() {
-    let service = Service::saying("ok").await;
-    let mut small = settings(&[route("x", "/x/**", service.addr)]);
-    small.server.max_connections = 3;
-    let gateway = Gateway::start(small).await;
-    let mut clients = Vec::new();
-    for _ in 0..3 {
-        let mut client = Client::connect(gateway.addr).await;
-        assert_eq!(client.ask("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await.body, "ok");
-        clients.push(client);
-    }
-    let mut turned_away = Client::connect(gateway.addr).await;
-    let answer = turned_away.answer().await;
-    answer.is_problem(503);
-    assert_eq!(answer.header("retry-after"), Some("1"));
-    assert!(turned_away.is_closed().await);
-    clients.pop();
-    eventually("there is room again", async || {
-        let mut client = Client::connect(gateway.addr).await;
-        client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        client.try_answer().await.is_some_and(|answer| answer.status == 200)
-    })
-    .await;
 }
 
 struct FullListener {

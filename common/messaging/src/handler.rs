@@ -9,8 +9,7 @@ pub trait Handler: Send + Sync {
     /// Applies records of one partition, in order, inside `tx`; the position read commits with it.
     ///
     /// The same record may come again, also after later ones: effects are keyed by what they mean.
-    /// Nothing outside `tx` may be changed before [`Handler::committed`]. Records that say nothing
-    /// ([`Record::says_nothing`](crate::Record::says_nothing)) are not among them.
+    /// Nothing outside `tx` may be changed before [`Handler::committed`].
     ///
     /// # Errors
     /// [`HandleError::Records`] sets those records aside: all that can never be applied, at once, because the others of

@@ -116,6 +116,8 @@ async fn converse(gate: Gate, session: &Rc<Session>) -> (Gate, End) {
 fn silent(session: &Session) -> Option<End> {
     match session.stage() {
         Stage::Idle if session.is_write_blocked() => session.deadline.expired().then_some(End::Aborted),
+        Stage::Idle if session.is_dismissed() => Some(End::Aborted),
+        Stage::Head if session.is_dismissed() => Some(End::Refused(problems::no_room())),
         Stage::Idle if session.worker.is_closing() => {
             (!session.has_grace() || session.deadline.expired()).then_some(End::Quiet)
         }
@@ -168,7 +170,7 @@ async fn linger(mut stream: TcpStream, session: &Session) {
 
 /// Answers 503 to a connection that is one too many, at no further cost.
 pub(crate) fn turn_away(stream: &TcpStream) {
-    let problem = Problem::unavailable("The gateway has as many connections as it may have.", 1);
+    let problem = problems::no_room();
     // Best effort: a client that does not read it sees a closed connection, which says as much.
     let _ = stream.try_read(&mut [0; 4096]);
     let _ = stream.try_write(&problems::raw(&problem));

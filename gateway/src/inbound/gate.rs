@@ -34,6 +34,11 @@ pub(super) struct Gate {
     /// How much of the buffer is known to hold no whole head.
     inspected: usize,
     owed: Owed,
+    /// The last bytes of chunks that hyper has.
+    tail: [u8; 4],
+    /// hyper would read the next head, and has to wait until the answer before it is written.
+    held: bool,
+    half_closed: bool,
     session: Rc<Session>,
 }
 
@@ -54,7 +59,16 @@ pub(super) enum Next {
 
 impl Gate {
     pub(super) fn new(stream: TcpStream, session: Rc<Session>) -> Self {
-        Self { stream, buffer: BytesMut::new(), inspected: 0, owed: Owed::Bytes(0), session }
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+            inspected: 0,
+            owed: Owed::Bytes(0),
+            tail: [0; 4],
+            held: false,
+            half_closed: false,
+            session,
+        }
     }
 
     /// Waits for a whole head.
@@ -92,7 +106,13 @@ impl Gate {
                     BodyLength::Known(body) => Owed::Bytes(body.saturating_add(head.length as u64)),
                     BodyLength::Chunked => Owed::Rest,
                 };
+                self.tail = [0; 4];
                 self.session.head_complete(&head.body);
+                if !head.has_host
+                    && let Ok(local) = self.stream.local_addr()
+                {
+                    self.session.set_local(local);
+                }
                 Some(Next::Request)
             }
             Ok(None) => {
@@ -121,12 +141,19 @@ impl Gate {
         poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer)
     }
 
-    /// While an answer is made, to notice a client that goes away. What else it sends waits.
+    /// While an answer is made, to notice a client that resets the connection. What else it sends waits. One that only ends
+    /// its own side may well read on.
     fn watch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.buffer.is_empty() && ready!(self.fill(cx))? == 0 {
-            return Poll::Ready(Ok(()));
+        if self.buffer.is_empty() && !self.half_closed && ready!(self.fill(cx))? == 0 {
+            self.half_closed = true;
+            self.session.half_closed();
         }
         Poll::Pending
+    }
+
+    /// Whether chunks may end here. Where they do not, the time for the body runs out.
+    fn may_be_complete(&self) -> bool {
+        matches!(self.owed, Owed::Rest) && self.tail == *b"\r\n\r\n"
     }
 
     /// Gives the buffer back if nothing is in it.
@@ -148,8 +175,11 @@ impl Gate {
         self.session.is_unhandled()
     }
 
-    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn wrote(&mut self, result: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.session.set_write_blocked(result.is_pending());
+        if result.is_ready() && std::mem::take(&mut self.held) {
+            cx.waker().wake_by_ref();
+        }
         result
     }
 }
@@ -165,6 +195,10 @@ impl Read for Gate {
             if matches!(this.session.stage(), Stage::Exchange | Stage::Answering) {
                 return this.watch(cx);
             }
+            if this.session.is_write_blocked() {
+                this.held = true;
+                return Poll::Pending;
+            }
             match ready!(this.poll_next(cx)) {
                 Next::Request => {}
                 // Whoever polls hyper sees it and takes the connection back.
@@ -172,19 +206,28 @@ impl Read for Gate {
                 Next::Closed => return Poll::Ready(Ok(())),
             }
         }
-        if this.buffer.is_empty() && ready!(this.fill(cx))? == 0 {
-            return Poll::Ready(Ok(()));
+        if this.buffer.is_empty() && !this.half_closed && ready!(this.fill(cx))? == 0 {
+            if !this.may_be_complete() {
+                return Poll::Ready(Ok(()));
+            }
+            this.half_closed = true;
+            this.session.half_closed();
+        }
+        if this.buffer.is_empty() {
+            return Poll::Pending;
         }
         let owed = match this.owed {
             Owed::Bytes(owed) => usize::try_from(owed).unwrap_or(usize::MAX),
             Owed::Rest => usize::MAX,
         };
         let length = this.buffer.len().min(owed).min(cursor.remaining());
-        cursor.put_slice(&this.buffer[..length]);
-        this.buffer.advance(length);
-        if let Owed::Bytes(owed) = &mut this.owed {
-            *owed -= length as u64;
+        let bytes = &this.buffer[..length];
+        cursor.put_slice(bytes);
+        match &mut this.owed {
+            Owed::Bytes(owed) => *owed -= length as u64,
+            Owed::Rest => keep_tail(&mut this.tail, bytes),
         }
+        this.buffer.advance(length);
         Poll::Ready(Ok(()))
     }
 }
@@ -195,7 +238,7 @@ impl Write for Gate {
             return Poll::Ready(Ok(bytes.len()));
         }
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.wrote(result)
+        self.wrote(result, cx)
     }
 
     fn poll_write_vectored(
@@ -207,7 +250,7 @@ impl Write for Gate {
             return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
         }
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.wrote(result)
+        self.wrote(result, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -224,6 +267,14 @@ impl Write for Gate {
     }
 }
 
+/// The last bytes of all that was said, `bytes` being the latest.
+fn keep_tail(tail: &mut [u8; 4], bytes: &[u8]) {
+    let new = &bytes[bytes.len().saturating_sub(tail.len())..];
+    tail.rotate_left(new.len());
+    let old = tail.len() - new.len();
+    tail[old..].copy_from_slice(new);
+}
+
 /// Reads and forgets, so that what was written is not lost: closing a socket with unread bytes resets the connection.
 pub(super) fn poll_discard(stream: &mut TcpStream, cx: &mut Context<'_>, most: &mut usize) -> Poll<()> {
     let mut scratch = [0; 4096];
@@ -237,4 +288,20 @@ pub(super) fn poll_discard(stream: &mut TcpStream, cx: &mut Context<'_>, most: &
         }
     }
     Poll::Ready(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_over_several_pieces() {
+        let mut tail = [0; 4];
+        for piece in ["0", "\r\n", "", "\r", "\n"] {
+            keep_tail(&mut tail, piece.as_bytes());
+        }
+        assert_eq!(&tail, b"\r\n\r\n");
+        keep_tail(&mut tail, b"longer than that");
+        assert_eq!(&tail, b"that");
+    }
 }

@@ -61,11 +61,14 @@ pub(crate) struct Session {
     body_failure: Cell<Option<BodyFailure>>,
     body_due: Cell<bool>,
     newness: Cell<Newness>,
+    /// Told to make room, and not counted any more.
+    dismissed: Cell<bool>,
+    /// Where the client connected to, known for requests that do not say it.
+    local: Cell<Option<SocketAddr>>,
 }
 
 impl Session {
     pub(crate) fn new(worker: &Rc<Worker>, peer: SocketAddr, task: Waker) -> Rc<Self> {
-        worker.connection_opened();
         let session = Self {
             worker: worker.clone(),
             peer,
@@ -79,8 +82,10 @@ impl Session {
             body_failure: Cell::new(None),
             body_due: Cell::new(false),
             newness: Cell::new(Newness::New),
+            dismissed: Cell::new(false),
+            local: Cell::new(None),
         };
-        session.deadline.set(worker.gateway.limits.keep_alive_ms);
+        session.deadline.rest(worker.gateway.limits.keep_alive_ms);
         Rc::new(session)
     }
 
@@ -99,7 +104,10 @@ impl Session {
     /// A whole head was found good.
     pub(super) fn head_complete(&self, body: &BodyLength) {
         self.stage.set(Stage::Exchange);
-        self.deadline.clear();
+        if !self.deadline.work() {
+            self.dismissed.set(true);
+            self.last.set(true);
+        }
         self.unhandled.set(true);
         self.newness.set(Newness::Used);
         self.body_failure.set(None);
@@ -135,7 +143,15 @@ impl Session {
         self.stage.set(Stage::Idle);
         match self.write_blocked.get() {
             true => self.progress(),
-            false => self.deadline.set(RELAX_MS),
+            false => self.rest(),
+        }
+    }
+
+    fn rest(&self) {
+        match self.dismissed.get() {
+            // It has made room already.
+            true => self.deadline.set(RELAX_MS),
+            false => self.deadline.rest(RELAX_MS),
         }
     }
 
@@ -167,8 +183,15 @@ impl Session {
         }
         match self.stage.get() {
             Stage::Answering => self.progress(),
-            Stage::Idle if blocked => self.progress(),
-            Stage::Idle => self.deadline.set(RELAX_MS),
+            Stage::Idle if blocked => {
+                // Whoever still reads an answer does not rest.
+                if !self.deadline.work() {
+                    self.dismissed.set(true);
+                    self.last.set(true);
+                }
+                self.progress();
+            }
+            Stage::Idle => self.rest(),
             Stage::Head | Stage::Exchange => {}
         }
     }
@@ -180,6 +203,24 @@ impl Session {
     /// Whether the answer has to say `Connection: close`.
     pub(crate) fn is_last(&self) -> bool {
         self.last.get() || self.body_due.get() || self.worker.is_draining()
+    }
+
+    /// The client sends nothing more.
+    pub(super) fn half_closed(&self) {
+        self.last.set(true);
+    }
+
+    /// Another connection needs the place of this one.
+    pub(super) fn is_dismissed(&self) -> bool {
+        self.dismissed.get() || self.deadline.is_dismissed()
+    }
+
+    pub(super) fn set_local(&self, local: SocketAddr) {
+        self.local.set(Some(local));
+    }
+
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        self.local.get()
     }
 
     pub(crate) fn body_failed(&self, failure: BodyFailure) {
@@ -216,6 +257,6 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.worker.connection_closed();
+        self.worker.connection_closed(self.is_dismissed());
     }
 }

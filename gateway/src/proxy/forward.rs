@@ -7,23 +7,26 @@ use std::{
     future::poll_fn,
     pin::pin,
     rc::Rc,
+    task::{Poll, ready},
     time::{Duration, Instant},
 };
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header, request::Parts};
 use hyper::body::{Body as _, Incoming};
+use tokio::sync::OwnedSemaphorePermit;
 use web::Problem;
 
 use super::{
-    body::{Content, RequestBody},
-    headers,
+    answer,
+    body::{Content, RequestBody, broken_body},
+    headers, uploads,
 };
 use crate::{
-    inbound::{BodyFailure, Session},
+    inbound::Session,
     metrics::{MethodLabel, Resource, Side},
-    problems::{self, malformed},
+    problems,
     routing::Route,
-    upstream::{ConnectError, Connection, SendError},
+    upstream::{ConnectError, SendError, Upstream},
     worker::Worker,
 };
 
@@ -44,6 +47,7 @@ enum Failure {
     NotReached(ConnectError),
     Send(SendError),
     Upgraded,
+    Ambiguous,
 }
 
 /// What follows from a try that failed.
@@ -71,6 +75,11 @@ impl Call {
     }
 
     pub(super) async fn make(&mut self) -> Result<Response<Content>, Problem> {
+        if let Some(request) = &mut self.request
+            && request.body().is_due()
+        {
+            uploads::read_ahead(request, &self.session).await?;
+        }
         let worker = self.session.worker.clone();
         let turn = worker.turn(self.route);
         let mut tries = turn.len() + SPARE_TRIES;
@@ -98,7 +107,12 @@ impl Call {
         failure: &mut Failure,
     ) -> Result<Response<Content>, Option<Next>> {
         let to = &worker.upstreams[upstream];
-        let permit = match to.admit(&self.session.deadline).await {
+        let permit = match self.is_body_streamed() {
+            // In a box, for it is rare.
+            true => Box::pin(self.admit_streamed(to)).await,
+            false => to.admit(&self.session.deadline).await,
+        };
+        let permit = match permit {
             Ok(permit) => permit,
             Err(error) => {
                 *failure = Failure::NotReached(error);
@@ -130,17 +144,30 @@ impl Call {
         request.headers_mut().insert(header::HOST, to.address.authority.clone());
         let copy = self.repeatable.then(|| Copy::of(&request));
         let mut answer = pin!(connection.start(request));
-        let sent = poll_fn(|cx| connection.poll_answer(answer.as_mut(), &self.session.deadline, cx)).await;
+        let mut ambiguous = false;
+        let sent = poll_fn(|cx| {
+            let sent = ready!(connection.poll_answer(answer.as_mut(), &self.session.deadline, cx));
+            Poll::Ready(sent.and_then(|response| {
+                ambiguous = headers::is_ambiguous(response.version(), response.headers());
+                answer::begin(response, &mut connection, cx).map_err(SendError::Broken)
+            }))
+        })
+        .await;
+        if ambiguous {
+            self.record(0, began);
+            *failure = Failure::Ambiguous;
+            return Err(None);
+        }
         match sent {
             // Nobody asked for another protocol: the field that would have is not passed on.
-            Ok(response) if response.status().is_informational() => {
+            Ok(begun) if begun.status().is_informational() => {
                 *failure = Failure::Upgraded;
                 Err(None)
             }
-            Ok(response) => {
-                self.record(response.status().as_u16(), began);
-                to.answered(headers::closes(response.headers()), now);
-                Ok(pass_on(response, self.route(), worker, upstream, connection))
+            Ok(begun) => {
+                self.record(begun.status().as_u16(), began);
+                to.answered(headers::closes(begun.headers()), now);
+                Ok(begun.pass_on(self.route(), worker, upstream, connection))
             }
             Err(SendError::NotSent(request, error)) => {
                 to.forget_idle();
@@ -164,6 +191,20 @@ impl Call {
         }
     }
 
+    /// Whether the body is too long to be read ahead, and a part of it still to come.
+    fn is_body_streamed(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request.body().is_due())
+    }
+
+    /// Waits until the service has a connection for one such request more.
+    async fn admit_streamed(&mut self, to: &Upstream) -> Result<OwnedSemaphorePermit, ConnectError> {
+        let turn = to.admit_upload(&self.session.deadline).await?;
+        if let Some(request) = &mut self.request {
+            request.body_mut().takes(turn);
+        }
+        to.admit(&self.session.deadline).await
+    }
+
     fn route(&self) -> &Route {
         &self.session.worker.gateway.routes[self.route]
     }
@@ -181,25 +222,23 @@ impl Call {
     /// What the client is told. The cause of it is told to the log, here and nowhere else.
     fn explain(&self, failure: Failure) -> Problem {
         let problem = match (&failure, self.session.body_failure()) {
-            (_, Some(BodyFailure::TooLarge)) => return Problem::payload_too_large(),
-            (_, Some(BodyFailure::Malformed)) => {
-                return malformed("The body of the request is not valid, or broke off.");
-            }
+            (_, Some(_)) => return broken_body(&self.session),
             // As ordinary under load as any answer: it is in the metrics.
             (Failure::NotReached(ConnectError::Busy), _) => return problems::no_connection_free(),
             (Failure::NotReached(ConnectError::Timeout), _) => problems::connect_timeout(),
             (Failure::NotReached(_), _) => problems::refused_by_service(),
             (Failure::Send(SendError::Deadline), _) if self.session.is_body_due() => {
-                return Problem::new(408).detail("The body of the request did not arrive in time.");
+                return problems::late_body();
             }
             (Failure::Send(SendError::Deadline), _) => problems::response_timeout(),
-            (Failure::Send(_) | Failure::Upgraded, _) => problems::broken_answer(),
+            (Failure::Send(_) | Failure::Upgraded | Failure::Ambiguous, _) => problems::broken_answer(),
         };
         let cause = match &failure {
             Failure::NotReached(error) => error as &dyn std::error::Error,
             Failure::Send(SendError::Broken(error) | SendError::NotSent(_, error)) => error,
             Failure::Send(SendError::Deadline) => &NoAnswer::InTime,
             Failure::Upgraded => &NoAnswer::InThisProtocol,
+            Failure::Ambiguous => &NoAnswer::WithOneReading,
         };
         let source = cause.source().map(ToString::to_string);
         tracing::warn!(
@@ -214,33 +253,14 @@ impl Call {
     }
 }
 
-/// The service's answer as the client's, its body still to come.
-fn pass_on(
-    response: Response<Incoming>,
-    route: &Route,
-    worker: &Worker,
-    upstream: usize,
-    connection: Box<Connection>,
-) -> Response<Content> {
-    let (mut parts, incoming) = response.into_parts();
-    headers::strip_answer(&mut parts.headers);
-    headers::narrow_allow(&mut parts.headers, route);
-    let connection = match incoming.is_end_stream() {
-        true => {
-            worker.give_back(upstream, connection);
-            None
-        }
-        false => Some(connection),
-    };
-    Response::from_parts(parts, Content::Streamed { incoming, connection, upstream })
-}
-
 #[derive(Debug, thiserror::Error)]
 enum NoAnswer {
     #[error("the time was over")]
     InTime,
     #[error("the service switched to another protocol")]
     InThisProtocol,
+    #[error("the length or the encoding of the service's answer has more than one reading")]
+    WithOneReading,
 }
 
 /// What is needed to send a request without a body once more.

@@ -58,6 +58,21 @@ impl ForwardedHeaders {
         }
     }
 
+    /// Who asks: the peer, or the last one in the chain that is no trusted proxy. `headers` are as [`apply`](Self::apply) left
+    /// them.
+    pub(super) fn client(&self, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+        if !self.trusted {
+            return self.peer;
+        }
+        let own = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+        let last = |name: &HeaderName, read: fn(&str) -> Option<IpAddr>| {
+            let lines = headers.get_all(name).iter().rev().filter_map(|line| line.to_str().ok());
+            // Beyond an element that is no address nothing can be believed.
+            lines.flat_map(|line| line.rsplit(',')).map_while(read).find(|address| !own(address))
+        };
+        last(&FOR, address).or_else(|| last(&header::FORWARDED, forwarded_for)).unwrap_or(self.peer)
+    }
+
     pub(super) fn apply(&self, headers: &mut HeaderMap, host: HeaderValue) {
         let mut rendered = self.rendered.borrow_mut();
         if rendered.as_ref().is_none_or(|known| known.host != host) {
@@ -128,6 +143,22 @@ fn apply_after(headers: &mut HeaderMap, own: &Rendered) {
 /// `https://shop.example`: under which name the client asked, once [`ForwardedHeaders::apply`] has said so.
 pub(super) fn origin(headers: &HeaderMap) -> String {
     said(headers).origin("localhost").render()
+}
+
+/// `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1` or `"[2001:db8::1]:4711"`.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim().trim_matches('"');
+    let address = text.parse().ok().or_else(|| text.parse().ok().map(|socket: SocketAddr| socket.ip()));
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    address.or_else(bracketed).map(|address: IpAddr| address.to_canonical())
+}
+
+/// `for=` of an element of `Forwarded`.
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    element.split(';').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("for").then(|| address(value))?
+    })
 }
 
 fn said(headers: &HeaderMap) -> Forwarded<'_> {
@@ -201,6 +232,26 @@ mod tests {
         ("x-forwarded-port", "1"),
         ("forwarded", "for=6.6.6.6"),
     ];
+
+    #[test]
+    fn the_client_is_the_last_one_that_nobody_trusts() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        for (peer, field, value, client) in [
+            ("192.0.2.9:1", "x-forwarded-for", "203.0.113.1", "192.0.2.9"),
+            ("10.0.0.1:1", "x-forwarded-for", "203.0.113.1", "203.0.113.1"),
+            ("10.0.0.1:1", "x-forwarded-for", "6.6.6.6, 203.0.113.1, 10.0.0.2", "203.0.113.1"),
+            ("10.0.0.1:1", "x-forwarded-for", "203.0.113.1:4711", "203.0.113.1"),
+            ("10.0.0.1:1", "x-forwarded-for", "[2001:db8::1]:4711", "2001:db8::1"),
+            ("10.0.0.1:1", "x-forwarded-for", "203.0.113.1, unknown", "10.0.0.1"),
+            ("10.0.0.1:1", "x-forwarded-for", "10.0.0.2", "10.0.0.1"),
+            ("10.0.0.1:1", "forwarded", "proto=https;For=\"[2001:db8::1]\"", "2001:db8::1"),
+            ("10.0.0.1:1", "accept", "*/*", "10.0.0.1"),
+        ] {
+            let headers = applied(peer, &[(field, value)]);
+            let found = ForwardedHeaders::of(peer.parse().unwrap(), &trusted).client(&headers, &trusted);
+            assert_eq!(found.to_string(), client, "{field}: {value}");
+        }
+    }
 
     #[test]
     fn claims_are_replaced() {

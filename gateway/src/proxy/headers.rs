@@ -1,19 +1,25 @@
 //! Header fields of requests and answers on their way through (RFC 9110 section 7.6).
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
+use std::net::SocketAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header, request::Parts};
 use web::{Problem, forwarded::is_authority};
 
 use super::ForwardedHeaders;
 use crate::{problems::malformed, routing::Route};
 
 /// Takes the host that the request is for out of it, from the target if that names one. The target is a path afterwards.
-pub(super) fn take_host(parts: &mut Parts) -> Result<HeaderValue, Problem> {
+/// `local` is where the client connected to.
+pub(super) fn take_host(parts: &mut Parts, local: Option<SocketAddr>) -> Result<HeaderValue, Problem> {
     let host = parts.headers.remove(header::HOST);
     let host = match parts.uri.authority() {
         None => host,
         Some(authority) => {
-            if parts.uri.scheme_str().is_some_and(|scheme| scheme != "http") {
-                return Err(malformed("The scheme of the request target is not http."));
+            match parts.uri.scheme_str() {
+                Some("http") => {}
+                Some(_) => return Err(malformed("The scheme of the request target is not http.")),
+                // RFC 9112 section 3.2.3: the form of CONNECT alone.
+                None => return Err(malformed("The request target is not a path.")),
             }
             let host = HeaderValue::from_str(authority.as_str()).ok();
             let target = match parts.uri.path_and_query() {
@@ -24,8 +30,14 @@ pub(super) fn take_host(parts: &mut Parts) -> Result<HeaderValue, Problem> {
             host
         }
     };
-    // HTTP/1.0 knows requests without.
-    let host = host.unwrap_or(HeaderValue::from_static("localhost"));
+    // HTTP/1.0 knows requests without: what was connected to leads back here, port included.
+    let host = host
+        .or_else(|| {
+            let local = local?;
+            let authority = SocketAddr::new(local.ip().to_canonical(), local.port()).to_string();
+            HeaderValue::from_str(&authority).ok()
+        })
+        .unwrap_or(HeaderValue::from_static("localhost"));
     match host.to_str().is_ok_and(is_authority) {
         true => Ok(host),
         false => Err(malformed("The host is not valid.")),
@@ -41,7 +53,7 @@ pub(super) fn prepare(parts: &mut Parts, host: HeaderValue, forwarded: &Forwarde
     // Services prove to each other with it who they are; nobody outside is one of them.
     headers.remove(web::internal::HEADER);
     forwarded.apply(headers, host);
-    parts.version = http::Version::HTTP_11;
+    parts.version = Version::HTTP_11;
 }
 
 /// Whether this is the last answer on its connection.
@@ -78,6 +90,7 @@ fn strip(headers: &mut HeaderMap, trusted: bool) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| HeaderName::try_from(name.trim()).ok())
+        .filter(|name| !is_end_to_end(name.as_str()))
         .collect();
     let listed: Vec<HeaderName> = headers
         .keys()
@@ -102,6 +115,38 @@ fn is_hop_by_hop(name: &str) -> bool {
             | "transfer-encoding"
             | "upgrade"
     )
+}
+
+/// Fields that go all the way, whatever `Connection` says: what frames the message, what says who asked, and under which
+/// name the request is found again. Each hop would have to trust the one before to lose them.
+fn is_end_to_end(name: &str) -> bool {
+    name.starts_with("x-forwarded-")
+        || matches!(
+            name,
+            "forwarded"
+                | "host"
+                | "content-length"
+                | "content-type"
+                | "cache-control"
+                | "traceparent"
+                | "tracestate"
+                | "x-request-id"
+        )
+}
+
+/// An answer whose end two readers could find at different places, or whose body is encoded in a way that nobody asked for:
+/// what follows it on the connection cannot be trusted either (RFC 9112 section 6.1 and 6.3).
+pub(super) fn is_ambiguous(version: Version, headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => false,
+        (Some(coding), None) => {
+            !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")
+                || version != Version::HTTP_11
+                || headers.contains_key(header::CONTENT_LENGTH)
+        }
+        (Some(_), Some(_)) => true,
+    }
 }
 
 /// Fields that services may believe and that the gateway does not write itself.

@@ -103,6 +103,8 @@ pub(crate) struct Upstream {
     idle: RefCell<Vec<Box<Connection>>>,
     /// One permit for each connection that is in use.
     free: Arc<Semaphore>,
+    /// One for each request whose body may still be coming while it has a connection: the others are not kept from the rest.
+    free_for_uploads: Arc<Semaphore>,
     waiting: Waiting,
     resolved: RefCell<Option<(u64, Vec<SocketAddr>)>>,
     refusals: Cell<u32>,
@@ -120,6 +122,7 @@ impl Upstream {
             address,
             idle: RefCell::default(),
             free: Arc::new(Semaphore::new(settings.max_connections)),
+            free_for_uploads: Arc::new(Semaphore::new(settings.max_connections.div_ceil(2))),
             resolved: RefCell::default(),
             refusals: Cell::new(0),
             passed_over_until: Cell::new(0),
@@ -135,13 +138,28 @@ impl Upstream {
         match self.free.clone().try_acquire_owned() {
             Ok(permit) => Ok(permit),
             // In a box, for it is rare.
-            Err(_) => Box::pin(self.queue(deadline)).await,
+            Err(_) => Box::pin(self.queue(&self.free, deadline)).await,
         }
     }
 
-    async fn queue(&self, deadline: &Deadline) -> Result<OwnedSemaphorePermit, ConnectError> {
+    /// Waits until one connection more may be used for a request whose body is still to come, and not beyond the deadline.
+    pub(crate) async fn admit_upload(
+        &self,
+        deadline: &Deadline,
+    ) -> Result<OwnedSemaphorePermit, ConnectError> {
+        match self.free_for_uploads.clone().try_acquire_owned() {
+            Ok(permit) => Ok(permit),
+            Err(_) => self.queue(&self.free_for_uploads, deadline).await,
+        }
+    }
+
+    async fn queue(
+        &self,
+        free: &Arc<Semaphore>,
+        deadline: &Deadline,
+    ) -> Result<OwnedSemaphorePermit, ConnectError> {
         let place = self.waiting.take().ok_or(ConnectError::Busy)?;
-        let mut permit = pin!(self.free.clone().acquire_owned());
+        let mut permit = pin!(free.clone().acquire_owned());
         let permit = poll_fn(|cx| match permit.as_mut().poll(cx) {
             Poll::Pending if deadline.expired() => Poll::Ready(Err(ConnectError::Busy)),
             Poll::Pending => Poll::Pending,

@@ -41,6 +41,25 @@ impl Client {
         Self { stream: socket.connect(addr).await.unwrap(), buffer: Vec::new() }
     }
 
+    /// Says that nothing more comes, and reads on.
+    pub async fn end(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
+    /// Closes the connection so that the other side hears of it at once.
+    pub fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
+    /// Takes in a little of what has come; false at the end.
+    pub async fn sip(&mut self) -> bool {
+        let mut sip = [0; 8192];
+        let read = timeout(PATIENCE, self.stream.read(&mut sip)).await;
+        let read = read.expect("the server keeps silent").unwrap_or(0);
+        self.buffer.extend_from_slice(&sip[..read]);
+        read > 0
+    }
+
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         // The other side may have hung up; what it said before counts.
         let _ = self.stream.write_all(bytes.as_ref()).await;

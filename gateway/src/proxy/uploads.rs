@@ -1,0 +1,123 @@
+//! Requests whose bodies are still on their way.
+//!
+//! A client may send as slowly as `server.body_timeout_ms` allows. Meanwhile it holds no connection to a service: what fits is
+//! read first. What does not fit streams, and a service keeps half of its connections for requests that are whole. How many
+//! such bodies one client may have under way is limited.
+
+use std::{
+    collections::HashMap,
+    future::poll_fn,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
+};
+
+use http::Request;
+use web::Problem;
+
+use super::{RequestBody, body::broken_body};
+use crate::{inbound::Session, problems};
+
+/// Bodies under way, by the client that sends them; of all workers.
+pub(crate) struct Uploads {
+    most_per_client: usize,
+    clients: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+/// One of them, until it has arrived.
+pub(crate) struct Upload {
+    clients: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    client: IpAddr,
+}
+
+impl Uploads {
+    pub(crate) fn new(most_per_client: usize) -> Self {
+        Self { most_per_client, clients: Arc::default() }
+    }
+
+    fn begin(&self, client: IpAddr) -> Option<Upload> {
+        let client = network(client);
+        let mut clients = lock(&self.clients);
+        let count = clients.entry(client).or_default();
+        (*count < self.most_per_client).then(|| {
+            *count += 1;
+            Upload { clients: self.clients.clone(), client }
+        })
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let mut clients = lock(&self.clients);
+        if let Some(count) = clients.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                clients.remove(&self.client);
+            }
+        }
+    }
+}
+
+/// Counts are whole between any two statements, also where a thread panicked.
+fn lock(clients: &Mutex<HashMap<IpAddr, usize>>) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    clients.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A client has one IPv4 address, or a whole IPv6 network: 64 bits are what a household gets at least.
+fn network(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(client) => IpAddr::V6(Ipv6Addr::from_bits(client.to_bits() >> 64 << 64)),
+    }
+}
+
+/// Reads the body until it is whole, or as much as is read ahead is there.
+///
+/// # Errors
+/// It did not come in time, is too large or malformed, or its client has too many under way.
+pub(super) async fn read_ahead(request: &mut Request<RequestBody>, session: &Session) -> Result<(), Problem> {
+    let gateway = &session.worker.gateway;
+    let mut polled = false;
+    poll_fn(|cx| match request.body_mut().poll_ahead(gateway.limits.body_buffer_bytes, cx) {
+        Poll::Ready(read) => Poll::Ready(read.map_err(|_| broken_body(session))),
+        Poll::Pending if session.deadline.expired() => Poll::Ready(Err(problems::late_body())),
+        Poll::Pending => {
+            // The first time hyper has not been asked for the body before; a body that came with its head is there at the second.
+            if polled && !request.body().is_counted() {
+                let client = session.forwarded.client(request.headers(), &gateway.trusted_proxies);
+                match gateway.uploads.begin(client) {
+                    Some(upload) => request.body_mut().count_as(upload),
+                    None => return Poll::Ready(Err(problems::too_many_uploads())),
+                }
+            }
+            polled = true;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn each_client_has_its_own() {
+        let uploads = Uploads::new(2);
+        let begin = |client: &str| uploads.begin(client.parse().unwrap());
+        let first = begin("10.0.0.1").unwrap();
+        let second = begin("10.0.0.1").unwrap();
+        assert!(begin("10.0.0.1").is_none());
+        assert!(begin("10.0.0.2").is_some());
+        drop(first);
+        let third = begin("10.0.0.1").unwrap();
+        // One network, whatever the rest of the address is.
+        let _v6 = (begin("2001:db8::1").unwrap(), begin("2001:db8::2").unwrap());
+        assert!(begin("2001:db8::3").is_none());
+        assert!(begin("2001:db8:0:1::3").is_some());
+        drop((second, third));
+        assert_eq!(lock(&uploads.clients).len(), 1, "who has none under way is forgotten");
+    }
+}
