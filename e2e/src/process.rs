@@ -113,6 +113,12 @@ impl Process {
         kill_process(pid, signal).unwrap_or_else(|error| panic!("{}: {error}", self.name));
     }
 
+    /// # Panics
+    /// When it does not run.
+    pub fn id(&self) -> u32 {
+        self.child().as_ref().unwrap_or_else(|| panic!("{} does not run", self.name)).0.id()
+    }
+
     pub async fn ended(&self) -> ExitStatus {
         let status = eventually(PATIENCE, &format!("{} ends", self.name), async || {
             match self.child().as_mut().map(|(child, _)| child.try_wait()) {

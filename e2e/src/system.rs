@@ -87,6 +87,7 @@ pub struct Plan {
     links: Vec<Link>,
     groups_of_its_own: bool,
     payment_timeout_ms: u64,
+    core_dumps: bool,
 }
 
 pub struct System {
@@ -114,6 +115,7 @@ impl Plan {
             groups_of_its_own: true,
             // As patient as a busy machine needs.
             payment_timeout_ms: 5000,
+            core_dumps: false,
         }
     }
 
@@ -134,6 +136,13 @@ impl Plan {
     #[must_use]
     pub fn log_level(mut self, level: &'static str) -> Self {
         self.log_level = Some(level);
+        self
+    }
+
+    /// What is in their memory can be looked at.
+    #[must_use]
+    pub fn with_core_dumps(mut self) -> Self {
+        self.core_dumps = true;
         self
     }
 
@@ -256,6 +265,9 @@ impl Plan {
         }
         if let Some(level) = self.log_level {
             environment.set_for_all("LOG_LEVEL", level);
+        }
+        if self.core_dumps {
+            environment.set_for_all("MEMORY_CORE_DUMPS", true);
         }
         if let Some(collector) = &self.collector {
             environment.set_for_all("TRACING_OTLP_ENDPOINT", collector);

@@ -1,11 +1,12 @@
 #![doc = include_str!("../README.md")]
 //! # Reading order
 //! [`Event`] (the six facts, writing), [`Fact`] and [`ReadError`] (reading), then the fields
-//! of each producer's facts, [`Status`], [`reason`], and [`headers()`].
+//! of each producer's facts, [`MaskedCard`] (all they say of a card), [`Status`], [`reason`], and [`headers()`].
 
 mod admissible;
 #[cfg(test)]
 mod asyncapi;
+mod card;
 mod event;
 mod headers;
 mod lenient;
@@ -19,6 +20,7 @@ mod samples;
 mod status;
 
 pub use admissible::LARGEST_VERSION;
+pub use card::{CardNumber, InvalidCard, MaskedCard};
 pub use event::Event;
 pub use headers::{CONTENT_TYPE, headers};
 pub use payment::{PaymentCancelled, PaymentCreated};

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use settings::{Invalid, Layers, SettingsError, Surroundings, in_range, non_empty};
 use telemetry::{LogSettings, TracingSettings};
-use web::ManagementSettings;
+use web::{ManagementSettings, MemorySettings};
 
 use crate::gateway::Gateway;
 
@@ -23,6 +23,7 @@ pub struct Settings {
     pub cors: CorsSettings,
     pub url: BTreeMap<String, String>,
     pub routes: Vec<RouteSettings>,
+    pub memory: MemorySettings,
     pub log: LogSettings,
     pub tracing: TracingSettings,
 }

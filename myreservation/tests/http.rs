@@ -211,6 +211,31 @@ async fn what_is_not_ours_is_set_aside_and_the_rest_goes_on() {
     .await;
     let item = app.get("/myReservations/14").await.json();
     assert_eq!(item["cardNo"], "****-****-****-1234");
+
+    // An operator works them off.
+    let letters = app.get("/actuator/deadletters").await.json();
+    assert_eq!((&letters["dead"], &letters["waiting"]), (&4.into(), &0.into()));
+    let first = letters["deadLetters"][0]["id"].as_i64().unwrap();
+    let others = app.get(&format!("/actuator/deadletters/after/{first}")).await.json();
+    assert_eq!(others["deadLetters"].as_array().unwrap().len(), 3);
+    log.publish(&[record(&reserved(10))]).await;
+    eventually("the sound one waits", SOON, async || {
+        app.get("/actuator/deadletters").await.json()["waiting"] == 1
+    })
+    .await;
+    let id = app.get("/actuator/deadletters").await.json()["deadLetters"][4]["id"].as_i64().unwrap();
+    let one = format!("/actuator/deadletters/{id}");
+    assert_eq!(app.post_json(&one, r#"{"action":"discard"}"#).await.status, 409);
+    for vague in [
+        r#"{"action":"discard"}"#,
+        r#"{"action":"discard","all":true,"key":"1"}"#,
+        r#"{"action":"discard","resaon":"x"}"#,
+    ] {
+        assert_eq!(app.post_json("/actuator/deadletters", vague).await.status, 400, "{vague}");
+    }
+    let asked = app.post_json("/actuator/deadletters", r#"{"action":"discard","all":true}"#).await;
+    assert_eq!(asked.json()["requested"], 4);
+    app.shows(3).await;
     app.stop().await;
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use settings::{Invalid, in_range};
 use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
-use web::{InternalSettings, ManagementSettings, ServerSettings};
+use web::{InternalSettings, ManagementSettings, MemorySettings, ServerSettings};
 
 use crate::outbound::simulated::SimulatedSettings;
 
@@ -19,6 +19,7 @@ pub const PROFILES: &[(&str, &str)] = &[("docker", include_str!("../config/docke
 pub struct Settings {
     pub server: ServerSettings,
     pub management: ManagementSettings,
+    pub memory: MemorySettings,
     pub log: LogSettings,
     pub tracing: TracingSettings,
     pub database: DatabaseSettings,
@@ -55,6 +56,10 @@ impl ServiceSettings for Settings {
 
     fn management(&self) -> &ManagementSettings {
         &self.management
+    }
+
+    fn memory(&self) -> Option<MemorySettings> {
+        Some(self.memory)
     }
 
     fn log(&self) -> &LogSettings {

@@ -68,9 +68,16 @@ pub(crate) enum DeadLetters {
     /// One of them, with its value and headers.
     Show(Letter),
     /// Process it and what waits behind it, in order. The running service does it within a second or two.
-    Replay(Letter),
+    Replay(Chosen),
     /// Forget it and process what waits behind it.
-    Discard(Letter),
+    Discard {
+        /// Also one with which nothing is wrong, and which only waits behind another: its effect, a refund for
+        /// instance, is lost.
+        #[arg(long, requires = "id")]
+        force: bool,
+        #[command(flatten)]
+        chosen: Chosen,
+    },
 }
 
 #[derive(Args)]
@@ -78,6 +85,30 @@ pub(crate) struct Database {
     /// The service's database, for instance sqlite://data/receipt.db.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database: String,
+}
+
+/// One letter by its id, all, or those for which everything holds that is said.
+#[derive(Args)]
+pub(crate) struct Chosen {
+    #[arg(required_unless_present_any = ["all", "reason", "key", "from", "until"])]
+    pub(crate) id: Option<i64>,
+    /// All that are dead.
+    #[arg(long, conflicts_with_all = ["id", "reason", "key", "from", "until"])]
+    pub(crate) all: bool,
+    /// Those whose reason contains this text.
+    #[arg(long, conflicts_with = "id")]
+    pub(crate) reason: Option<String>,
+    /// Those of this key: a reservation's id.
+    #[arg(long, conflicts_with = "id")]
+    pub(crate) key: Option<String>,
+    /// Those written at this moment or later, in epoch milliseconds.
+    #[arg(long, conflicts_with = "id", value_name = "MS")]
+    pub(crate) from: Option<i64>,
+    /// Those written before this moment, in epoch milliseconds.
+    #[arg(long, conflicts_with = "id", value_name = "MS")]
+    pub(crate) until: Option<i64>,
+    #[command(flatten)]
+    pub(crate) database: Database,
 }
 
 #[derive(Args)]

@@ -2,19 +2,19 @@
 
 use std::error::Error;
 
-use messaging::Request;
+use messaging::{Asked, Request, Selection};
 use storage::{Database, DatabaseSettings};
 
-use crate::commands::{self, Letter};
+use crate::commands::{self, Chosen, Letter};
 
-const LISTED: i64 = 10_000;
+const PAGE: i64 = 500;
 
 pub(crate) async fn execute(command: commands::DeadLetters) -> Result<(), Box<dyn Error>> {
     match command {
         commands::DeadLetters::List(database) => list(&database).await,
         commands::DeadLetters::Show(letter) => show(&letter).await,
-        commands::DeadLetters::Replay(letter) => request(&letter, Request::Replay).await,
-        commands::DeadLetters::Discard(letter) => request(&letter, Request::Discard).await,
+        commands::DeadLetters::Replay(chosen) => request(chosen, Request::Replay, false).await,
+        commands::DeadLetters::Discard { force, chosen } => request(chosen, Request::Discard, force).await,
     }
 }
 
@@ -38,28 +38,34 @@ async fn open(database: &commands::Database) -> Result<messaging::DeadLetters, B
 }
 
 async fn list(database: &commands::Database) -> Result<(), Box<dyn Error>> {
-    let letters = open(database).await?.list(LISTED).await?;
+    let letters = open(database).await?;
     println!(
         "{:>6}  {:<8} {:<10} {:>14}  {:>8}  reason",
         "id", "status", "key", "partition/offset", "attempts"
     );
-    for letter in &letters {
-        println!(
-            "{:>6}  {:<8} {:<10} {:>14}  {:>8}  {}{}",
-            letter.id,
-            letter.status,
-            letter.key.as_deref().unwrap_or("-"),
-            format!("{}/{}", letter.partition, letter.offset),
-            letter.attempts,
-            letter.reason,
-            if letter.requested.is_empty() {
-                String::new()
-            } else {
-                format!(" [{} requested]", letter.requested)
-            }
-        );
+    let mut page = letters.list(0, PAGE).await?;
+    while let Some(last) = page.last().map(|letter| letter.id) {
+        page.iter().for_each(print);
+        page = letters.list(last, PAGE).await?;
     }
     Ok(())
+}
+
+fn print(letter: &messaging::Listed) {
+    println!(
+        "{:>6}  {:<8} {:<10} {:>14}  {:>8}  {}{}",
+        letter.id,
+        letter.status,
+        letter.key.as_deref().unwrap_or("-"),
+        format!("{}/{}", letter.partition, letter.offset),
+        letter.attempts,
+        letter.reason,
+        if letter.requested.is_empty() {
+            String::new()
+        } else {
+            format!(" [{} requested]", letter.requested)
+        }
+    );
 }
 
 async fn show(letter: &Letter) -> Result<(), Box<dyn Error>> {
@@ -72,10 +78,29 @@ async fn show(letter: &Letter) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn request(letter: &Letter, request: Request) -> Result<(), Box<dyn Error>> {
-    if !open(&letter.database).await?.request(letter.id, request).await? {
-        return Err(format!("there is no dead letter {}", letter.id).into());
+async fn request(chosen: Chosen, request: Request, force: bool) -> Result<(), Box<dyn Error>> {
+    let letters = open(&chosen.database).await?;
+    let Some(id) = chosen.id else {
+        let selection = Selection {
+            reason: chosen.reason,
+            key: chosen.key,
+            from_ms: chosen.from,
+            until_ms: chosen.until,
+        };
+        let count = letters.request_all(request, &selection).await?;
+        println!("asked for {count}; the running service does it, one after the other");
+        return Ok(());
+    };
+    match letters.request(id, request, force).await? {
+        Asked::Noted => {
+            println!("asked for; the running service does it within a second or two");
+            Ok(())
+        }
+        Asked::NotThere => Err(format!("there is no dead letter {id}").into()),
+        Asked::OnlyWaiting => Err(format!(
+            "nothing is wrong with {id}: it waits behind a dead one of its key, and its effect, a refund for instance, \
+             would be lost; discard the dead one, or say --force"
+        )
+        .into()),
     }
-    println!("asked for; the running service does it within a second or two");
-    Ok(())
 }

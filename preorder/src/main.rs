@@ -10,12 +10,18 @@ mod event_log;
 mod run;
 mod system;
 
+use std::alloc::System;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use zeroizing_alloc::ZeroAlloc;
 
 use commands::{Arguments, Command};
+
+/// What is freed is wiped: buffers that a card number went through.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

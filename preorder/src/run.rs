@@ -11,6 +11,7 @@ use crate::system::{self, System};
 pub(crate) async fn run(profile: Option<String>, data: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     let settings = system::load(profile, data)?;
     let _telemetry = telemetry::init("preorder", &settings.process.log, &settings.process.tracing)?;
+    settings.process.memory.apply()?;
     let stop = chassis::stop_signal()?;
     let system = System::build(settings).await?;
     system.greet();

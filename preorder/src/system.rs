@@ -7,7 +7,7 @@ use chassis::{Application, Parts, ServiceSettings};
 use serde::Deserialize;
 use settings::{Layers, SettingsError};
 use telemetry::{LogSettings, TracingSettings};
-use web::InternalSettings;
+use web::{InternalSettings, MemorySettings};
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 /// The process itself has nothing to say about it; the services have.
@@ -19,6 +19,7 @@ const SERVICES: &[&str] = &["prereservation", "payment", "receipt", "myreservati
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProcessSettings {
     pub(crate) data: DataSettings,
+    pub(crate) memory: MemorySettings,
     pub(crate) log: LogSettings,
     pub(crate) tracing: TracingSettings,
 }

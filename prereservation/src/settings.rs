@@ -4,7 +4,7 @@ use serde::Deserialize;
 use settings::{Invalid, in_range};
 use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
-use web::{InternalSettings, ManagementSettings, ServerSettings};
+use web::{InternalSettings, ManagementSettings, MemorySettings, ServerSettings};
 
 use crate::outbound::breaker::BreakerSettings;
 use crate::outbound::payment::PaymentClientSettings;
@@ -18,6 +18,7 @@ pub const PROFILES: &[(&str, &str)] = &[("docker", include_str!("../config/docke
 pub struct Settings {
     pub server: ServerSettings,
     pub management: ManagementSettings,
+    pub memory: MemorySettings,
     pub log: LogSettings,
     pub tracing: TracingSettings,
     pub database: DatabaseSettings,
@@ -61,6 +62,10 @@ impl ServiceSettings for Settings {
 
     fn management(&self) -> &ManagementSettings {
         &self.management
+    }
+
+    fn memory(&self) -> Option<MemorySettings> {
+        Some(self.memory)
     }
 
     fn log(&self) -> &LogSettings {

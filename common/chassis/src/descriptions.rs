@@ -30,6 +30,10 @@ pub(crate) fn describe() {
         "consumer_offsets_without_record_total",
         "Offsets that have no record: markers of transactions, or compaction"
     );
+    describe_counter!(
+        "consumer_tombstones_total",
+        "Records without a value, which say nothing and are passed"
+    );
     describe_gauge!(
         "dead_letters",
         "Records set aside (dead), and those of the same keys that wait (waiting)"

@@ -10,7 +10,7 @@ use settings::{Invalid, Layers};
 use telemetry::{LogSettings, TracingSettings, error_chain};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use web::{ManagementSettings, ServerSettings};
+use web::{ManagementSettings, MemorySettings, ServerSettings};
 
 use crate::{Application, Parts, StartError};
 
@@ -24,6 +24,10 @@ pub trait ServiceSettings: DeserializeOwned {
     fn log(&self) -> &LogSettings;
     fn tracing(&self) -> &TracingSettings;
     fn parts(&self) -> Parts<'_>;
+    /// Of a service that sees secrets of its customers.
+    fn memory(&self) -> Option<MemorySettings> {
+        None
+    }
     /// # Errors
     /// The first key whose value cannot be worked with.
     fn check(&self) -> Result<(), Invalid>;
@@ -93,6 +97,10 @@ pub fn main<S: ServiceSettings>(service: &Service<S>) -> ExitCode {
                 return FAILED;
             }
         };
+        if let Some(Err(error)) = settings.memory().map(MemorySettings::apply) {
+            fail(service.name, &error);
+            return FAILED;
+        }
         let code = match run(service, settings).await {
             Ok(()) => 0,
             Err(error) => {

@@ -2,16 +2,22 @@
 //!
 //! The record itself also goes to `<topic>.<group>.dlt`, as Spring Cloud Stream names it.
 
+mod listing;
+mod request;
+
 use std::collections::HashSet;
 
 use failpoints::sabotaged;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use storage::{Database, Dialect, Tx, sql};
 
 use crate::log::{ReceivedRecord, Record};
 use crate::{header_text, key_text};
+
+pub use self::listing::{LARGEST_PAGE, Listed};
+pub use self::request::{Asked, Request, Selection};
 
 /// Set aside for a reason of its own.
 const DEAD: &str = "dead";
@@ -64,31 +70,13 @@ impl DeadLetter {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Request {
-    /// Process the record and what waits behind it, in order; what is set aside before it of its key comes first.
-    Replay,
-    /// Forget the record, and process what waits behind it if nothing dead is left before that.
-    Discard,
-}
-
 impl DeadLetters {
     pub fn new(database: Database) -> Self {
         Self { database }
     }
 
-    /// The oldest `limit`, by id.
+    /// A whole one.
     ///
-    /// # Errors
-    /// The database's.
-    pub async fn list(&self, limit: i64) -> Result<Vec<DeadLetter>, sqlx::Error> {
-        let text = format!("SELECT {COLUMNS} FROM dead_letter ORDER BY id LIMIT $1");
-        let rows =
-            sqlx::query(sqlx::AssertSqlSafe(text)).bind(limit).fetch_all(self.database.reader()).await?;
-        rows.iter().map(read).collect()
-    }
-
     /// # Errors
     /// The database's.
     pub async fn show(&self, id: i64) -> Result<Option<DeadLetter>, sqlx::Error> {
@@ -96,24 +84,6 @@ impl DeadLetters {
         let row =
             sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).fetch_optional(self.database.reader()).await?;
         row.as_ref().map(read).transpose()
-    }
-
-    /// Asks the running service to replay or discard; it does so within a second or two, in order with the
-    /// records that arrive meanwhile. False: there is no such record.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn request(&self, id: i64, request: Request) -> Result<bool, sqlx::Error> {
-        let requested = match request {
-            Request::Replay => REPLAY,
-            Request::Discard => DISCARD,
-        };
-        let marked = sqlx::query("UPDATE dead_letter SET requested = $1 WHERE id = $2")
-            .bind(requested)
-            .bind(id)
-            .execute(self.database.writer().await?)
-            .await?;
-        Ok(marked.rows_affected() == 1)
     }
 
     /// How many are dead, and how many wait behind them.
@@ -160,7 +130,11 @@ pub(crate) async fn first_of_key(
     tx: &mut Tx,
     letter: &DeadLetter,
 ) -> Result<Option<DeadLetter>, sqlx::Error> {
-    let same = if letter.key.is_some() { "record_key = $3" } else { "id = $3" };
+    // The index has the beginnings.
+    let same = match letter.key {
+        Some(_) => "substr(record_key, 1, 64) = substr($3, 1, 64) AND record_key = $3",
+        None => "id = $3",
+    };
     let text = format!(
         "SELECT {COLUMNS} FROM dead_letter WHERE topic = $1 AND log_partition = $2 AND {same} \
          ORDER BY log_offset LIMIT 1"

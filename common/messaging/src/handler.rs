@@ -9,7 +9,8 @@ pub trait Handler: Send + Sync {
     /// Applies records of one partition, in order, inside `tx`; the position read commits with it.
     ///
     /// The same record may come again, also after later ones: effects are keyed by what they mean.
-    /// Nothing outside `tx` may be changed before [`Handler::committed`].
+    /// Nothing outside `tx` may be changed before [`Handler::committed`]. Records that say nothing
+    /// ([`Record::says_nothing`](crate::Record::says_nothing)) are not among them.
     ///
     /// # Errors
     /// [`HandleError::Records`] sets those records aside: all that can never be applied, at once, because the others of

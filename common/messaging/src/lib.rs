@@ -31,7 +31,7 @@ pub mod settings;
 
 pub use begin_anew::begin_anew;
 pub use consumer::{Consumer, ConsumerSettings, ConsumerStatus};
-pub use dead_letters::{DeadLetter, DeadLetters, Request};
+pub use dead_letters::{Asked, DeadLetter, DeadLetters, Listed, Request, Selection};
 pub use handler::{BadRecord, HandleError, Handler, read_all};
 pub use log::{
     EventLog, EventLogError, PartitionView, Polled, PublishError, ReceivedRecord, Record, Refusal,

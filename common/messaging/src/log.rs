@@ -23,6 +23,15 @@ pub struct Record {
     pub timestamp_ms: i64,
 }
 
+impl Record {
+    /// A record without a value, or with an empty one: what Kafka calls a tombstone. It tells a log that compacts to
+    /// forget a key, and tells nothing about what the key stands for.
+    #[must_use]
+    pub fn says_nothing(&self) -> bool {
+        self.payload.is_empty()
+    }
+}
+
 /// A record with its place in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedRecord {

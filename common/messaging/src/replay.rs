@@ -14,8 +14,8 @@ use crate::dead_letters::{self, DeadLetter, DeadLetters};
 enum Step {
     /// Nothing is asked for any more.
     Idle,
-    /// Done, and there may be more.
-    Done,
+    /// Done, and there may be more. Nothing of this key is set aside any more, if one is named.
+    Done { freed: Option<String> },
     /// The record is at fault (again). The operator's request ends with it.
     Failed(Box<Failure>),
 }
@@ -58,13 +58,19 @@ pub(crate) async fn serve_requests(reader: &mut Reader) -> bool {
 
 /// False: nothing is asked for any more.
 async fn step(reader: &mut Reader, partition: i32) -> Result<bool, Failed> {
-    // Whatever happens now, the keys that are blocked are read again.
-    if let Some(position) = reader.position(partition) {
-        position.blocked = None;
+    // Taken, and put back where the step is known to have ended: else they are read again. Reading them after each
+    // step would cost the more the more there are.
+    let mut blocked = reader.position(partition).and_then(|position| position.blocked.take());
+    let served = serve(reader, partition).await?;
+    if let (Step::Done { freed: Some(key) }, Some(blocked)) = (&served, &mut blocked) {
+        blocked.remove(key);
     }
-    match serve(reader, partition).await? {
+    if let Some(position) = reader.position(partition) {
+        position.blocked = blocked;
+    }
+    match served {
         Step::Idle => Ok(false),
-        Step::Done => Ok(true),
+        Step::Done { .. } => Ok(true),
         Step::Failed(failure) => {
             let Failure { asked, tried, reason } = *failure;
             tracing::warn!(id = tried.id, %reason, "replay failed; the record stays a dead letter");
@@ -93,6 +99,7 @@ async fn serve(reader: &mut Reader, partition: i32) -> Result<Step, Failed> {
         dead_letters::remove(&mut tx, asked.id).await?;
         step!("messaging.replay.after_discard");
         let first = dead_letters::first_of_key(&mut tx, &asked).await?;
+        let freed = if first.is_none() { asked.key.clone() } else { None };
         if let Some(first) = first.filter(DeadLetter::is_waiting) {
             dead_letters::request_replay(&mut tx, first.id).await?;
         }
@@ -100,7 +107,7 @@ async fn serve(reader: &mut Reader, partition: i32) -> Result<Step, Failed> {
         tx.commit().await?;
         step!("messaging.replay.after_discard_commit");
         tracing::info!(id = asked.id, key = asked.key.as_deref(), "dead letter discarded");
-        return Ok(Step::Done);
+        return Ok(Step::Done { freed });
     }
     let Some(tried) = dead_letters::first_of_key(&mut tx, &asked).await? else {
         return Ok(Step::Idle);
@@ -109,7 +116,7 @@ async fn serve(reader: &mut Reader, partition: i32) -> Result<Step, Failed> {
         // Not to be replayed: its own request, which is younger, comes first.
         dead_letters::remove(&mut tx, tried.id).await?;
         tx.commit().await?;
-        return Ok(Step::Done);
+        return Ok(Step::Done { freed: None });
     }
     step!("messaging.replay.before_handle");
     match reader.handle(&mut tx, &[tried.received()]).await {
@@ -123,22 +130,26 @@ async fn serve(reader: &mut Reader, partition: i32) -> Result<Step, Failed> {
         }
         Err(error) => return Err(error),
     }
-    hand_on(&mut tx, &asked, &tried).await?;
+    let freed = hand_on(&mut tx, &asked, &tried).await?;
     step!("messaging.replay.before_commit");
     reader.consumer.outbox.commit(tx).await?;
     step!("messaging.replay.after_commit");
     reader.consumer.handler.committed();
     tracing::info!(id = tried.id, key = tried.key.as_deref(), "dead letter replayed");
-    Ok(Step::Done)
+    Ok(Step::Done { freed })
 }
 
-/// The record goes; what waits behind it is next.
-async fn hand_on(tx: &mut Tx, asked: &DeadLetter, done: &DeadLetter) -> Result<(), Failed> {
+/// The record goes; what waits behind it is next. The key, if nothing does.
+async fn hand_on(tx: &mut Tx, asked: &DeadLetter, done: &DeadLetter) -> Result<Option<String>, Failed> {
     dead_letters::remove(tx, done.id).await?;
-    if done.id == asked.id
-        && let Some(next) = dead_letters::first_of_key(tx, done).await?
-    {
-        dead_letters::request_replay(tx, next.id).await?;
+    if done.id != asked.id {
+        return Ok(None);
     }
-    Ok(())
+    match dead_letters::first_of_key(tx, done).await? {
+        Some(next) => {
+            dead_letters::request_replay(tx, next.id).await?;
+            Ok(None)
+        }
+        None => Ok(done.key.clone()),
+    }
 }

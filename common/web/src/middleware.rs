@@ -25,6 +25,7 @@ use tracing::Instrument;
 
 use crate::{
     conditional,
+    detached::detach,
     lifecycle::Lifecycle,
     negotiation::{HAL_JSON, JSON},
     problem::{PROBLEM_JSON, Problem},
@@ -89,7 +90,7 @@ where
 
     actix_web::dev::forward_ready!(service);
 
-    fn call(&self, request: ServiceRequest) -> Self::Future {
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let started = Instant::now();
         // For an answer to a request that is no more; a few reference counts, no copy.
         let uri = request.uri().clone();
@@ -97,6 +98,9 @@ where
         let route = shared.routes.find(request.path());
         let method = telemetry::method_label(request.method().as_str());
         let leaves_traces = !request.method().is_safe();
+        if leaves_traces {
+            detach(&mut request);
+        }
         let parent =
             request.headers().get(&TRACEPARENT).and_then(|value| TraceContext::parse_bytes(value.as_bytes()));
         let operation = Operation::of(shared.application, Kind::Server, "", parent);

@@ -6,6 +6,7 @@
 mod cancelling;
 mod front_door;
 mod input;
+mod memory;
 mod operating;
 mod outages;
 mod paying;
@@ -56,6 +57,8 @@ fn main() -> ExitCode {
         own!("idempotency::with_a_key", repeating::with_a_key),
         own!("restart::stopped_in_order", restarts::stopped_in_order),
         own!("secrets::card_number_is_nowhere", secrets::card_number_is_nowhere),
+        own!("secrets::no_core_dumps", memory::no_core_dumps),
+        own!("secrets::cards_leave_the_memory", memory::cards_leave),
         own!("outage::receipt", outages::receipt_is_down).not_on(&[One], ALL_IN_ONE),
         own!("outage::myreservation", outages::myreservation_is_down).not_on(&[One], ALL_IN_ONE),
         own!("outage::behind_the_gateway", outages::gateway_without_a_service),

@@ -61,14 +61,12 @@ pub async fn clean_up(system: &System, deadline: Instant) -> Result<u64, Error> 
         // Once: a replay of what is really bad fails, and leaves everything as it was.
         let mut replayed = false;
         loop {
-            let dead = operator.dead().await?;
-            if dead.is_empty() || Instant::now() > deadline {
+            if operator.dead().await? == 0 || Instant::now() > deadline {
                 break;
             }
             let action = if replayed { "discard" } else { "replay" };
-            for id in dead {
-                discarded += u64::from(operator.ask(id, action).await? && replayed);
-            }
+            let asked = operator.ask(action).await?;
+            discarded += if replayed { asked } else { 0 };
             replayed = true;
             tokio::time::sleep(Duration::from_millis(1500)).await;
         }
@@ -83,21 +81,20 @@ impl Operator {
         Self(Client::new(address, PATIENCE))
     }
 
-    /// Not those that wait behind them, nor those already asked for.
-    async fn dead(&mut self) -> Result<Vec<i64>, Error> {
+    /// Without those that wait behind them.
+    async fn dead(&mut self) -> Result<u64, Error> {
         let answer =
             self.0.get("/actuator/deadletters").await.map_err(Error::io("asking for dead letters"))?;
         let json = answer.json().unwrap_or_default();
-        let letters = json["deadLetters"].as_array().cloned().unwrap_or_default();
-        let dead = letters.iter().filter(|letter| letter["status"] == "dead");
-        Ok(dead.filter_map(|letter| letter["id"].as_i64()).collect())
+        Ok(json["dead"].as_u64().unwrap_or_default())
     }
 
-    async fn ask(&mut self, id: i64, action: &str) -> Result<bool, Error> {
+    /// For all of them; how many they are.
+    async fn ask(&mut self, action: &str) -> Result<u64, Error> {
         let mut request = Vec::new();
-        let body = format!("{{\"action\":\"{action}\"}}");
-        http::with_body(&mut request, "POST", &format!("/actuator/deadletters/{id}"), "", body.as_bytes());
+        let body = format!("{{\"action\":\"{action}\",\"all\":true}}");
+        http::with_body(&mut request, "POST", "/actuator/deadletters", "", body.as_bytes());
         let answer = self.0.send(&request).await.map_err(Error::io("asking to clean up"))?;
-        Ok(answer.status < 300)
+        Ok(answer.json().and_then(|json| json["requested"].as_u64()).unwrap_or_default())
     }
 }

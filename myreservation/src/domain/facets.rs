@@ -1,7 +1,7 @@
 //! What each producer told of a reservation. A producer's facts touch its own facet and nothing else, and of two
 //! facts the newer version stands: so neither order nor repetition matters.
 
-use events::{Event, Status};
+use events::{Event, MaskedCard, Status};
 
 /// What all three producers repeat. The reservation's own telling wins over the payment's, that over the receipt's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,14 +203,13 @@ fn newest<T>(known: &mut Option<T>, told: T, version: impl Fn(&T) -> i64) {
     }
 }
 
-/// Producers tell masked numbers. A foreign one that does not is masked here: a full number is in no table.
+/// Producers tell masked numbers. A foreign one that does not is masked here: a full number is in no table. One that tells
+/// none has nothing to show.
 fn masked(card_no: String) -> String {
-    let digits: Vec<char> = card_no.chars().filter(char::is_ascii_digit).collect();
-    if digits.len() <= 4 {
-        return card_no;
+    match card_no.is_empty() {
+        true => card_no,
+        false => MaskedCard::of(&card_no).into(),
     }
-    let last: String = digits[digits.len() - 4..].iter().collect();
-    format!("****-****-****-{last}")
 }
 
 #[cfg(test)]
@@ -223,6 +222,7 @@ mod tests {
             assert_eq!(masked(told.to_owned()), "****-****-****-1234");
         }
         assert_eq!(masked("****-****-****-9876".to_owned()), "****-****-****-9876");
+        assert_eq!(masked("abc1".to_owned()), "****-****-****-***1", "a short text is no mask");
         assert_eq!(masked(String::new()), "");
     }
 }

@@ -89,6 +89,11 @@ impl App {
         self.send(self.http.get(self.url(path)).header("X-Min-Version", token)).await
     }
 
+    pub async fn post_json(&self, path: &str, body: &str) -> Answer {
+        let request = self.http.post(self.url(path)).header("Content-Type", "application/json");
+        self.send(request.body(body.to_owned())).await
+    }
+
     /// Waits until the view shows this many reservations.
     pub async fn shows(&self, total: u64) {
         eventually("the view shows all reservations", SOON, async || {

@@ -1,6 +1,6 @@
 //! The aggregate and its rules. Pure: no I/O, no HTTP, no SQL, no Kafka.
 
-pub mod card;
 mod reservation;
 
+pub use events::CardNumber;
 pub use reservation::{CancelReason, NewReservation, Reservation, Status, Transition};

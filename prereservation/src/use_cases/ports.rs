@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use events::Event;
 
-use crate::domain::card::CardNumber;
+use crate::domain::CardNumber;
 use crate::domain::{CancelReason, NewReservation, Reservation};
 
 /// Asks payment to charge a card for a reservation.

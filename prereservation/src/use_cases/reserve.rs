@@ -11,7 +11,7 @@ use super::ports::{
     Begun, IdempotencyKey, NotSentWhy, PaymentGateway, PaymentOrder, PaymentOutcome, RefusedWhy,
     ReservationStore, SavedOutcome, StoreError,
 };
-use crate::domain::card::CardNumber;
+use crate::domain::CardNumber;
 use crate::domain::{CancelReason, NewReservation, Reservation, Status, Transition};
 
 pub struct Reserve {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use prereservation::domain::card::CardNumber;
+use prereservation::domain::CardNumber;
 use prereservation::use_cases::ports::{
     Declined, NotSent, NotSentWhy, Paid, PaymentGateway, PaymentOrder, PaymentOutcome, Refused, RefusedWhy,
     Unknown, UnknownWhy,

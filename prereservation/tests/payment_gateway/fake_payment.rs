@@ -91,7 +91,7 @@ fn payment() -> Value {
     json!({
         "id": PAYMENT_ID, "preReservationId": order.reservation_id, "userId": order.user_id,
         "productId": order.product_id, "productName": order.product_name, "price": order.price,
-        "cardNo": order.card.masked(), "status": "paid",
+        "cardNo": order.card.masked().as_str(), "status": "paid",
         "createdAt": "2021-09-07T01:02:03.456+00:00", "modifiedAt": "2021-09-07T01:02:03.456+00:00",
         "_links": { "self": { "href": "http://payment/payments/5" } },
     })

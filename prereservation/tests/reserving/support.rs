@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use events::Event;
 use messaging::Outbox;
-use prereservation::domain::card::CardNumber;
+use prereservation::domain::CardNumber;
 use prereservation::domain::{NewReservation, Reservation};
 use prereservation::outbound::store::{MIGRATIONS, SqlReservationStore};
 use prereservation::use_cases::cancel::Cancel;
@@ -64,7 +64,7 @@ pub(crate) fn order(user_id: i64) -> NewReservation {
         product_id: 1,
         product_name: "fold".into(),
         price: 1_300_000,
-        masked_card: card().masked(),
+        masked_card: card().masked().into(),
     }
 }
 

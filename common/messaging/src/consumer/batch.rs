@@ -99,8 +99,10 @@ impl Reader {
         let handler = self.consumer.handler.clone();
         let next_offset = records.last()?.offset + 1;
         let position = self.position(partition)?;
+        let concerns =
+            |received: &ReceivedRecord| !received.record.says_nothing() && handler.concerns(received);
         let nobody_waits = position.blocked.as_ref().is_some_and(HashSet::is_empty);
-        if !nobody_waits || position.retrying || records.iter().any(|record| handler.concerns(record)) {
+        if !nobody_waits || position.retrying || records.iter().any(concerns) {
             return None;
         }
         position.next_offset = next_offset;
@@ -108,6 +110,7 @@ impl Reader {
         position.ahead_since.get_or_insert_with(Instant::now);
         metrics::counter!("consumer_records_total", "application" => self.consumer.group)
             .increment(records.len() as u64);
+        self.report_tombstones(records);
         Some(next_offset)
     }
 
@@ -220,7 +223,24 @@ impl Reader {
         self.consumer.handler.committed();
         metrics::counter!("consumer_records_total", "application" => self.consumer.group)
             .increment(batch.len() as u64);
+        self.report_tombstones(batch);
         Ok(())
+    }
+
+    /// They are passed: they need no place in the order of their key, and are no reason to hold anything back.
+    fn report_tombstones(&self, records: &[ReceivedRecord]) {
+        let mut tombstones = records.iter().filter(|received| received.record.says_nothing());
+        let Some(first) = tombstones.next() else { return };
+        let count = 1 + tombstones.count();
+        metrics::counter!("consumer_tombstones_total", "application" => self.consumer.group)
+            .increment(count as u64);
+        tracing::warn!(
+            partition = first.partition,
+            offset = first.offset,
+            key = first.record.key.as_deref(),
+            count,
+            "records without a value passed: somebody writes tombstones into the topic"
+        );
     }
 
     /// Writes the effects of a batch, and sets aside what cannot have any. The keys that are blocked from here on.
@@ -240,6 +260,9 @@ impl Reader {
         let mut aside = Vec::new();
         for received in batch {
             let key = received.record.key.as_ref();
+            if received.record.says_nothing() {
+                continue;
+            }
             if let Some(verdict) = verdicts.get(&received.offset) {
                 aside.push(Aside { received, verdict: Some(verdict) });
                 newly_blocked.extend(key.cloned());
@@ -267,6 +290,13 @@ impl Reader {
     }
 
     pub(crate) async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), Failed> {
+        let speaking: Vec<ReceivedRecord>;
+        let records = if records.iter().any(|received| received.record.says_nothing()) {
+            speaking = records.iter().filter(|received| !received.record.says_nothing()).cloned().collect();
+            speaking.as_slice()
+        } else {
+            records
+        };
         if records.is_empty() {
             return Ok(());
         }

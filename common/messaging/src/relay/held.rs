@@ -57,25 +57,23 @@ impl Default for Held {
 }
 
 impl Held {
-    /// What the predecessor left, or what is in doubt after an error. Whether it had to be read.
-    pub(super) async fn load(&mut self, outbox: &Outbox) -> Result<bool, sqlx::Error> {
-        if self.loaded {
-            return Ok(false);
-        }
+    pub(super) fn is_loaded(&self) -> bool {
+        self.loaded
+    }
+
+    /// Counts what is there: what the predecessor left, and after each round, in case somebody took rows away by hand.
+    pub(super) async fn load(&mut self, outbox: &Outbox) -> Result<(), sqlx::Error> {
         let found = outbox.held_places().await?;
-        *self = Self { loaded: true, ..Self::default() };
+        self.loaded = true;
+        self.rows = 0;
+        self.places.clear();
         for (topic, key, rows) in found {
             self.rows += rows;
             if let Some(key) = key {
                 self.places.insert((topic, key), rows);
             }
         }
-        Ok(true)
-    }
-
-    /// To be loaded again.
-    pub(super) fn forget(&mut self) {
-        self.loaded = false;
+        Ok(())
     }
 
     pub(super) fn rows(&self) -> u64 {
@@ -167,6 +165,7 @@ impl Held {
 
     fn end_round(&mut self) {
         self.round = None;
+        self.loaded = false;
         self.due = Instant::now() + self.backoff.next_pause();
     }
 }

@@ -9,6 +9,7 @@ use futures::FutureExt;
 use tokio::time::{Instant, sleep};
 
 use super::floor::Floor;
+use super::held::Held;
 use super::lanes::{Lanes, Sent};
 use super::{Relay, Turn};
 use crate::log::{PublishError, Record, Refusal};
@@ -49,7 +50,10 @@ impl Relay {
         while let Some(Some(sent)) = self.lanes.next().now_or_never() {
             self.settle(sent).await?;
         }
-        if self.held.load(&self.outbox).await? {
+        if !self.held.is_loaded() {
+            // What is in the log does not count.
+            self.remove_published().await?;
+            self.held.load(&self.outbox).await?;
             self.status.holding(self.held.rows(), None);
         }
         step!("messaging.relay.before_read");
@@ -114,7 +118,7 @@ impl Relay {
     /// Another relay publishes: it does so once more with what is under way here, and removes it.
     fn stand_back(&mut self) {
         self.lanes = Lanes::default();
-        self.held.forget();
+        self.held = Held::default();
         self.floor = Floor::default();
         self.published.clear();
         self.status.holding(0, None);
@@ -144,7 +148,7 @@ impl Relay {
     fn doubt(&mut self, error: &sqlx::Error) {
         self.status.failed(error);
         self.lanes = Lanes::default();
-        self.held.forget();
+        self.held = Held::default();
     }
 
     /// What became of records that were under way.

@@ -89,6 +89,22 @@ testkit::for_each_backend! {
         consumer.stop().await;
     }
 
+    /// A tombstone under a living key: it says nothing, so it holds nobody back, waits for nobody, and is no bad record.
+    async fn a_record_without_a_value_is_passed_and_its_key_goes_on(db: TestDatabase) {
+        let rig = Rig::new(db).await;
+        rig.handler.set("bad", Fault::Poison);
+        // Alone, among others, and behind a dead letter.
+        rig.publish([(1, "")]).await;
+        let (consumer, _) = rig.consume();
+        eventually("passed alone", SOON, async || rig.next_offset().await == 1).await;
+        rig.publish([(1, "0"), (1, ""), (2, "bad"), (2, ""), (1, "1")]).await;
+        assert_eq!(rig.effects_come(2).await, texts([0, 1]));
+        eventually("all are read", SOON, async || rig.next_offset().await == 6).await;
+        assert_eq!(rig.aside().await, [pair("bad", "dead")]);
+        assert_eq!(rig.handler.tries(""), 0);
+        consumer.stop().await;
+    }
+
     async fn records_without_a_key_block_nobody(db: TestDatabase) {
         let rig = Rig::new(db).await;
         rig.handler.set(1, Fault::Poison);

@@ -1,6 +1,6 @@
 //! Putting dead letters back in order, while the consumer runs.
 
-use messaging::Request;
+use messaging::{Asked, DeadLetters, Request, Selection};
 use testkit::{SOON, TestDatabase, eventually};
 
 use crate::handler::Fault;
@@ -104,7 +104,12 @@ testkit::for_each_backend! {
         one_dead_two_waiting(&rig).await;
         let (consumer, _) = rig.consume();
         aside_are(&rig, &[("0", "dead"), ("1", "waiting"), ("2", "waiting")]).await;
-        rig.request("1", Request::Discard).await;
+        // Nothing is wrong with it: whoever discards it has to mean it.
+        let letters = DeadLetters::new(rig.database.clone());
+        let id = rig.letters().await[1].id;
+        assert_eq!(letters.request(id, Request::Discard, false).await.unwrap(), Asked::OnlyWaiting);
+        assert!(rig.letters().await.iter().all(|letter| letter.requested.is_empty()));
+        assert_eq!(letters.request(id, Request::Discard, true).await.unwrap(), Asked::Noted);
         aside_are(&rig, &[("0", "dead"), ("2", "waiting")]).await;
         assert_eq!(rig.handler.tries(0), 1);
         consumer.stop().await;
@@ -156,10 +161,64 @@ testkit::for_each_backend! {
         consumer.stop().await;
     }
 
+    /// By key, by time, by reason, all: and behind each dead one, what waits follows.
+    async fn many_are_replayed_or_discarded_at_once(db: TestDatabase) {
+        let rig = Rig::new(db).await;
+        let letters = DeadLetters::new(rig.database.clone());
+        (0..200).for_each(|n| rig.handler.set(n, Fault::Poison));
+        rig.handler.set(200, Fault::Panic);
+        rig.publish((0..201).map(|n| (n, n))).await;
+        rig.publish((0..201).map(|n| (n, format!("behind {n}")))).await;
+        let (consumer, _) = rig.consume();
+        eventually("set aside", SOON, async || letters.count().await.unwrap() == (201, 201)).await;
+
+        let nothing = Selection { until_ms: Some(1_662_883_010_408), ..Selection::default() };
+        assert_eq!(letters.request_all(Request::Discard, &nothing).await.unwrap(), 0);
+        rig.handler.heal(17);
+        let key = Selection { key: Some("17".into()), from_ms: Some(1_662_883_010_408), ..Selection::default() };
+        assert_eq!(letters.request_all(Request::Replay, &key).await.unwrap(), 1);
+        assert_eq!(rig.effects_come(2).await, ["17", "behind 17"]);
+        let reason = Selection { reason: Some("poison".into()), ..Selection::default() };
+        assert_eq!(letters.request_all(Request::Discard, &reason).await.unwrap(), 199);
+        rig.effects_come(201).await;
+        eventually("one is left", SOON, async || letters.count().await.unwrap() == (1, 1)).await;
+        rig.handler.heal(200);
+        assert_eq!(letters.request_all(Request::Replay, &Selection::default()).await.unwrap(), 1);
+        rig.effects_come(203).await;
+        eventually("nothing is left", SOON, async || letters.count().await.unwrap() == (0, 0)).await;
+        // The keys are free.
+        rig.publish((0..201).map(|n| (n, format!("free {n}")))).await;
+        rig.effects_come(404).await;
+        assert_eq!(letters.count().await.unwrap(), (0, 0));
+        consumer.stop().await;
+    }
+
+    /// A page, and of each value its beginning: strangers decide how many there are, and how long.
+    async fn a_list_is_bounded_and_a_letter_is_whole(db: TestDatabase) {
+        let rig = Rig::new(db).await;
+        let letters = DeadLetters::new(rig.database.clone());
+        let long = "é".repeat(100_000);
+        rig.handler.set(&long, Fault::Poison);
+        rig.publish([("k".repeat(5_000), long.as_str())]).await;
+        (0..5).for_each(|n| rig.handler.set(n, Fault::Poison));
+        rig.publish((0..5).map(|n| (n, n))).await;
+        let (consumer, _) = rig.consume();
+        eventually("set aside", SOON, async || letters.count().await.unwrap().0 == 6).await;
+        consumer.stop().await;
+        let first = letters.list(0, 4).await.unwrap();
+        let second = letters.list(first[3].id, 4).await.unwrap();
+        assert_eq!((first.len(), second.len()), (4, 2));
+        assert_eq!((first[0].payload.len(), first[0].payload_bytes), (1_024, 200_000));
+        assert_eq!(first[0].key.as_ref().unwrap().len(), 256);
+        assert_eq!((second[1].payload.as_str(), second[1].payload_bytes), ("4", 1));
+        assert_eq!(letters.show(first[0].id).await.unwrap().unwrap().payload, long);
+    }
+
     async fn nobody_replays_what_is_not_there(db: TestDatabase) {
         let rig = Rig::new(db).await;
-        let letters = messaging::DeadLetters::new(rig.database.clone());
-        assert!(!letters.request(17, Request::Replay).await.unwrap());
+        let letters = DeadLetters::new(rig.database.clone());
+        assert_eq!(letters.request(17, Request::Replay, false).await.unwrap(), Asked::NotThere);
+        assert_eq!(letters.request(17, Request::Discard, false).await.unwrap(), Asked::NotThere);
         assert!(letters.show(17).await.unwrap().is_none());
         assert_eq!(letters.count().await.unwrap(), (0, 0));
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use messaging::{
-    Consumer, ConsumerSettings, ConsumerStatus, DeadLetter, DeadLetters, EventLog, Outbox, Record, Relay,
-    Request,
+    Asked, Consumer, ConsumerSettings, ConsumerStatus, DeadLetter, DeadLetters, EventLog, Outbox, Record,
+    Relay, Request,
 };
 use sqlx::migrate::Migrator;
 use storage::{Database, Migrations};
@@ -148,7 +148,17 @@ impl Rig {
     }
 
     pub(crate) async fn letters(&self) -> Vec<DeadLetter> {
-        DeadLetters::new(self.database.clone()).list(1_000).await.unwrap()
+        let letters = DeadLetters::new(self.database.clone());
+        let ids: Vec<i64> = sqlx::query_scalar("SELECT id FROM dead_letter ORDER BY id")
+            .fetch_all(self.database.reader())
+            .await
+            .unwrap();
+        let mut whole = Vec::new();
+        for id in ids {
+            // One that was listed may be served meanwhile.
+            whole.extend(letters.show(id).await.unwrap());
+        }
+        whole
     }
 
     /// Of each letter its payload and status.
@@ -159,7 +169,8 @@ impl Rig {
     pub(crate) async fn request(&self, payload: &str, request: Request) {
         let letters = self.letters().await;
         let letter = letters.iter().find(|letter| letter.payload == payload).unwrap();
-        assert!(DeadLetters::new(self.database.clone()).request(letter.id, request).await.unwrap());
+        let asked = DeadLetters::new(self.database.clone()).request(letter.id, request, false).await;
+        assert_eq!(asked.unwrap(), Asked::Noted);
     }
 
     pub(crate) async fn next_offset(&self) -> i64 {

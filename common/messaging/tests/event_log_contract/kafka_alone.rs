@@ -9,6 +9,7 @@ use messaging::{
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -123,6 +124,19 @@ fn refusal(result: &Result<(), PublishError>) -> Option<(&str, RefusalScope)> {
         Err(PublishError::Refused(refusal)) => Some((&refusal.code, refusal.scope)),
         _ => None,
     }
+}
+
+/// The cluster of this test knows no request that creates topics, as one that does not allow it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_there_needs_no_right_to_create_it() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("prereservation", 3, 1).unwrap();
+    let log =
+        KafkaLog::new(&cluster.bootstrap_servers(), &EventLogSettings::default(), &KafkaSettings::default());
+    let log = log.unwrap();
+    log.ensure_topic("prereservation").await.unwrap();
+    let missing = log.ensure_topic("not-there").await;
+    assert!(missing.is_err(), "nobody created it");
 }
 
 /// Together they are more than the topic takes, each alone is not, except for one.

@@ -2,6 +2,7 @@
 
 use web::input::{Body, Fields, Scalar};
 use web::problem::Problem;
+use zeroize::Zeroizing;
 
 use crate::domain::{CardNumber, Order};
 
@@ -29,8 +30,8 @@ pub(super) fn parse(body: &Body) -> Result<(Order, CardNumber), Problem> {
 fn card(fields: &mut Fields<'_>) -> Option<CardNumber> {
     let text = match fields.get("cardNo") {
         // A client that sends the digits as a number means the same.
-        Some(Scalar::Integer(number)) => number.to_string(),
-        _ => fields.text("cardNo", LONGEST_CARD),
+        Some(Scalar::Integer(number)) => Zeroizing::new(number.to_string()),
+        _ => Zeroizing::new(fields.text("cardNo", LONGEST_CARD)),
     };
     if text.is_empty() {
         return None;

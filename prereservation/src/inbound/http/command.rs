@@ -4,10 +4,11 @@ use actix_web::HttpRequest;
 use sha2::{Digest, Sha256};
 use web::input::{Body, Fields, Scalar};
 use web::problem::Problem;
+use zeroize::Zeroizing;
 
 use super::LARGEST_INTEGER;
+use crate::domain::CardNumber;
 use crate::domain::NewReservation;
-use crate::domain::card::CardNumber;
 use crate::use_cases::ports::IdempotencyKey;
 
 const LONGEST_KEY: usize = 255;
@@ -30,8 +31,14 @@ pub(super) fn parse(request: &HttpRequest, body: &Body) -> Result<Command, Probl
     // `finish` refuses a request whose card was rejected.
     let card = card.ok_or_else(Problem::internal)?;
 
-    let order =
-        NewReservation { user_id, user_address, product_id, product_name, price, masked_card: card.masked() };
+    let order = NewReservation {
+        user_id,
+        user_address,
+        product_id,
+        product_name,
+        price,
+        masked_card: card.masked().into(),
+    };
     let key = key(request, &order)?;
     Ok(Command { order, card, key })
 }
@@ -39,8 +46,8 @@ pub(super) fn parse(request: &HttpRequest, body: &Body) -> Result<Command, Probl
 fn card(fields: &mut Fields<'_>) -> Option<CardNumber> {
     let text = match fields.get("cardNo") {
         // A client that sends the digits as a number means the same.
-        Some(Scalar::Integer(number)) => number.to_string(),
-        _ => fields.text("cardNo", 64),
+        Some(Scalar::Integer(number)) => Zeroizing::new(number.to_string()),
+        _ => Zeroizing::new(fields.text("cardNo", 64)),
     };
     if text.is_empty() {
         return None;
