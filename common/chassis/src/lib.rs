@@ -1,7 +1,7 @@
 //! The microservice chassis: what every service that keeps state and speaks through the log has in common.
 //!
 //! Reading order: [`process`] (what `main.rs` calls), [`chassis`] (from settings to an application),
-//! [`application`] (how it runs and ends), [`begin_anew`] (a command of operators), [`checks`], [`topic_watch`] and
+//! [`application`] (how it runs and ends), [`mod@begin_anew`] (a command of operators), [`checks`], [`topic_watch`] and
 //! [`dead_letters`] (what its actuator shows).
 //!
 //! Source of the word: <https://microservices.io/patterns/microservice-chassis.html>

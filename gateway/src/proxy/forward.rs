@@ -19,7 +19,7 @@ use web::Problem;
 use super::{
     answer,
     body::{Content, RequestBody, broken_body},
-    headers, uploads,
+    headers, read_ahead,
 };
 use crate::{
     inbound::Session,
@@ -78,7 +78,7 @@ impl Call {
         if let Some(request) = &mut self.request
             && request.body().is_due()
         {
-            uploads::read_ahead(request, &self.session).await?;
+            read_ahead::read_ahead(request, &self.session).await?;
         }
         let worker = self.session.worker.clone();
         let turn = worker.turn(self.route);

@@ -7,6 +7,7 @@ mod exchange;
 mod forward;
 mod forwarded;
 mod headers;
+mod read_ahead;
 mod root;
 mod uploads;
 
