@@ -21,6 +21,7 @@ pub mod memory;
 mod methods;
 mod middleware;
 pub mod negotiation;
+pub mod openapi;
 pub mod paging;
 pub mod probe;
 pub mod problem;

@@ -16,7 +16,12 @@ const HEADER: &str = "x-min-version";
 #[expect(dead_code, reason = "only describes the header in the OpenAPI document")]
 pub(super) struct MinVersionHeader {
     /// The token that a write answered with, `<reservationId>.<version>`: the answer waits until it shows that write.
-    #[param(rename = "X-Min-Version", required = false, example = "7.1")]
+    #[param(
+        rename = "X-Min-Version",
+        required = false,
+        pattern = "^0*[1-9][0-9]{0,17}\\.0*[1-9][0-9]{0,17}$",
+        example = "7.1"
+    )]
     min_version: Option<String>,
 }
 

@@ -13,6 +13,7 @@ use utoipa::OpenApi;
 use web::SharedReads;
 use web::hal::{self, Base, Rendered, Resource, Search};
 use web::input::{Id, Query};
+use web::openapi;
 use web::paging::{PageRequest, Paged};
 use web::problem::Problem;
 use web::routes;
@@ -48,7 +49,8 @@ pub fn configure(config: &mut ServiceConfig, view: ViewData, readers: Readers, p
         .search(FIND_BY_USER_ID, find_by_user_id)
         .register(config);
     // The document is built from constants; a failure to print it would be one of the build.
-    routes::root(config, &[MyReservation::COLLECTION], Document::openapi().to_json().unwrap_or_default());
+    let document = openapi::complete(Document::openapi()).to_json().unwrap_or_default();
+    routes::root(config, &[MyReservation::COLLECTION], document);
 }
 
 #[utoipa::path(

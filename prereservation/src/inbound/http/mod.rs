@@ -42,7 +42,7 @@ pub fn configure(config: &mut ServiceConfig, use_cases: Data<UseCases>) {
 
 #[utoipa::path(
     post, path = "/preReservations", tag = "preReservations", request_body = resource::NewPreReservation,
-    params(("Idempotency-Key" = Option<String>, Header, description = "at most 255 characters, kept 24 hours")),
+    params(("Idempotency-Key" = Option<String>, Header, max_length = 255, pattern = "^[!-~]+$", description = "at most 255 characters, kept 24 hours")),
     responses(
         (status = 201, description = "reserved and paid", body = PreReservation, content_type = "application/hal+json"),
         (status = 400, description = "malformed or invalid", body = Problem, content_type = "application/problem+json"),

@@ -13,7 +13,7 @@ struct Document;
 
 /// The service's OpenAPI 3.1 document, generated from the code.
 pub fn document() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+    web::openapi::complete(Document::openapi())
 }
 
 pub(super) fn json() -> String {

@@ -6,7 +6,8 @@ use web::hal::Resource;
 
 use crate::domain::Reservation;
 
-/// The body of `POST /preReservations`. Numbers may be text; unknown fields are ignored.
+/// The body of `POST /preReservations`. Numbers may be text; unknown fields are ignored. Texts are not blank and
+/// have no control characters.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(
@@ -14,19 +15,27 @@ use crate::domain::Reservation;
     reason = "describes the body in the OpenAPI document; it is read field by field, all errors at once"
 )]
 pub(super) struct NewPreReservation {
-    #[schema(minimum = 1, example = 1)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991i64, example = 1)]
     user_id: i64,
-    #[schema(max_length = 500, example = "seoul")]
+    #[schema(
+        max_length = 500,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$",
+        example = "seoul"
+    )]
     user_address: String,
-    #[schema(minimum = 1, example = 1)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991i64, example = 1)]
     product_id: i64,
-    #[schema(max_length = 200, example = "fold")]
+    #[schema(
+        max_length = 200,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$",
+        example = "fold"
+    )]
     product_name: String,
     /// In the smallest unit of the currency.
-    #[schema(minimum = 1, example = 1_300_000)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991i64, example = 1_300_000)]
     price: i64,
     /// 12 to 19 digits, spaces and dashes allowed.
-    #[schema(example = "1234-1234-1234-1234")]
+    #[schema(max_length = 64, pattern = r"^[ -]*([0-9][ -]*){12,19}$", example = "1234-1234-1234-1234")]
     card_no: String,
 }
 

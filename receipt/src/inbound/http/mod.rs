@@ -7,6 +7,7 @@ use actix_web::web::{Data, ServiceConfig};
 use utoipa::OpenApi;
 use web::hal::{self, Base, Resource, Search};
 use web::input::{Id, Query};
+use web::openapi;
 use web::paging::{PageRequest, Paged};
 use web::problem::Problem;
 use web::routes;
@@ -34,7 +35,8 @@ pub fn configure(config: &mut ServiceConfig, store: Store) {
         .search(FIND_BY_USER_ID, find_by_user_id)
         .register(config);
     // The document is built from constants; a failure to print it would be one of the build.
-    routes::root(config, &[Receipt::COLLECTION], Document::openapi().to_json().unwrap_or_default());
+    let document = openapi::complete(Document::openapi()).to_json().unwrap_or_default();
+    routes::root(config, &[Receipt::COLLECTION], document);
 }
 
 #[utoipa::path(
