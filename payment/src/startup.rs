@@ -21,8 +21,8 @@ use crate::use_cases::{AbandonedCharges, Charge, RefundWorker};
 /// # Errors
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings) -> Result<Application, StartError> {
-    describe_metrics();
     let mut chassis = Chassis::open("payment", settings.parts(), &[MIGRATIONS]).await?;
+    describe_metrics();
     let sql = SqlPaymentStore::new(chassis.database().clone(), chassis.outbox().clone(), chassis.topic());
     let store: Arc<dyn PaymentStore> = Arc::new(sql.clone());
 

@@ -28,8 +28,8 @@ pub struct UseCases {
 /// # Errors
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings) -> Result<Application, StartError> {
-    describe();
     let mut chassis = Chassis::open("prereservation", settings.parts(), &[MIGRATIONS]).await?;
+    describe();
     let store: Arc<dyn ReservationStore> = Arc::new(SqlReservationStore::new(
         chassis.database().clone(),
         chassis.outbox().clone(),

@@ -70,6 +70,8 @@ impl Chassis {
         parts: Parts<'_>,
         migrations: &[Migrations],
     ) -> Result<Self, StartError> {
+        // What is described before there is a recorder is described to nobody.
+        telemetry::metrics_handle();
         crate::descriptions::describe();
         let mut all = vec![messaging::MIGRATIONS];
         all.extend_from_slice(migrations);
