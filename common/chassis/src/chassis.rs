@@ -53,6 +53,7 @@ pub struct Chassis {
     database: Database,
     outbox: Outbox,
     relay_status: RelayStatus,
+    consumer_status: ConsumerStatus,
     log: Arc<dyn EventLog>,
     lifecycle: Lifecycle,
     actuator: Actuator,
@@ -81,11 +82,12 @@ impl Chassis {
         let disk_space = DiskSpace::new(&parts.management.health.diskspace, files);
         let lifecycle = Lifecycle::new();
         let relay_status = RelayStatus::default();
+        let consumer_status = ConsumerStatus::default();
         let topic_watch = TopicWatch::default();
         let actuator = Actuator::new(name, lifecycle.clone())
             .health(Arc::new(disk_space))
             .health(Arc::new(DatabaseHealth::new(database.clone())))
-            .health(Arc::new(EventLogHealth::new(log.clone(), topic_watch.clone())))
+            .health(Arc::new(EventLogHealth::new(log.clone(), topic_watch.clone(), consumer_status.clone())))
             .health(Arc::new(OutboxHealth::new(relay_status.clone())));
         let (watched, topic) = (log.clone(), parts.event_log.topic.clone());
         let mut chassis = Self {
@@ -94,6 +96,7 @@ impl Chassis {
             outbox: Outbox::new(database.clone()),
             database,
             relay_status,
+            consumer_status,
             log,
             lifecycle,
             actuator,
@@ -126,7 +129,7 @@ impl Chassis {
 
     /// Reads the topic as the group of this service's name.
     pub fn consume(&mut self, settings: &ConsumerSettings, handler: Arc<dyn Handler>) {
-        let status = ConsumerStatus::default();
+        let status = self.consumer_status.clone();
         let letters = DeadLetters::new(self.database.clone());
         self.health(Arc::new(ConsumerHealth::new(status.clone())));
         self.actuator_endpoint("deadletters", Arc::new(DeadLettersEndpoint::new(letters)));

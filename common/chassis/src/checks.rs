@@ -46,11 +46,12 @@ impl HealthCheck for DatabaseHealth {
 pub(crate) struct EventLogHealth {
     log: Arc<dyn EventLog>,
     topic: TopicWatch,
+    consumer: ConsumerStatus,
 }
 
 impl EventLogHealth {
-    pub(crate) fn new(log: Arc<dyn EventLog>, topic: TopicWatch) -> Self {
-        Self { log, topic }
+    pub(crate) fn new(log: Arc<dyn EventLog>, topic: TopicWatch, consumer: ConsumerStatus) -> Self {
+        Self { log, topic, consumer }
     }
 }
 
@@ -65,11 +66,9 @@ impl HealthCheck for EventLogHealth {
             Ok(()) => Health::up(),
             Err(error) => Health::down(crate::error_chain(&error)),
         };
-        match self.topic.dangers() {
-            none if none.is_empty() => health,
-            // It works, and an operator should know.
-            dangers => health.with("warnings", dangers),
-        }
+        // It works, and an operator should know.
+        let warnings = [self.topic.dangers(), self.consumer.warnings()].concat();
+        if warnings.is_empty() { health } else { health.with("warnings", warnings) }
     }
 }
 

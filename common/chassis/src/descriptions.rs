@@ -17,6 +17,10 @@ pub(crate) fn describe() {
         "Compressed batches that were passed: damaged, or too large for a reader's memory"
     );
     describe_gauge!("consumer_lag_records", "Records of a partition that are not processed yet");
+    describe_gauge!(
+        "consumer_group_other_databases",
+        "Other databases that share the consumer group, and with it the facts"
+    );
     describe_counter!("consumer_records_total", "Records processed");
     describe_gauge!(
         "consumer_stopped",

@@ -1,9 +1,10 @@
 //! The consumer: batches of records, one transaction a batch, and the position with it.
 //!
 //! Reading order: [`reader`] (the loop), [`standing`] (partitions come and go), [`verify`] (is it the log that was
-//! read?), [`batch`] (records become effects), [`traced`] (what a collector of traces sees of it), [`status`].
+//! read?), [`company`] (who else reads in the group), [`batch`] (records become effects), [`traced`] (what a collector of traces sees of it), [`status`].
 
 mod batch;
+mod company;
 mod reader;
 mod standing;
 mod status;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::Handler;
+use crate::identity::identity;
 use crate::log::EventLog;
 use crate::outbox::Outbox;
 
@@ -69,7 +71,14 @@ impl Consumer {
         let mut reader = Reader::new(self, stop.clone(), longest);
         while !stop.is_cancelled() {
             let consumer = &reader.consumer;
-            match consumer.log.subscribe(&consumer.topic, consumer.group).await {
+            let id = match identity(consumer.outbox.database()).await {
+                Ok(id) => id,
+                Err(error) => {
+                    reader.pause(&error).await;
+                    continue;
+                }
+            };
+            match consumer.log.subscribe_for(&consumer.topic, consumer.group, &id).await {
                 Ok(mut subscription) => {
                     let ended = reader.read(subscription.as_mut()).await;
                     reader.forget_partitions();

@@ -2,10 +2,11 @@
 //!
 //! Reading order: [`config`] (what librdkafka is told), [`publishing`], [`topics`] (which are there, and how they are made),
 //! [`rebalance`] (assignments, between librdkafka's callbacks and a subscription), [`subscription`], [`look`] (beside a
-//! subscription).
+//! subscription), [`members`] (who else is in the group).
 
 mod config;
 mod look;
+mod members;
 mod publishing;
 mod reading;
 mod rebalance;
@@ -19,6 +20,7 @@ use async_trait::async_trait;
 use rdkafka::ClientConfig;
 use rdkafka::producer::Producer;
 
+use self::members::Member;
 use self::publishing::Publisher;
 use self::subscription::KafkaSubscription;
 use crate::log::{EventLog, EventLogError, PublishError, Record, Subscription};
@@ -56,6 +58,20 @@ impl KafkaLog {
             closed: AtomicBool::new(false),
         })
     }
+
+    fn join(
+        &self,
+        topic: &str,
+        group: &str,
+        database: Option<&str>,
+    ) -> Result<Box<dyn Subscription>, EventLogError> {
+        const SUBSCRIBING: &str = "subscribing";
+        check_topic("topic", topic).map_err(|invalid| EventLogError::refused(SUBSCRIBING, invalid))?;
+        let member = database.map(|database| Member::new(topic, group, database));
+        let subscription = KafkaSubscription::join(&self.config, topic, group, member)
+            .map_err(|e| EventLogError::refused(SUBSCRIBING, e))?;
+        Ok(Box::new(subscription))
+    }
 }
 
 #[async_trait]
@@ -68,10 +84,16 @@ impl EventLog for KafkaLog {
     }
 
     async fn subscribe(&self, topic: &str, group: &str) -> Result<Box<dyn Subscription>, EventLogError> {
-        check_topic("topic", topic).map_err(|invalid| EventLogError::refused("subscribing", invalid))?;
-        let subscription = KafkaSubscription::join(&self.config, topic, group)
-            .map_err(|e| EventLogError::refused("subscribing", e))?;
-        Ok(Box::new(subscription))
+        self.join(topic, group, None)
+    }
+
+    async fn subscribe_for(
+        &self,
+        topic: &str,
+        group: &str,
+        database: &str,
+    ) -> Result<Box<dyn Subscription>, EventLogError> {
+        self.join(topic, group, Some(database))
     }
 
     async fn ping(&self) -> Result<(), EventLogError> {

@@ -13,6 +13,7 @@ pub mod dead_letters;
 mod failpoints;
 pub mod handler;
 mod header_text;
+mod identity;
 mod inbox;
 pub mod kafka;
 mod key_text;

@@ -7,7 +7,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::BoxFuture;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
 
 /// What an adapter found underneath: a driver's error, kept as the source.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
@@ -93,6 +94,17 @@ pub trait EventLog: Send + Sync {
     /// Succeeds also when the log cannot be reached just now: the assignment then comes later.
     async fn subscribe(&self, topic: &str, group: &str) -> Result<Box<dyn Subscription>, EventLogError>;
 
+    /// As [`subscribe`](EventLog::subscribe). A log whose groups reach beyond one deployment tells the other members into
+    /// which database this one reads.
+    async fn subscribe_for(
+        &self,
+        topic: &str,
+        group: &str,
+        _database: &str,
+    ) -> Result<Box<dyn Subscription>, EventLogError> {
+        self.subscribe(topic, group).await
+    }
+
     /// Asks the log for a sign of life; for health checks. Takes at most a few seconds.
     async fn ping(&self) -> Result<(), EventLogError>;
 
@@ -142,6 +154,12 @@ pub trait Subscription: Send {
     /// what was last committed (or sought). The answer may take seconds; the subscription is free meanwhile, and nobody's
     /// records should wait for it.
     fn lag(&mut self) -> BoxFuture<'static, Result<Vec<(i32, i64)>, EventLogError>>;
+
+    /// The databases besides ours into which members of the group read the topic, and where these members are; one line
+    /// each. Known only of members of [`subscribe_for`](EventLog::subscribe_for). The answer may take seconds.
+    fn other_databases(&mut self) -> BoxFuture<'static, Result<Vec<String>, EventLogError>> {
+        ready(Ok(Vec::new())).boxed()
+    }
 }
 
 /// Why a record is not known to be durable.

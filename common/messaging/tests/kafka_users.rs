@@ -40,7 +40,8 @@ async fn write(brokers: &str, user: &str, topic: &str) -> Result<(), RDKafkaErro
 async fn read(brokers: &str, user: &str, topic: &str, group: &str) -> Result<String, RDKafkaErrorCode> {
     let mut config = client(brokers, user);
     config.set("group.id", group).set("auto.offset.reset", "earliest").set("enable.auto.commit", "false");
-    let (topic, what) = (topic.to_owned(), format!("{user} reads {topic} as {group}"));
+    let (topic, group) = (topic.to_owned(), group.to_owned());
+    let what = format!("{user} reads {topic} as {group}");
     let read = move || {
         let consumer: BaseConsumer = config.create().unwrap();
         consumer.subscribe(&[&topic]).unwrap();
@@ -50,6 +51,10 @@ async fn read(brokers: &str, user: &str, topic: &str, group: &str) -> Result<Str
             match consumer.poll(Duration::from_millis(200)) {
                 None => {}
                 Some(Ok(message)) => {
+                    // A service asks who else is in its group.
+                    let groups = consumer.fetch_group_list(Some(&group), PATIENCE).unwrap();
+                    let members: usize = groups.groups().iter().map(|group| group.members().len()).sum();
+                    assert_eq!(members, 1, "{what}");
                     return Ok(String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned());
                 }
                 // The broker is not through with a topic that is new.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Consumer;
 use super::batch::Applied;
+use super::company::Company;
 use super::standing::Standing;
 use super::verify::Watch;
 use crate::backoff::Backoff;
@@ -40,6 +41,7 @@ pub(crate) struct Reader {
     /// Of these partitions, by which records the log is recognised.
     pub(super) places: HashMap<i32, Place>,
     pub(super) watch: Watch,
+    pub(super) company: Company,
     pub(super) stop: CancellationToken,
     pub(super) backoff: Backoff,
     /// The log was asked how far we are behind.
@@ -53,6 +55,7 @@ impl Reader {
             partitions: HashMap::new(),
             places: HashMap::new(),
             watch: Watch::default(),
+            company: Company::default(),
             stop,
             backoff: Backoff::new(Duration::from_millis(50).min(longest_pause), longest_pause),
             lags: None,
@@ -106,6 +109,7 @@ impl Reader {
             }
             self.show_lags().await;
             self.watch_the_log(subscription).await;
+            self.watch_the_group(subscription).await;
             self.store_positions(STORED_AFTER).await;
         }
         self.store_positions(Duration::ZERO).await;

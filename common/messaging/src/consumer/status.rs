@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 pub struct ConsumerStatus {
     stalled: Arc<Mutex<Option<(Instant, String)>>>,
     stopped: Arc<Mutex<BTreeMap<i32, String>>>,
+    warnings: Arc<Mutex<Vec<String>>>,
 }
 
 impl ConsumerStatus {
@@ -19,6 +20,19 @@ impl ConsumerStatus {
     /// How long nothing went on because the database or the log is away, and why.
     pub fn stalled(&self) -> Option<(Duration, String)> {
         self.lock().as_ref().map(|(since, why)| (since.elapsed(), why.clone()))
+    }
+
+    /// What does not stop it, and an operator should know: another deployment reads in the same group.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Those that are new.
+    pub(super) fn warn(&self, warnings: Vec<String>) -> Vec<String> {
+        let mut known = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = warnings.iter().filter(|warning| !known.contains(warning)).cloned().collect();
+        *known = warnings;
+        new
     }
 
     pub(super) fn going(&self) {

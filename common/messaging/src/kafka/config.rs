@@ -76,8 +76,8 @@ pub(super) fn producer_of_single_records(common: &ClientConfig, delivery_timeout
     config
 }
 
-pub(super) fn consumer(common: &ClientConfig, group: &str) -> ClientConfig {
-    with_defaults(
+pub(super) fn consumer(common: &ClientConfig, group: &str, client_id: Option<&str>) -> ClientConfig {
+    let mut config = with_defaults(
         common,
         &[
             ("group.id", group),
@@ -109,7 +109,12 @@ pub(super) fn consumer(common: &ClientConfig, group: &str) -> ClientConfig {
             ("fetch.queue.backoff.ms", "10"),
             ("fetch.error.backoff.ms", "100"),
         ],
-    )
+    );
+    // A quota may be given to a client id of the settings.
+    if let Some(client_id) = client_id.filter(|_| common.get("client.id").is_none()) {
+        config.set("client.id", client_id);
+    }
+    config
 }
 
 fn with_defaults(common: &ClientConfig, defaults: &[(&str, &str)]) -> ClientConfig {
@@ -204,7 +209,7 @@ mod tests {
     #[test]
     fn every_client_has_the_password_itself() {
         let common = common("kafka:9092", &settings());
-        for config in [producer(&common, Duration::from_secs(1)), consumer(&common, "payment")] {
+        for config in [producer(&common, Duration::from_secs(1)), consumer(&common, "payment", None)] {
             assert_eq!(config.get("sasl.password"), Some("s3cr3t"));
             assert_eq!(config.get("bootstrap.servers"), Some("kafka:9092"));
         }
@@ -212,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_the_settings_say_wins() {
-        let config = consumer(&common("kafka:9092", &settings()), "payment");
+        let config = consumer(&common("kafka:9092", &settings()), "payment", None);
         assert_eq!(config.get("fetch.queue.backoff.ms"), Some("77"));
         assert_eq!(config.get("fetch.error.backoff.ms"), Some("100"));
     }

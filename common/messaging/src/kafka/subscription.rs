@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::config;
 use super::look::{are_only_markers, look};
+use super::members::Member;
 use super::reading::{behind, received};
 use super::rebalance::{Change, Rebalances, assign};
 use crate::log::{EventLogError, PartitionView, Polled, ReceivedRecord, Subscription};
@@ -33,6 +34,7 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 const LARGEST_DELIVERY: usize = 4_000_000;
 const ASKING_FOR_THE_END: &str = "asking for the end of the log";
 const LOOKING: &str = "looking at the log";
+const ASKING_FOR_MEMBERS: &str = "asking for the group's members";
 
 /// A partition that is ours.
 #[derive(Default)]
@@ -72,6 +74,7 @@ pub(super) struct KafkaSubscription {
     consumer: Option<Arc<StreamConsumer<Rebalances>>>,
     config: ClientConfig,
     topic: String,
+    member: Option<Member>,
     partitions: BTreeMap<i32, Partition>,
     /// The partition that was served last; the others come first.
     served: i32,
@@ -82,14 +85,21 @@ pub(super) struct KafkaSubscription {
 }
 
 impl KafkaSubscription {
-    pub(super) fn join(common: &ClientConfig, topic: &str, group: &str) -> Result<Self, KafkaError> {
-        let config = config::consumer(common, group);
+    pub(super) fn join(
+        common: &ClientConfig,
+        topic: &str,
+        group: &str,
+        member: Option<Member>,
+    ) -> Result<Self, KafkaError> {
+        let client_id = member.as_ref().map(Member::client_id);
+        let config = config::consumer(common, group, client_id.as_deref());
         let consumer: StreamConsumer<Rebalances> = config.create_with_context(Rebalances::new())?;
         consumer.subscribe(&[topic])?;
         Ok(Self {
             consumer: Some(Arc::new(consumer)),
             config,
             topic: topic.to_owned(),
+            member,
             partitions: BTreeMap::new(),
             served: -1,
             told_at: Instant::now(),
@@ -396,6 +406,21 @@ impl Subscription for KafkaSubscription {
             match asked.await {
                 Ok(lags) => lags.map_err(|e| EventLogError::unavailable(ASKING_FOR_THE_END, e)),
                 Err(gone) => Err(EventLogError::unavailable(ASKING_FOR_THE_END, gone)),
+            }
+        };
+        answer.boxed()
+    }
+
+    fn other_databases(&mut self) -> BoxFuture<'static, Result<Vec<String>, EventLogError>> {
+        let Some(member) = self.member.clone() else {
+            return ready(Ok(Vec::new())).boxed();
+        };
+        let config = self.config.clone();
+        let asked = tokio::task::spawn_blocking(move || member.other_databases(&config));
+        let answer = async move {
+            match asked.await {
+                Ok(others) => others.map_err(|e| EventLogError::unavailable(ASKING_FOR_MEMBERS, e)),
+                Err(gone) => Err(EventLogError::unavailable(ASKING_FOR_MEMBERS, gone)),
             }
         };
         answer.boxed()

@@ -8,6 +8,7 @@ mod consumer;
 mod dead_letters;
 mod handler;
 mod kafka;
+mod kafka_groups;
 mod kafka_topics;
 mod other_logs;
 mod outages;
