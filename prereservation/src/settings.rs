@@ -6,8 +6,8 @@ use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
 use web::{InternalSettings, ManagementSettings, MemorySettings, ServerSettings};
 
-use crate::outbound::breaker::BreakerSettings;
 use crate::outbound::payment::PaymentClientSettings;
+use resilience::BreakerSettings;
 
 /// Every key with its default and meaning.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");

@@ -1,5 +1,4 @@
 //! What the use cases need from outside, for real.
 
-pub mod breaker;
 pub mod payment;
 pub mod store;

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use prereservation::outbound::breaker::BreakerSettings;
 use prereservation::outbound::payment::{PaymentClient, PaymentClientSettings};
 use prereservation::use_cases::ports::{
     NotSent, NotSentWhy, PaymentGateway, PaymentOutcome, Unknown, UnknownWhy,
 };
+use resilience::BreakerSettings;
 use serde_json::{Value, json};
 use telemetry::{Scope, TraceContext};
 use web::actuator::{Breaker as _, BreakerUpdate};

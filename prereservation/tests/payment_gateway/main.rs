@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use contract::{Behaviour, Subject, TIMEOUT, World};
 use fake_payment::FakePayment;
-use prereservation::outbound::breaker::BreakerSettings;
 use prereservation::outbound::payment::{PaymentClient, PaymentClientSettings};
 use prereservation::use_cases::ports::PaymentGateway;
+use resilience::BreakerSettings;
 use web::InternalSettings;
 
 struct OverHttp;

@@ -15,8 +15,8 @@ use super::answer::{self, Decision, Failure};
 use super::request::request;
 use super::settings::PaymentClientSettings;
 use super::standing::Standing;
-use crate::outbound::breaker::{Breaker, BreakerSettings};
 use crate::use_cases::ports::{NotSent, NotSentWhy, PaymentGateway, PaymentOrder, PaymentOutcome};
+use resilience::{Breaker, BreakerSettings};
 
 const APPLICATION: &str = "prereservation";
 const PATH: &str = "/payments";

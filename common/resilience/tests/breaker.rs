@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use failsafe::clock;
-use prereservation::outbound::breaker::{Breaker, BreakerSettings};
+use resilience::{Breaker, BreakerSettings};
 use web::actuator::{Breaker as _, BreakerUpdate};
 
 const FAST: Duration = Duration::from_millis(1);

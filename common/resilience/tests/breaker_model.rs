@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use failsafe::clock;
-use prereservation::outbound::breaker::{Breaker, BreakerSettings, Permit};
 use proptest::prelude::*;
+use resilience::{Breaker, BreakerSettings, Permit};
 use web::actuator::{Breaker as _, BreakerUpdate};
 
 #[derive(Clone, Debug)]
