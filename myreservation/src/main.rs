@@ -11,6 +11,6 @@ fn main() -> ExitCode {
         about: "Everything about a reservation in one row; `myreservation rebuild --help` makes the view anew",
         defaults: myreservation::settings::DEFAULTS,
         profiles: myreservation::settings::PROFILES,
-        build: |settings| Box::pin(myreservation::startup::build(settings)),
+        build: |settings| Box::pin(myreservation::app::build(settings)),
     })
 }

@@ -14,6 +14,6 @@ fn main() -> ExitCode {
         about: "Charges cards for reservations, and gives the money back",
         defaults: payment::settings::DEFAULTS,
         profiles: payment::settings::PROFILES,
-        build: |settings| Box::pin(payment::startup::build(settings)),
+        build: |settings| Box::pin(payment::app::build(settings)),
     })
 }

@@ -199,15 +199,15 @@ impl System {
     /// # Errors
     /// A port that is taken, a directory that cannot be written, a database that does not answer.
     pub(crate) async fn build(mut settings: Settings) -> Result<Self, Box<dyn Error>> {
-        let payment = payment::startup::build(settings.payment).await?;
+        let payment = payment::app::build(settings.payment).await?;
         let urls = &mut settings.gateway.url;
         wire(urls.get_mut("payment"), &payment, 8081);
         wire(Some(&mut settings.prereservation.url.payment), &payment, 8081);
-        let prereservation = prereservation::startup::build(settings.prereservation).await?;
+        let prereservation = prereservation::app::build(settings.prereservation).await?;
         wire(urls.get_mut("prereservation"), &prereservation, 8082);
-        let receipt = receipt::startup::build(settings.receipt).await?;
+        let receipt = receipt::app::build(settings.receipt).await?;
         wire(urls.get_mut("receipt"), &receipt, 8083);
-        let myreservation = myreservation::startup::build(settings.myreservation).await?;
+        let myreservation = myreservation::app::build(settings.myreservation).await?;
         wire(urls.get_mut("myreservation"), &myreservation, 8084);
         let gateway = gateway::Application::build(settings.gateway).await?;
         Ok(Self {

@@ -14,6 +14,6 @@ fn main() -> ExitCode {
         about: "Takes and cancels reservations",
         defaults: prereservation::settings::DEFAULTS,
         profiles: prereservation::settings::PROFILES,
-        build: |settings| Box::pin(prereservation::startup::build(settings)),
+        build: |settings| Box::pin(prereservation::app::build(settings)),
     })
 }

@@ -8,6 +8,6 @@ fn main() -> ExitCode {
         about: "Issues receipts with a delivery date",
         defaults: receipt::settings::DEFAULTS,
         profiles: receipt::settings::PROFILES,
-        build: |settings| Box::pin(receipt::startup::build(settings)),
+        build: |settings| Box::pin(receipt::app::build(settings)),
     })
 }

@@ -53,7 +53,7 @@ impl App {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let application = myreservation::startup::build(settings).await.unwrap();
+                let application = myreservation::app::build(settings).await.unwrap();
                 told.send(application.addr()).unwrap();
                 application.run(token).await.unwrap();
             });

@@ -91,7 +91,7 @@ async fn a_ledger_that_cannot_be_opened_names_its_key() {
     settings.event_log.url = file("events.db");
     std::fs::write(directory.path().join("taken"), "").unwrap();
     settings.provider.ledger_url = file("taken/ledger.db");
-    let Err(error) = payment::startup::build(settings).await else { panic!("it started") };
+    let Err(error) = payment::app::build(settings).await else { panic!("it started") };
     let line = chassis::error_chain(&error);
     assert!(line.starts_with("provider.ledger_url: cannot create directory"), "{line}");
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use failpoints::{sabotaged, step};
+use metrics::{counter, describe_counter, describe_gauge, gauge};
 use storage::now_ms;
+use tokio_util::sync::CancellationToken;
 
 use super::ports::{ReservationStore, SavedOutcome, StoreError};
 use crate::domain::{CancelReason, Transition};
@@ -26,6 +28,38 @@ impl TakeOver {
     /// `patience` must be longer than any request may take.
     pub fn new(store: Arc<dyn ReservationStore>, patience: Duration) -> Self {
         Self { store, patience, seen: HashMap::new() }
+    }
+
+    /// Looks for abandoned reservations every so often, until `stop`.
+    pub async fn run(mut self, every: Duration, stop: CancellationToken) {
+        describe_gauge!("saga_open", "Reservations seen pending");
+        describe_gauge!(
+            "saga_oldest_open_age_seconds",
+            "For how long the oldest of them has been seen pending"
+        );
+        describe_counter!(
+            "saga_taken_over_total",
+            "Pending reservations that were ended for somebody who did not"
+        );
+        while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
+            match self.execute().await {
+                Ok((ended, open)) => self.measure(ended, open),
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "abandoned reservations not looked for; trying again"
+                    );
+                }
+            }
+        }
+    }
+
+    fn measure(&self, ended: usize, open: usize) {
+        const APPLICATION: &str = "prereservation";
+        counter!("saga_taken_over_total", "application" => APPLICATION).increment(ended as u64);
+        gauge!("saga_open", "application" => APPLICATION).set(open as f64);
+        gauge!("saga_oldest_open_age_seconds", "application" => APPLICATION)
+            .set(self.oldest_age().as_secs_f64());
     }
 
     /// One round; how many were ended, and how many are still pending.

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use events::Event;
 use prereservation::domain::{NewReservation, Reservation};
 use prereservation::inbound::http;
-use prereservation::startup::UseCases;
+use prereservation::use_cases::UseCases;
 use prereservation::use_cases::cancel::Cancel;
 use prereservation::use_cases::ports::{
     Begun, IdempotencyKey, ListQuery, PaymentOutcome, RefusedWhy, ReservationStore, SavedOutcome, StoreError,

@@ -66,7 +66,7 @@ impl App {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let application = payment::startup::build(own).await.unwrap();
+                let application = payment::app::build(own).await.unwrap();
                 told.send(application.addr()).unwrap();
                 application.run(token).await.unwrap();
             });

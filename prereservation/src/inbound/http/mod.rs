@@ -16,7 +16,7 @@ use web::problem::Problem;
 use web::routes;
 
 use crate::domain::{Reservation, Status};
-use crate::startup::UseCases;
+use crate::use_cases::UseCases;
 use crate::use_cases::cancel::Cancelled;
 use crate::use_cases::ports::ListQuery;
 pub use openapi::document as openapi_document;

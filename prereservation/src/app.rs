@@ -1,0 +1,71 @@
+//! The composition root: production, `preorder` and tests all come through here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::Data;
+use chassis::{Application, Chassis, ServiceSettings, StartError};
+use metrics::{describe_counter, describe_gauge};
+
+use crate::inbound::http;
+use crate::outbound::payment::PaymentClient;
+use crate::outbound::store::{MIGRATIONS, SqlReservationStore};
+use crate::settings::Settings;
+use crate::use_cases::UseCases;
+use crate::use_cases::cancel::Cancel;
+use crate::use_cases::ports::ReservationStore;
+use crate::use_cases::purge_keys::PurgeKeys;
+use crate::use_cases::reserve::Reserve;
+use crate::use_cases::take_over::TakeOver;
+
+/// # Errors
+/// What the settings name cannot be used: a database that does not answer, a port that is taken.
+pub async fn build(settings: Settings) -> Result<Application, StartError> {
+    let mut chassis = Chassis::open("prereservation", settings.parts(), &[MIGRATIONS]).await?;
+    describe();
+    let store: Arc<dyn ReservationStore> = Arc::new(SqlReservationStore::new(
+        chassis.database().clone(),
+        chassis.outbox().clone(),
+        chassis.topic().to_owned(),
+    ));
+    let payments = Arc::new(
+        PaymentClient::new(
+            &settings.url.payment,
+            &settings.internal,
+            &settings.payment_client,
+            &settings.circuit_breaker,
+        )
+        .map_err(|source| StartError::Other {
+            what: "url.payment: the payment client cannot be built".into(),
+            source: source.into(),
+        })?,
+    );
+    chassis.health(payments.health());
+    chassis.breaker(payments.breaker());
+
+    let saga = &settings.saga;
+    let take_over = TakeOver::new(store.clone(), Duration::from_millis(saga.take_over_after_ms));
+    let look_every = Duration::from_millis(saga.look_every_ms);
+    chassis.background("take over", move |stop| take_over.run(look_every, stop));
+    let purge_keys = PurgeKeys::new(store.clone(), settings.idempotency.keep_hours);
+    let purge_every = Duration::from_millis(settings.idempotency.purge_every_ms);
+    chassis.background("purge keys", move |stop| purge_keys.run(purge_every, stop));
+
+    let use_cases = Data::new(UseCases {
+        reserve: Reserve { store: store.clone(), payments },
+        cancel: Cancel { store: store.clone() },
+        store,
+    });
+    chassis.serve(&settings.server, &settings.management, move |config| {
+        http::configure(config, use_cases.clone())
+    })
+}
+
+fn describe() {
+    describe_gauge!("resilience4j_circuitbreaker_state", "1: the state that the circuit breaker is in");
+    describe_counter!("resilience4j_circuitbreaker_calls_total", "Calls that the circuit breaker let pass");
+    describe_counter!(
+        "resilience4j_circuitbreaker_not_permitted_calls_total",
+        "Calls that the circuit breaker did not let pass"
+    );
+}
