@@ -11,11 +11,10 @@ use settings::{Invalid, non_empty};
 use web::{Actuator, DiskSpace, Lifecycle};
 
 use crate::{
-    actuator::Routes,
-    proxy::{Cors, Uploads},
+    exchange::{Cors, Routes},
     routing::{Pattern, Route},
     settings::{RouteSettings, Settings, UpstreamSettings},
-    upstream::Address,
+    upstream::{Address, Uploads},
 };
 
 /// Of one route. A request has them in its head, in the order in which it tries them.

@@ -3,19 +3,18 @@
 //! # Reading order
 //!
 //! - [`startup`]: listeners, threads and the end; `gateway` is what the settings amount to, `worker` is one thread.
-//! - `inbound`: a client's connection. `inbound::gate` lets only those requests through to hyper that `inbound::head`
+//! - `client`: a client's connection. `client::gate` lets only those requests through to hyper that `client::head`
 //!   found to have one reading.
-//! - `proxy`: a request from its head to the end of its answer: `routing`, CORS, header fields, `proxy::forward`.
+//! - `exchange`: a request from its head to the end of its answer: `routing`, CORS, header fields, `routing::call`.
 //! - `upstream`: addresses of services and connections to them.
 //! - `deadlines`: the one timer behind all time limits.
 
-mod actuator;
+mod client;
 mod deadlines;
+mod exchange;
 mod gateway;
-mod inbound;
 mod metrics;
 mod problems;
-mod proxy;
 mod room;
 mod routing;
 pub mod settings;

@@ -20,9 +20,9 @@ use tokio::{
 };
 
 use crate::{
+    client,
     deadlines::{Deadlines, TICK},
     gateway::{Gateway, MAX_ADDRESSES},
-    inbound,
     metrics::{self, MethodLabel, Metrics, Resource, Side},
     room::{self, Others},
     upstream::{Connection, Upstream},
@@ -166,7 +166,7 @@ impl Worker {
                 return worker.admit(stream, peer);
             }
             worker.refused(503);
-            inbound::turn_away(&stream);
+            client::turn_away(&stream);
         });
     }
 
@@ -180,7 +180,7 @@ impl Worker {
         self.gateway.open.fetch_add(1, Ordering::Relaxed);
         // Best effort: without it, pieces of an answer may wait for acknowledgements.
         let _ = stream.set_nodelay(true);
-        spawn_local(inbound::serve(self.clone(), stream, peer));
+        spawn_local(client::serve(self.clone(), stream, peer));
     }
 
     async fn close(self: &Rc<Self>, listener: TcpListener, patience: Duration) {

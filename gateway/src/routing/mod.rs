@@ -1,10 +1,12 @@
 //! Which route a request takes.
 
+mod call;
 mod paths;
 mod pattern;
 
 use http::Method;
 
+pub(crate) use call::Call;
 pub(crate) use paths::{canonical, is_actuator};
 pub(crate) use pattern::Pattern;
 

@@ -22,7 +22,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
 
 use super::nudge::Nudge;
-use crate::{deadlines::Deadline, proxy::RequestBody};
+use crate::{deadlines::Deadline, exchange::RequestBody};
 
 /// Rounds in one poll, so that one fast answer does not hold up the worker.
 const ROUNDS: usize = 32;

@@ -10,7 +10,7 @@ use std::{
 use web::Problem;
 
 use super::head::BodyLength;
-use crate::{deadlines::Deadline, proxy::ForwardedHeaders, worker::Worker};
+use crate::{deadlines::Deadline, exchange::ForwardedHeaders, worker::Worker};
 
 /// After so long without a request a connection gives its buffers back.
 const RELAX_MS: u64 = 1000;

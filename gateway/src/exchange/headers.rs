@@ -10,7 +10,7 @@ use crate::{problems::malformed, routing::Route};
 
 /// Takes the host that the request is for out of it, from the target if that names one. The target is a path afterwards.
 /// `local` is where the client connected to.
-pub(super) fn take_host(parts: &mut Parts, local: Option<SocketAddr>) -> Result<HeaderValue, Problem> {
+pub(crate) fn take_host(parts: &mut Parts, local: Option<SocketAddr>) -> Result<HeaderValue, Problem> {
     let host = parts.headers.remove(header::HOST);
     let host = match parts.uri.authority() {
         None => host,
@@ -45,7 +45,7 @@ pub(super) fn take_host(parts: &mut Parts, local: Option<SocketAddr>) -> Result<
 }
 
 /// Makes the client's header fields those of the request to the service; only `Host` is left to whoever knows the address.
-pub(super) fn prepare(parts: &mut Parts, host: HeaderValue, forwarded: &ForwardedHeaders) {
+pub(crate) fn prepare(parts: &mut Parts, host: HeaderValue, forwarded: &ForwardedHeaders) {
     let headers = &mut parts.headers;
     strip(headers, forwarded.is_trusted());
     // hyper has answered it.
@@ -57,18 +57,18 @@ pub(super) fn prepare(parts: &mut Parts, host: HeaderValue, forwarded: &Forwarde
 }
 
 /// Whether this is the last answer on its connection.
-pub(super) fn closes(headers: &HeaderMap) -> bool {
+pub(crate) fn closes(headers: &HeaderMap) -> bool {
     let options = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     options.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
 
 /// Takes out of an answer what was only said to the gateway.
-pub(super) fn strip_answer(headers: &mut HeaderMap) {
+pub(crate) fn strip_answer(headers: &mut HeaderMap) {
     strip(headers, true);
 }
 
 /// A service tells all its methods; the route opens some of them.
-pub(super) fn narrow_allow(headers: &mut HeaderMap, route: &Route) {
+pub(crate) fn narrow_allow(headers: &mut HeaderMap, route: &Route) {
     let Some(allow) = headers.get(header::ALLOW).and_then(|value| value.to_str().ok()) else { return };
     if let Some(narrowed) = route.narrowed(allow)
         && let Ok(narrowed) = HeaderValue::from_str(&narrowed)
@@ -136,7 +136,7 @@ fn is_end_to_end(name: &str) -> bool {
 
 /// An answer whose end two readers could find at different places, or whose body is encoded in a way that nobody asked for:
 /// what follows it on the connection cannot be trusted either (RFC 9112 section 6.1 and 6.3).
-pub(super) fn is_ambiguous(version: Version, headers: &HeaderMap) -> bool {
+pub(crate) fn is_ambiguous(version: Version, headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => false,

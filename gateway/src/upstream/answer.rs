@@ -6,11 +6,15 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 
-use super::{body::Content, headers};
-use crate::{routing::Route, upstream::Connection, worker::Worker};
+use super::Connection;
+use crate::{
+    exchange::{Content, headers},
+    routing::Route,
+    worker::Worker,
+};
 
 /// An answer whose body has begun as well as it could without waiting.
-pub(super) struct Begun {
+pub(crate) struct Begun {
     response: Response<Incoming>,
     first: Bytes,
     over: bool,
@@ -20,7 +24,7 @@ pub(super) struct Begun {
 ///
 /// # Errors
 /// It is broken.
-pub(super) fn begin(
+pub(crate) fn begin(
     mut response: Response<Incoming>,
     connection: &mut Connection,
     cx: &mut Context<'_>,
@@ -46,16 +50,16 @@ pub(super) fn begin(
 }
 
 impl Begun {
-    pub(super) fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.response.status()
     }
 
-    pub(super) fn headers(&self) -> &HeaderMap {
+    pub(crate) fn headers(&self) -> &HeaderMap {
         self.response.headers()
     }
 
     /// To the client; the rest of the body comes while it is written.
-    pub(super) fn pass_on(
+    pub(crate) fn pass_on(
         self,
         route: &Route,
         worker: &Worker,

@@ -1,15 +1,13 @@
 //! One request: checked, routed, sent on, answered.
 
-mod answer;
-mod body;
+mod actuator;
+pub(crate) mod body;
 mod cors;
-mod exchange;
-mod forward;
 mod forwarded;
-mod headers;
-mod read_ahead;
+pub(crate) mod headers;
+mod observation;
+pub(crate) mod read_ahead;
 mod root;
-mod uploads;
 
 use std::{convert::Infallible, pin::Pin, rc::Rc};
 
@@ -17,18 +15,17 @@ use http::{HeaderValue, Method, Request, Response, Uri, header, request::Parts};
 use hyper::body::Incoming;
 use web::Problem;
 
+pub(crate) use actuator::Routes;
 pub(crate) use body::{Content, RequestBody, ResponseBody};
 pub(crate) use cors::Cors;
 pub(crate) use forwarded::ForwardedHeaders;
-pub(crate) use uploads::Uploads;
 
-use self::{cors::Verdict, exchange::Exchange, forward::Call};
+use self::{cors::Verdict, observation::Exchange};
 use crate::{
-    actuator,
-    inbound::Session,
+    client::Session,
     metrics::Resource,
     problems::{self, malformed},
-    routing::{self, Match},
+    routing::{self, Call, Match},
 };
 
 /// What can be asked for at all: `TRACE` and `CONNECT` are never passed on.

@@ -12,11 +12,11 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 use web::Problem;
 
-use super::{exchange::Exchange, uploads::Upload};
+use super::observation::Exchange;
 use crate::{
-    inbound::{BodyFailure, Session},
+    client::{BodyFailure, Session},
     problems::malformed,
-    upstream::Connection,
+    upstream::{Connection, Upload},
 };
 
 /// A client's body on its way to a service: counted, and not longer than the route allows.
@@ -48,7 +48,7 @@ struct Slow {
 pub(crate) struct BodyBroken;
 
 impl RequestBody {
-    pub(super) fn new(
+    pub(crate) fn new(
         incoming: Incoming,
         limit: u64,
         response_timeout_ms: u64,
@@ -62,7 +62,7 @@ impl RequestBody {
         }
     }
 
-    pub(super) fn none(session: &Rc<Session>) -> Self {
+    pub(crate) fn none(session: &Rc<Session>) -> Self {
         Self {
             incoming: None,
             first: Bytes::new(),
@@ -74,20 +74,20 @@ impl RequestBody {
     }
 
     /// Whether a part of it is still to come.
-    pub(super) fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         self.incoming.is_some()
     }
 
-    pub(super) fn is_counted(&self) -> bool {
+    pub(crate) fn is_counted(&self) -> bool {
         self.slow.as_ref().is_some_and(|slow| slow.upload.is_some())
     }
 
-    pub(super) fn count_as(&mut self, upload: Upload) {
+    pub(crate) fn count_as(&mut self, upload: Upload) {
         self.slow().upload = Some(upload);
     }
 
     /// Until the body has come; instead of the turn at another address, if there was one.
-    pub(super) fn takes(&mut self, turn: OwnedSemaphorePermit) {
+    pub(crate) fn takes(&mut self, turn: OwnedSemaphorePermit) {
         self.slow().turn = Some(turn);
     }
 
@@ -100,7 +100,7 @@ impl RequestBody {
     }
 
     /// Reads until the body is whole, or so much of it is there.
-    pub(super) fn poll_ahead(&mut self, most: usize, cx: &mut Context<'_>) -> Poll<Result<(), BodyBroken>> {
+    pub(crate) fn poll_ahead(&mut self, most: usize, cx: &mut Context<'_>) -> Poll<Result<(), BodyBroken>> {
         while self.is_due() && self.ahead() < most {
             match ready!(self.poll_incoming(cx)) {
                 Some(Ok(data)) if self.first.is_empty() => self.first = data,
@@ -192,7 +192,7 @@ fn longer_by(ahead: usize, rest: &SizeHint) -> SizeHint {
 }
 
 /// What the client is told of a body of its that was not read to its end.
-pub(super) fn broken_body(session: &Session) -> Problem {
+pub(crate) fn broken_body(session: &Session) -> Problem {
     match session.body_failure() {
         Some(BodyFailure::TooLarge) => Problem::payload_too_large(),
         _ => malformed("The body of the request is not valid, or broke off."),
@@ -219,7 +219,7 @@ pub(crate) struct ResponseBody {
 }
 
 impl ResponseBody {
-    pub(super) fn new(content: Content, exchange: Exchange) -> Self {
+    pub(crate) fn new(content: Content, exchange: Exchange) -> Self {
         Self { content, exchange }
     }
 }

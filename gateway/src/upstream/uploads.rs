@@ -27,7 +27,7 @@ impl Uploads {
         Self { most_per_client, clients: Arc::default() }
     }
 
-    pub(super) fn begin(&self, client: IpAddr) -> Option<Upload> {
+    pub(crate) fn begin(&self, client: IpAddr) -> Option<Upload> {
         let client = network(client);
         let mut clients = lock(&self.clients);
         let count = clients.entry(client).or_default();

@@ -19,7 +19,7 @@ use super::{
     gate::{Gate, Next, poll_discard},
     session::{Session, Stage},
 };
-use crate::{problems, proxy, worker::Worker};
+use crate::{exchange, problems, worker::Worker};
 
 /// How long, and how much, a connection that ends is still read from.
 const LINGER_MS: u64 = 1000;
@@ -83,7 +83,7 @@ async fn wait(gate: &mut Gate, session: &Session) -> Option<End> {
 async fn converse(gate: Gate, session: &Rc<Session>) -> (Gate, End) {
     let service = service_fn(|request| {
         session.handled();
-        proxy::handle(session, request)
+        exchange::handle(session, request)
     });
     let mut http = session.worker.http.serve_connection(gate, service);
     let end = poll_fn(|cx| {

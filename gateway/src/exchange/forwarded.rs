@@ -60,7 +60,7 @@ impl ForwardedHeaders {
 
     /// Who asks: the peer, or the last one in the chain that is no trusted proxy. `headers` are as [`apply`](Self::apply) left
     /// them.
-    pub(super) fn client(&self, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    pub(crate) fn client(&self, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
         if !self.trusted {
             return self.peer;
         }
@@ -73,7 +73,7 @@ impl ForwardedHeaders {
         last(&FOR, address).or_else(|| last(&header::FORWARDED, forwarded_for)).unwrap_or(self.peer)
     }
 
-    pub(super) fn apply(&self, headers: &mut HeaderMap, host: HeaderValue) {
+    pub(crate) fn apply(&self, headers: &mut HeaderMap, host: HeaderValue) {
         let mut rendered = self.rendered.borrow_mut();
         if rendered.as_ref().is_none_or(|known| known.host != host) {
             *rendered = Some(self.render(host));
@@ -141,7 +141,7 @@ fn apply_after(headers: &mut HeaderMap, own: &Rendered) {
 }
 
 /// `https://shop.example`: under which name the client asked, once [`ForwardedHeaders::apply`] has said so.
-pub(super) fn origin(headers: &HeaderMap) -> String {
+pub(crate) fn origin(headers: &HeaderMap) -> String {
     said(headers).origin("localhost").render()
 }
 

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use serde_json::json;
 use web::{ActuatorEndpoint, ActuatorRequest, Json, Problem};
 
-use crate::{inbound::Session, proxy::Content, settings::Settings};
+use crate::{client::Session, exchange::Content, settings::Settings};
 
 const BODY_LIMIT: usize = 65_536;
 

@@ -6,11 +6,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
 use telemetry::{Kind, Operation, TraceContext};
 
 use crate::{
-    inbound::Session,
+    client::Session,
     metrics::{MethodLabel, Resource, Side},
 };
 
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -31,7 +31,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn begin<B>(session: &Rc<Session>, request: &Request<B>) -> Self {
+    pub(crate) fn begin<B>(session: &Rc<Session>, request: &Request<B>) -> Self {
         let headers = request.headers();
         let parent = headers.get(TRACEPARENT).and_then(|value| TraceContext::parse_bytes(value.as_bytes()));
         let operation = Operation::of(crate::APPLICATION, Kind::Server, "gateway", parent);
@@ -55,17 +55,17 @@ impl Exchange {
         }
     }
 
-    pub(super) fn is_for(&mut self, resource: Resource) {
+    pub(crate) fn is_for(&mut self, resource: Resource) {
         self.resource = resource;
     }
 
     /// The gateway's own pages are nothing for scripts from elsewhere.
-    pub(super) fn is_cross_origin_matter(&self) -> bool {
+    pub(crate) fn is_cross_origin_matter(&self) -> bool {
         self.resource != Resource::Actuator
     }
 
     /// Tells the service which request and which trace this is.
-    pub(super) fn trace(&self, headers: &mut HeaderMap) {
+    pub(crate) fn trace(&self, headers: &mut HeaderMap) {
         headers.insert(X_REQUEST_ID, self.request_id.clone());
         if !self.continued {
             // Says something about a trace that is not this one.
@@ -79,11 +79,11 @@ impl Exchange {
     }
 
     /// Tells the client which request this was.
-    pub(super) fn name(&self, headers: &mut HeaderMap) {
+    pub(crate) fn name(&self, headers: &mut HeaderMap) {
         headers.insert(X_REQUEST_ID, self.request_id.clone());
     }
 
-    pub(super) fn answered(&mut self, target: &Uri, status: StatusCode) {
+    pub(crate) fn answered(&mut self, target: &Uri, status: StatusCode) {
         self.status = status.as_u16();
         tracing::debug!(
             peer = %self.session.peer,
@@ -95,7 +95,7 @@ impl Exchange {
         );
     }
 
-    pub(super) fn session(&self) -> &Rc<Session> {
+    pub(crate) fn session(&self) -> &Rc<Session> {
         &self.session
     }
 }

@@ -6,13 +6,13 @@ use http::Request;
 use web::Problem;
 
 use super::{RequestBody, body::broken_body};
-use crate::{inbound::Session, problems};
+use crate::{client::Session, problems};
 
 /// Reads the body until it is whole, or as much as is read ahead is there.
 ///
 /// # Errors
 /// It did not come in time, is too large or malformed, or its client has too many under way.
-pub(super) async fn read_ahead(request: &mut Request<RequestBody>, session: &Session) -> Result<(), Problem> {
+pub(crate) async fn read_ahead(request: &mut Request<RequestBody>, session: &Session) -> Result<(), Problem> {
     let gateway = &session.worker.gateway;
     let mut polled = false;
     poll_fn(|cx| match request.body_mut().poll_ahead(gateway.limits.body_buffer_bytes, cx) {

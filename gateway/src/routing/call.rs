@@ -16,17 +16,13 @@ use hyper::body::{Body as _, Incoming};
 use tokio::sync::OwnedSemaphorePermit;
 use web::Problem;
 
-use super::{
-    answer,
-    body::{Content, RequestBody, broken_body},
-    headers, read_ahead,
-};
+use super::Route;
 use crate::{
-    inbound::Session,
+    client::Session,
+    exchange::{Content, RequestBody, body::broken_body, headers, read_ahead},
     metrics::{MethodLabel, Resource, Side},
     problems,
-    routing::Route,
-    upstream::{ConnectError, SendError, Upstream},
+    upstream::{ConnectError, SendError, Upstream, answer},
     worker::Worker,
 };
 
@@ -34,7 +30,7 @@ use crate::{
 const SPARE_TRIES: usize = 3;
 
 /// One request on its way, with all its tries.
-pub(super) struct Call {
+pub(crate) struct Call {
     session: Rc<Session>,
     route: usize,
     repeatable: bool,
@@ -57,7 +53,7 @@ enum Next {
 }
 
 impl Call {
-    pub(super) fn new(session: &Rc<Session>, index: usize, parts: Parts, body: Incoming) -> Self {
+    pub(crate) fn new(session: &Rc<Session>, index: usize, parts: Parts, body: Incoming) -> Self {
         let route = &session.worker.gateway.routes[index];
         let has_body = !body.is_end_stream();
         session.deadline.set(match has_body {
@@ -74,7 +70,7 @@ impl Call {
         }
     }
 
-    pub(super) async fn make(&mut self) -> Result<Response<Content>, Problem> {
+    pub(crate) async fn make(&mut self) -> Result<Response<Content>, Problem> {
         if let Some(request) = &mut self.request
             && request.body().is_due()
         {
