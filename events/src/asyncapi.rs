@@ -79,7 +79,7 @@ fn message(event: &Event) -> Value {
     })
 }
 
-fn producer(event: &Event) -> &'static str {
+pub(crate) fn producer(event: &Event) -> &'static str {
     match event {
         Event::ReservationCreated(_) | Event::ReservationCancelled(_) => "prereservation",
         Event::PaymentCreated(_) | Event::PaymentCancelled(_) => "payment",

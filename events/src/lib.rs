@@ -10,11 +10,10 @@ mod card;
 mod event;
 mod headers;
 mod lenient;
-mod payment;
+pub mod payment;
+pub mod prereservation;
 mod read;
-pub mod reason;
-mod receipt;
-mod reservation;
+pub mod receipt;
 #[cfg(test)]
 mod samples;
 mod status;
@@ -24,9 +23,9 @@ pub use card::{CardNumber, InvalidCard, MaskedCard};
 pub use event::Event;
 pub use headers::{CONTENT_TYPE, headers};
 pub use payment::{PaymentCancelled, PaymentCreated};
+pub use prereservation::{ReservationCancelled, ReservationCreated, reason};
 pub use read::{Fact, ReadError};
 pub use receipt::{ReceiptCancelled, ReceiptCreated};
-pub use reservation::{ReservationCancelled, ReservationCreated};
 pub use status::Status;
 
 /// The one topic. Its records' key is [`Event::key`].

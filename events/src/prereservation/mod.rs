@@ -1,8 +1,10 @@
 //! What prereservation tells.
 
+pub mod reason;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{lenient, reason};
+use crate::lenient;
 
 /// A smartphone is reserved and paid for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
