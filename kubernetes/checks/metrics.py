@@ -73,7 +73,7 @@ def exposed():
         urls = until("the addresses", 30, addresses)
         gateway = urls["gateway"]
         until("the gateway", 30, lambda: get(f"{gateway}/preReservations"))
-        body = (ROOT / "load/siege/reservation.json").read_bytes()
+        body = (ROOT / "lab/siege/reservation.json").read_bytes()
         made = json.loads(get(f"{gateway}/preReservations", "POST", body))
         get(f"{gateway}/preReservations/{made['id']}", "DELETE")
         until("the cancellation in the view", 30, lambda: "receipt_cancelled" in get(f"{gateway}/myReservations/{made['id']}"))

@@ -1,0 +1,136 @@
+//! Runs that look at one promise: each has figures of its own, and where customers reserve the same audit at its end.
+
+mod away;
+mod bad_requests;
+mod bombs;
+mod broken;
+mod corrupt_log;
+mod flood;
+mod full_disk;
+mod health;
+mod poisoned;
+mod probe;
+mod races;
+mod rolling;
+mod slow_readers;
+mod squatted;
+mod unknown;
+mod watch;
+
+use serde_json::{Value, json};
+
+use crate::outcome::Outcome;
+use crate::run::Place;
+use bench::report::Figure;
+use harness::Error;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scenario {
+    /// 10,000 cancellations while the card is being charged, with kills (small: 100)
+    Races,
+    /// 2,000 requests to payment whose outcome nobody knows, all resolved within 60 s (small: 40)
+    Unknown,
+    /// Kafka away for 10 minutes under load (small: 10 s); --against real
+    KafkaAway,
+    /// PostgreSQL away for 60 s under load (small: 5 s); --against real
+    PostgresAway,
+    /// 1 % of the records cannot be read; how late the others are (5,000 reservations, small: 150)
+    Poison,
+    /// The disk is full for a minute under load (small: 5 s); needs root, to mount a small one
+    FullDisk,
+    /// The local log's file is damaged for a minute under load, and restored (small: 15 s)
+    CorruptLog,
+    /// Everything restarted one after the other under siege -c255, two of each (180 s, small: 30 s)
+    Rolling,
+    /// 10,000 broken requests at every endpoint of the gateway, and the corpora of its tests (small: 500)
+    BadRequests,
+    /// Strangers pay for ids that nobody has yet, at the gateway and at payment (2,000 reservations, small: 100)
+    Squatted,
+    /// 200 clients read a list of 1,000 at 8 kB a second through the gateway (small: 24 at 80 kB a second)
+    SlowReaders,
+    /// 20,000 records of as many keys that nobody can read, in waves; what each costs (small: 2,000)
+    Flood,
+    /// Twelve batches of 300 MB in 300 kB, with the consumers in the memory limit of Kubernetes (small: 2); --against real
+    Bombs,
+}
+
+/// How it is played.
+#[derive(Clone, Copy, Debug)]
+pub struct Act {
+    pub seed: u64,
+    pub small: bool,
+    pub replicas: usize,
+}
+
+impl Act {
+    fn size<T>(&self, full: T, small: T) -> T {
+        if self.small { small } else { full }
+    }
+}
+
+pub struct Played {
+    pub figures: Vec<Figure>,
+    /// Of the audit; none where no customer was asked.
+    pub outcome: Option<Outcome>,
+}
+
+impl Scenario {
+    pub fn name(self) -> String {
+        clap::ValueEnum::to_possible_value(&self)
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// # Errors
+    /// Something that belongs to the runner, not to the system, failed; or it needs what is not there.
+    pub async fn play(self, place: Place<'_>, act: Act) -> Result<Played, Error> {
+        match self {
+            Self::Races => races::play(place, act).await,
+            Self::Unknown => unknown::play(place, act).await,
+            Self::KafkaAway => away::play(place, act, &away::KAFKA).await,
+            Self::PostgresAway => away::play(place, act, &away::POSTGRES).await,
+            Self::Poison => poisoned::play(place, act).await,
+            Self::FullDisk => full_disk::play(place, act).await,
+            Self::CorruptLog => corrupt_log::play(place, act).await,
+            Self::Rolling => rolling::play(place, act).await,
+            Self::BadRequests => bad_requests::play(place, act).await,
+            Self::Squatted => squatted::play(place, act).await,
+            Self::SlowReaders => slow_readers::play(place, act).await,
+            Self::Flood => flood::play(place, act).await,
+            Self::Bombs => bombs::play(place, act).await,
+        }
+    }
+}
+
+impl Played {
+    pub fn failed(&self) -> bool {
+        self.figures.iter().any(|figure| figure.met == Some(false))
+            || self.outcome.as_ref().is_some_and(Outcome::failed)
+    }
+
+    pub fn json(&self, command: &str) -> Value {
+        let mut json = json!({
+            "command": command, "figures": self.figures, "passed": !self.failed(),
+            "run": self.outcome.as_ref().map(Outcome::json),
+        });
+        if let (Some(object), Some(outcome)) = (json.as_object_mut(), &self.outcome) {
+            object["run"]["command"] = json!(command);
+            object.extend(outcome.totals().into_iter().map(|(name, count)| (name.to_owned(), json!(count))));
+        }
+        json
+    }
+
+    pub fn table(&self) -> String {
+        let mut text = self.outcome.as_ref().map(Outcome::table).unwrap_or_default();
+        for Figure { name, value, unit, goal, met, note, .. } in &self.figures {
+            let value = value.map_or_else(|| "none".to_owned(), |value| format!("{value:.1} {unit}"));
+            let goal = goal.map(|goal| format!("{goal} ")).unwrap_or_default();
+            let verdict = match met {
+                Some(true) => "met",
+                Some(false) => "MISSED",
+                None => "",
+            };
+            text.push_str(&format!("  {name:<28}{value:>16}  {goal}{verdict}  {note}\n"));
+        }
+        text
+    }
+}

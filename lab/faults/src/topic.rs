@@ -1,0 +1,99 @@
+//! Everything on a topic, from its beginning to where it ends now.
+
+use std::path::Path;
+use std::time::Duration;
+
+use messaging::local::LocalReader;
+use messaging::{ReceivedRecord, Record};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Headers, Message};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use harness::{Error, Ground};
+
+const KAFKA_LIMIT: Duration = Duration::from_secs(20);
+const CHUNK: usize = 10_000;
+
+/// # Errors
+/// The log's.
+pub async fn read(ground: &Ground, topic: &str) -> Result<Vec<ReceivedRecord>, Error> {
+    let topic = topic.to_owned();
+    if let Some(path) = ground.event_log.url.strip_prefix("sqlite://")
+        && ground.kafka.brokers.is_empty()
+    {
+        return read_file(Path::new(path), &topic).await;
+    }
+    let brokers = ground.kafka.brokers.clone();
+    tokio::task::spawn_blocking(move || read_kafka(&brokers, &topic))
+        .await
+        .map_err(|e| Error::EventLog(e.to_string()))?
+        .map_err(|e| Error::EventLog(e.to_string()))
+}
+
+async fn read_file(path: &Path, topic: &str) -> Result<Vec<ReceivedRecord>, Error> {
+    let failed = |e: messaging::EventLogError| Error::EventLog(e.to_string());
+    let mut reader = LocalReader::open(path).await.map_err(failed)?;
+    let mut records: Vec<ReceivedRecord> = Vec::new();
+    loop {
+        let next = records.last().map_or(0, |last| last.offset + 1);
+        let more = reader.read_from(topic, next, CHUNK).await.map_err(failed)?;
+        if more.is_empty() {
+            return Ok(records);
+        }
+        records.extend(more);
+    }
+}
+
+fn read_kafka(brokers: &str, topic: &str) -> Result<Vec<ReceivedRecord>, KafkaError> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "faults-reader")
+        .set("enable.auto.commit", "false")
+        .set("allow.auto.create.topics", "false")
+        .create()?;
+    let metadata = consumer.fetch_metadata(Some(topic), KAFKA_LIMIT)?;
+    let known = metadata.topics().iter().filter(|found| found.error().is_none());
+    let partitions: Vec<i32> = known.flat_map(|found| found.partitions().iter().map(|p| p.id())).collect();
+    let mut records = Vec::new();
+    for partition in partitions {
+        let (_, end) = consumer.fetch_watermarks(topic, partition, KAFKA_LIMIT)?;
+        let mut assignment = TopicPartitionList::new();
+        assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
+        consumer.assign(&assignment)?;
+        let mut next = 0;
+        while next < end {
+            match consumer.poll(KAFKA_LIMIT) {
+                Some(message) => {
+                    let message = message?;
+                    next = message.offset() + 1;
+                    records.push(received(&message));
+                }
+                None => {
+                    return Err(KafkaError::MessageConsumption(
+                        rdkafka::types::RDKafkaErrorCode::OperationTimedOut,
+                    ));
+                }
+            }
+        }
+    }
+    Ok(records)
+}
+
+fn received(message: &impl Message) -> ReceivedRecord {
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        let pairs = headers.iter();
+        pairs.map(|pair| (pair.key.to_owned(), pair.value.unwrap_or_default().to_vec())).collect()
+    });
+    ReceivedRecord {
+        partition: message.partition(),
+        offset: message.offset(),
+        record: Record {
+            topic: message.topic().to_owned(),
+            key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()),
+            payload: message.payload().unwrap_or_default().to_vec(),
+            headers,
+            timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
+        },
+    }
+}
