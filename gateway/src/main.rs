@@ -94,16 +94,6 @@ fn stop_signal(limit: Duration) -> io::Result<impl Future<Output = ()>> {
 
 /// One line for the error and what caused it.
 fn fail(error: &dyn Error) -> ExitCode {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let text = source.to_string();
-        // Some errors repeat their source in their own text.
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-        cause = source.source();
-    }
-    eprintln!("gateway: {}", line.replace('\n', " "));
+    eprintln!("gateway: {}", telemetry::error_chain(error));
     ExitCode::FAILURE
 }

@@ -3,6 +3,7 @@
 //! The record itself also goes to `<topic>.<group>.dlt`, as Spring Cloud Stream names it.
 
 mod listing;
+pub(crate) mod reason;
 mod request;
 
 use std::collections::HashSet;
@@ -15,6 +16,7 @@ use storage::{Database, Dialect, Tx, sql};
 
 use crate::log::{ReceivedRecord, Record};
 use crate::{header_text, key_text};
+use reason::legible;
 
 pub use self::listing::{LARGEST_PAGE, Listed};
 pub use self::request::{Asked, Request, Selection};
@@ -203,7 +205,7 @@ pub(crate) async fn set_aside(tx: &mut Tx, aside: &[Aside<'_>]) -> Result<(), sq
             .bind(header_text::encode(&record.headers))
             .bind(record.timestamp_ms)
             .bind(status)
-            .bind(key_text::legible(reason))
+            .bind(legible(reason))
             .bind(attempts);
     }
     query.execute(&mut **tx).await.map(drop)
@@ -220,7 +222,7 @@ pub(crate) async fn failed_again(tx: &mut Tx, id: i64, reason: &str) -> Result<(
         "UPDATE dead_letter SET status = $1, reason = $2, attempts = attempts + 1, requested = '' WHERE id = $3",
     )
     .bind(DEAD)
-    .bind(key_text::legible(reason))
+    .bind(legible(reason))
     .bind(id)
     .execute(&mut **tx)
     .await?;

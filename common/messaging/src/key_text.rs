@@ -23,12 +23,6 @@ pub(crate) fn decode(text: String) -> String {
     key
 }
 
-/// A text for people, from whoever: without U+0000, and not so long that it would be a burden itself.
-pub(crate) fn legible(text: &str) -> String {
-    const LONGEST: usize = 2_000;
-    text.chars().take(LONGEST).map(|c| if c == '\0' { '\u{fffd}' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

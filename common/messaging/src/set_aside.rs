@@ -2,7 +2,7 @@
 //!
 //! Header names as Spring Cloud Stream's Kafka binder writes them (`x-original-topic`, `x-exception-message`, ...).
 
-use crate::key_text::legible;
+use crate::dead_letters::reason::legible;
 use crate::log::{ReceivedRecord, Record};
 
 pub(crate) fn dead_letter_record(

@@ -81,6 +81,18 @@ impl Scope {
     }
 }
 
+impl TraceContext {
+    /// The context of the work that is running now, if it was given one by [`scope`](Self::scope).
+    pub fn current() -> Option<TraceContext> {
+        Scope::with_current(|scope| scope.trace)
+    }
+
+    /// Runs the future with this context as the current one. A spawned task does not inherit it; see [`Scope`].
+    pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        Scope::current().with_trace(self).run(future)
+    }
+}
+
 pub(crate) fn service() -> Option<&'static str> {
     SERVICE.get().copied()
 }

@@ -5,8 +5,6 @@ use std::num::{NonZeroU64, NonZeroU128};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Scope;
-
 /// Which trace this is, and the span in it that causes what comes next.
 ///
 /// Ids are never zero, so that what is written is always valid. See <https://www.w3.org/TR/trace-context/>.
@@ -91,16 +89,6 @@ impl TraceContext {
     /// Whether the trace is recorded, as decided where it began.
     pub fn is_sampled(self) -> bool {
         self.sampled
-    }
-
-    /// The context of the work that is running now, if it was given one by [`scope`](Self::scope).
-    pub fn current() -> Option<TraceContext> {
-        Scope::with_current(|scope| scope.trace)
-    }
-
-    /// Runs the future with this context as the current one. A spawned task does not inherit it; see [`Scope`].
-    pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
-        Scope::current().with_trace(self).run(future)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use storage::Dialect;
 
+use super::reason::legible;
 use super::{DEAD, DISCARD, DeadLetters, REPLAY};
 use crate::key_text;
 
@@ -93,7 +94,7 @@ impl DeadLetters {
         let marked = sqlx::query(sqlx::AssertSqlSafe(text))
             .bind(request.as_str())
             .bind(DEAD)
-            .bind(key_text::legible(of.reason.as_deref().unwrap_or_default()))
+            .bind(legible(of.reason.as_deref().unwrap_or_default()))
             .bind(i32::from(key.is_none()))
             .bind(key.unwrap_or_default())
             .bind(of.from_ms.unwrap_or(i64::MIN))

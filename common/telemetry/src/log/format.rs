@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::Scope;
+use crate::{Scope, error_chain};
 
 /// `2026-11-21T11:35:16.123456Z  INFO [payment 4bf92f3577b34da6a3ce929d0e0e4736 7f3a] payment::charge: charged id=7`
 pub(crate) struct PrettyLines;
@@ -120,26 +120,11 @@ impl Visit for PrettyVisitor<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.write(field, format_args!("{}", Chain(value)));
+        self.write(field, format_args!("{}", error_chain(value)));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.write(field, format_args!("{value:?}"));
-    }
-}
-
-/// An error and what caused it.
-struct Chain<'a>(&'a (dyn std::error::Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut error = self.0;
-        while let Some(source) = error.source() {
-            write!(f, ": {source}")?;
-            error = source;
-        }
-        Ok(())
     }
 }
 
@@ -284,7 +269,7 @@ impl Visit for JsonVisitor {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.put(field, Chain(value).to_string().into());
+        self.put(field, error_chain(value).into());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
