@@ -19,7 +19,7 @@ const TICK_MS: u64 = TICK.as_millis() as u64;
 const NEVER: u64 = u64::MAX;
 /// Beside a deadline whose connection has something to do.
 const BUSY: u64 = u64::MAX;
-/// Beside one whose connection was told to make room.
+/// Beside one whose connection was told to make room; it stays there to the connection's end.
 const DISMISSED: u64 = u64::MAX - 1;
 
 /// All deadlines of a worker, and its coarse clock.
@@ -130,11 +130,14 @@ impl Deadline {
         }
     }
 
-    /// There is something to do, and no limit to it yet. False if the connection was told to make room meanwhile.
-    pub(crate) fn work(&self) -> bool {
+    /// There is something to do, and no limit to it yet.
+    pub(crate) fn work(&self) {
         let mut slots = self.all.slots.borrow_mut();
         slots.at[self.slot] = NEVER;
-        std::mem::replace(&mut slots.resting_since[self.slot], BUSY) != DISMISSED
+        let since = &mut slots.resting_since[self.slot];
+        if *since != DISMISSED {
+            *since = BUSY;
+        }
     }
 
     /// Whether the connection was told to make room.
@@ -201,7 +204,7 @@ mod tests {
         assert!(first.expired() && !second.expired());
         assert_eq!(late.0.load(Ordering::Relaxed), 1);
         assert_eq!(early.0.load(Ordering::Relaxed), 0);
-        assert!(first.work());
+        first.work();
         all.tick();
         assert_eq!(late.0.load(Ordering::Relaxed), 1);
     }
@@ -213,9 +216,9 @@ mod tests {
         let [first, second, busy] = [0, 1, 2].map(|_| all.register(woken.clone().into()));
         first.rest(1000);
         second.rest(1000);
-        assert!(busy.work());
+        busy.work();
         // It has had another request since.
-        assert!(first.work());
+        first.work();
         first.rest(1000);
         assert!(all.dismiss());
         assert!(second.is_dismissed() && !first.is_dismissed());
@@ -223,7 +226,8 @@ mod tests {
         assert!(first.is_dismissed());
         assert!(!all.dismiss(), "busy ones stay");
         assert_eq!(woken.0.load(Ordering::Relaxed), 2);
-        assert!(!first.work(), "a request that came all the same is the last one");
+        first.work();
+        assert!(first.is_dismissed(), "a request that came all the same is the last one");
         drop(second);
         assert!(!all.register(Waker::noop().clone()).is_dismissed());
     }

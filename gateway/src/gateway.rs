@@ -6,44 +6,27 @@ use std::{
 };
 
 use http::Method;
-use ipnet::IpNet;
 use settings::{Invalid, non_empty};
 use web::{Actuator, DiskSpace, Lifecycle};
 
 use crate::{
-    exchange::{Cors, Routes},
-    routing::{Pattern, Route},
+    exchange::{Cors, RoutesPage, Rules},
+    progress::Times,
+    routing::{Definition, MAX_ADDRESSES, Pattern},
     settings::{RouteSettings, Settings, UpstreamSettings},
     upstream::{Address, Uploads},
 };
 
-/// Of one route. A request has them in its head, in the order in which it tries them.
-pub(crate) const MAX_ADDRESSES: usize = 16;
-
 pub(crate) struct Gateway {
-    pub(crate) routes: Vec<Route>,
-    /// Every address that a route names, once.
-    pub(crate) addresses: Vec<Address>,
+    pub(crate) routes: Vec<Arc<Definition>>,
     pub(crate) upstream: UpstreamSettings,
-    pub(crate) cors: Option<Cors>,
-    pub(crate) trusted_proxies: Vec<IpNet>,
-    pub(crate) limits: Limits,
-    pub(crate) lifecycle: Lifecycle,
-    pub(crate) actuator: Actuator,
-    /// Client connections of all workers.
-    pub(crate) open: AtomicUsize,
-    pub(crate) uploads: Uploads,
-}
-
-/// What a client connection is held to.
-pub(crate) struct Limits {
-    pub(crate) connections: usize,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) times: Times,
     pub(crate) header_bytes: usize,
-    pub(crate) body_buffer_bytes: usize,
-    pub(crate) header_timeout_ms: u64,
-    pub(crate) body_timeout_ms: u64,
-    pub(crate) stall_timeout_ms: u64,
-    pub(crate) keep_alive_ms: u64,
+    pub(crate) max_connections: usize,
+    /// Those of clients, of all workers.
+    pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) lifecycle: Lifecycle,
 }
 
 impl Gateway {
@@ -52,8 +35,7 @@ impl Gateway {
     pub(crate) fn compile(settings: &Settings) -> Result<Self, Invalid> {
         let server = &settings.server;
         let lifecycle = Lifecycle::new();
-        let mut addresses = Vec::new();
-        let mut routes: Vec<Route> = Vec::new();
+        let mut routes: Vec<Arc<Definition>> = Vec::new();
         let mut shown = Vec::new();
         for (index, row) in settings.routes.iter().enumerate() {
             let key = |name: &str| format!("routes[{index}].{name}");
@@ -62,50 +44,46 @@ impl Gateway {
                 return Err(Invalid::new(key("id"), format!("{:?} is there twice", row.id)));
             }
             let uris = uris(settings, row, index)?;
-            let mut indices = Vec::new();
-            for (name, uri) in &uris {
-                let address = Address::parse(name, uri)?;
-                let known = addresses.iter().position(|other| *other == address);
-                indices.push(known.unwrap_or(addresses.len()));
-                if known.is_none() {
-                    addresses.push(address);
-                }
-            }
-            routes.push(Route {
+            routes.push(Arc::new(Definition {
                 id: row.id.clone(),
                 pattern: Pattern::parse(&row.path).map_err(|reason| Invalid::new(key("path"), reason))?,
                 methods: methods(&key("methods"), &row.methods)?,
-                addresses: indices,
+                addresses: uris
+                    .iter()
+                    .map(|(key, uri)| Address::parse(key, uri))
+                    .collect::<Result<_, _>>()?,
                 body_limit: row.body_limit_bytes.unwrap_or(server.body_limit_bytes),
                 body_timeout_ms: row.body_timeout_ms.unwrap_or(server.body_timeout_ms),
                 response_timeout_ms: row.response_timeout_ms.unwrap_or(server.request_timeout_ms),
                 connect_timeout_ms: row.connect_timeout_ms.unwrap_or(settings.upstream.connect_timeout_ms),
-            });
+            }));
             shown.push(uris.into_iter().map(|(_, uri)| uri).collect());
         }
         let actuator = Actuator::new(crate::APPLICATION, lifecycle.clone())
             .health(Arc::new(DiskSpace::new(&settings.management.health.diskspace, [])))
-            .endpoint("gateway/routes", Routes::of(settings, &shown))
+            .endpoint("gateway/routes", RoutesPage::of(settings, &shown))
             .at_server(&settings.management, server.port);
-        Ok(Self {
-            routes,
-            addresses,
-            upstream: settings.upstream.clone(),
+        let rules = Rules {
             cors: Cors::compile(&settings.cors)?,
             trusted_proxies: settings.forwarded.trusted_proxies.clone(),
-            limits: Limits {
-                connections: server.max_connections,
-                header_bytes: server.header_limit_bytes,
-                body_buffer_bytes: server.body_buffer_bytes,
-                header_timeout_ms: server.header_timeout_ms,
-                body_timeout_ms: server.body_timeout_ms,
-                stall_timeout_ms: server.stall_timeout_ms,
+            actuator,
+            uploads: Uploads::new(server.max_uploads_per_client),
+            body_buffer_bytes: server.body_buffer_bytes,
+            body_timeout_ms: server.body_timeout_ms,
+        };
+        Ok(Self {
+            routes,
+            upstream: settings.upstream.clone(),
+            rules: Arc::new(rules),
+            times: Times {
+                header_ms: server.header_timeout_ms,
+                stall_ms: server.stall_timeout_ms,
                 keep_alive_ms: server.keep_alive_ms,
             },
+            header_bytes: server.header_limit_bytes,
+            max_connections: server.max_connections,
+            connections: Arc::new(AtomicUsize::new(0)),
             lifecycle,
-            actuator,
-            open: AtomicUsize::new(0),
-            uploads: Uploads::new(server.max_uploads_per_client),
         })
     }
 }

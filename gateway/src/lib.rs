@@ -2,20 +2,27 @@
 //!
 //! # Reading order
 //!
-//! - [`startup`]: listeners, threads and the end; `gateway` is what the settings amount to, `worker` is one thread.
-//! - `client`: a client's connection. `client::gate` lets only those requests through to hyper that `client::head`
-//!   found to have one reading.
-//! - `exchange`: a request from its head to the end of its answer: `routing`, CORS, header fields, `routing::call`.
-//! - `upstream`: addresses of services and connections to them.
-//! - `deadlines`: the one timer behind all time limits.
+//! A request's way, and the way in which files import each other:
+//!
+//! - `client`: a client's connection. `client::gate` lets only those requests through to hyper that `client::head` found to
+//!   have one reading.
+//! - `exchange`: a request from its head to the end of its answer: `exchange::handle`, CORS, header fields, the actuator.
+//! - `routing`: the route that it takes; `routing::call` tries the addresses of the route one after the other.
+//! - `upstream`: an address: connections to it that are kept, who waits for one, and what goes over them.
+//!
+//! Below them all: `progress` (what a client's connection is waiting for), `deadlines` (the one timer behind all time limits),
+//! `fields`, `problems`, `metrics`. Above: [`startup`] (listeners, threads and the end), `gateway` (what the settings amount
+//! to), `worker` (one thread).
 
+mod check;
 mod client;
 mod deadlines;
 mod exchange;
+mod fields;
 mod gateway;
 mod metrics;
 mod problems;
-mod room;
+mod progress;
 mod routing;
 pub mod settings;
 pub mod startup;

@@ -1,12 +1,10 @@
 //! `http_server_requests_seconds` and `http_client_requests_seconds`, each series looked up by number after its first use;
 //! and who waits for a connection, as reactor-netty, the client of Spring Cloud Gateway, counts it.
 
-use std::{cell::RefCell, sync::Arc};
+use std::cell::RefCell;
 
 use http::Method;
 use metrics::{Gauge, Histogram, Unit, describe_counter, describe_gauge, describe_histogram};
-
-use crate::{gateway::Gateway, upstream::Address};
 
 const SERVER: &str = "http_server_requests_seconds";
 const CLIENT: &str = "http_client_requests_seconds";
@@ -18,16 +16,6 @@ const PENDING: &str = "reactor_netty_connection_provider_pending_connections";
 pub(crate) enum Side {
     Server,
     Client,
-}
-
-/// What a request was for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resource {
-    Route(usize),
-    Actuator,
-    Root,
-    /// Refused before it was known, or nothing is there.
-    Unknown,
 }
 
 /// A method as a label: clients must not be able to invent any.
@@ -46,29 +34,29 @@ impl MethodLabel {
     }
 }
 
-type Key = (Side, Resource, MethodLabel, u16);
+type Key = (Side, MethodLabel, u16);
 
-/// A worker's handles.
-pub(crate) struct Metrics {
-    gateway: Arc<Gateway>,
+/// A worker's handles for what has one URI in the metrics: a route, or pages of the gateway's own.
+pub(crate) struct Series {
+    uri: String,
+    /// What the service is called on the side of the client.
+    client: String,
     known: RefCell<Vec<(Key, Histogram)>>,
 }
 
-impl Metrics {
-    pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway, known: RefCell::default() }
+impl Series {
+    /// `uri` is the template that stands for all paths.
+    pub(crate) fn new(uri: &str, client: &str) -> Self {
+        Self { uri: uri.to_owned(), client: client.to_owned(), known: RefCell::default() }
+    }
+
+    pub(crate) fn uri(&self) -> &str {
+        &self.uri
     }
 
     /// Status 0 means that there was no answer.
-    pub(crate) fn record(
-        &self,
-        side: Side,
-        resource: Resource,
-        method: MethodLabel,
-        status: u16,
-        seconds: f64,
-    ) {
-        let key = (side, resource, method, status);
+    pub(crate) fn record(&self, side: Side, method: MethodLabel, status: u16, seconds: f64) {
+        let key = (side, method, status);
         let mut known = self.known.borrow_mut();
         if let Some((_, histogram)) = known.iter().find(|(other, _)| *other == key) {
             return histogram.record(seconds);
@@ -78,19 +66,9 @@ impl Metrics {
         known.push((key, histogram));
     }
 
-    /// The template that stands for all paths of the resource.
-    pub(crate) fn uri(&self, resource: Resource) -> &str {
-        match resource {
-            Resource::Route(index) => self.gateway.routes[index].pattern.as_str(),
-            Resource::Actuator => "/actuator/**",
-            Resource::Root => "/",
-            Resource::Unknown => "UNKNOWN",
-        }
-    }
-
-    fn histogram(&self, (side, resource, method, status): Key) -> Histogram {
+    fn histogram(&self, (side, method, status): Key) -> Histogram {
         let application = crate::APPLICATION;
-        let uri = self.uri(resource).to_owned();
+        let uri = self.uri.clone();
         let outcome = telemetry::outcome_label(status);
         let code = match status {
             0 => "IO_ERROR".to_owned(),
@@ -101,25 +79,17 @@ impl Metrics {
                 SERVER, "application" => application, "method" => method.0, "uri" => uri,
                 "status" => code, "outcome" => outcome
             ),
-            Side::Client => {
-                let client = match resource {
-                    Resource::Route(index) => self.gateway.routes[index].id.clone(),
-                    _ => String::new(),
-                };
-                metrics::histogram!(
-                    CLIENT, "application" => application, "method" => method.0, "uri" => uri,
-                    "status" => code, "outcome" => outcome, "client_name" => client
-                )
-            }
+            Side::Client => metrics::histogram!(
+                CLIENT, "application" => application, "method" => method.0, "uri" => uri,
+                "status" => code, "outcome" => outcome, "client_name" => self.client.clone()
+            ),
         }
     }
 }
 
 /// How many requests wait for a connection to the address, of all workers.
-pub(crate) fn pending(address: &Address) -> Gauge {
-    // It was made of text.
-    let address = String::from_utf8_lossy(address.authority.as_bytes()).into_owned();
-    metrics::gauge!(PENDING, "application" => crate::APPLICATION, "remote_address" => address)
+pub(crate) fn pending(remote_address: String) -> Gauge {
+    metrics::gauge!(PENDING, "application" => crate::APPLICATION, "remote_address" => remote_address)
 }
 
 /// An idle connection made room for a new one.

@@ -19,9 +19,9 @@ use tokio::{
 };
 
 use crate::{
+    client::Others,
     gateway::Gateway,
     metrics,
-    room::Others,
     settings::{ServerSettings, Settings},
     worker::{self, Orders},
 };
@@ -90,7 +90,7 @@ impl Application {
             addr = listener.local_addr().map_err(failed)?;
             listeners.push(listener);
         }
-        let (actuator, lifecycle) = (&gateway.actuator, &gateway.lifecycle);
+        let (actuator, lifecycle) = (&gateway.rules.actuator, &gateway.lifecycle);
         let management = web::Server::bind_management(&management, server.port, actuator, lifecycle)
             .map_err(|source| BuildError::Bind {
                 key: "management.port",
@@ -149,7 +149,7 @@ impl Application {
                 .name(format!("gateway-{index}"))
                 .spawn(move || {
                     let run = std::panic::AssertUnwindSafe(|| {
-                        worker::run(gateway, listener, orders, others, requests)
+                        worker::run(&gateway, listener, orders, others, requests)
                     });
                     let result = match std::panic::catch_unwind(run) {
                         Ok(result) => result.map_err(RunError::Worker),

@@ -4,6 +4,7 @@
 //! thousand of them cost little.
 
 use std::{
+    cell::Cell,
     future::poll_fn,
     net::SocketAddr,
     pin::{Pin, pin},
@@ -11,19 +12,56 @@ use std::{
     task::Poll,
 };
 
-use hyper::service::service_fn;
+use hyper::{server::conn::http1, service::service_fn};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use web::Problem;
 
 use super::{
     gate::{Gate, Next, poll_discard},
-    session::{Session, Stage},
+    places::{Place, Places},
 };
-use crate::{exchange, problems, worker::Worker};
+use crate::{
+    deadlines::Deadlines,
+    exchange::{self, Caller, Context},
+    problems,
+    progress::{Progress, Stage, Times},
+};
 
 /// How long, and how much, a connection that ends is still read from.
 const LINGER_MS: u64 = 1000;
 const LINGER_BYTES: usize = 1 << 20;
+
+/// What the connections of a worker have in common.
+pub(crate) struct Clients {
+    pub(super) places: Rc<Places>,
+    pub(super) context: Rc<Context>,
+    deadlines: Rc<Deadlines>,
+    times: Times,
+    header_bytes: usize,
+    http: http1::Builder,
+    closing: Cell<bool>,
+}
+
+impl Clients {
+    pub(crate) fn new(
+        places: Rc<Places>,
+        context: Rc<Context>,
+        deadlines: Rc<Deadlines>,
+        times: Times,
+        header_bytes: usize,
+    ) -> Rc<Self> {
+        let mut http = http1::Builder::new();
+        // The gate keeps time and counts bytes.
+        http.header_read_timeout(None);
+        Rc::new(Self { places, context, deadlines, times, header_bytes, http, closing: Cell::new(false) })
+    }
+
+    /// From now on connections end as soon as they have nothing to do.
+    pub(crate) fn close(&self) {
+        self.closing.set(true);
+        self.deadlines.wake_all();
+    }
+}
 
 /// Why hyper was taken off the connection.
 enum End {
@@ -38,38 +76,40 @@ enum End {
 }
 
 /// Serves the connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+pub(super) async fn serve(clients: Rc<Clients>, mut place: Place, stream: TcpStream, peer: SocketAddr) {
     let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-    let session = Session::new(&worker, peer, task);
-    let mut gate = Gate::new(stream, session.clone());
+    let progress = Progress::new(&clients.deadlines, clients.times, task);
+    place.is_for(&progress);
+    let caller = Caller::new(clients.context.clone(), progress, peer, stream.local_addr().ok());
+    let mut gate = Gate::new(stream, caller.progress.clone(), clients.header_bytes);
     loop {
-        match wait(&mut gate, &session).await {
+        match wait(&mut gate, &clients, &caller.progress).await {
             None => {}
-            Some(End::Refused(problem)) => return Box::pin(refuse(gate, &session, &problem)).await,
+            Some(End::Refused(problem)) => return Box::pin(refuse(gate, &caller, &problem)).await,
             Some(_) => return,
         }
         // In a box, so that an idle connection's task does not reserve the room for it.
-        let (returned, end) = Box::pin(converse(gate, &session)).await;
+        let (returned, end) = Box::pin(converse(gate, &clients, &caller)).await;
         gate = returned;
         match end {
             End::Quiet => {
                 gate.relax();
-                session.relaxed();
+                caller.progress.relaxed();
             }
-            End::Refused(problem) => return Box::pin(refuse(gate, &session, &problem)).await,
-            End::Done => return linger(gate.into_stream(), &session).await,
+            End::Refused(problem) => return Box::pin(refuse(gate, &caller, &problem)).await,
+            End::Done => return linger(gate.into_stream(), &caller.progress).await,
             End::Aborted => return,
         }
     }
 }
 
 /// Without hyper: until there is a request, or a reason to end.
-async fn wait(gate: &mut Gate, session: &Session) -> Option<End> {
+async fn wait(gate: &mut Gate, clients: &Clients, progress: &Progress) -> Option<End> {
     poll_fn(|cx| match gate.poll_next(cx) {
         Poll::Ready(Next::Request) => Poll::Ready(None),
         Poll::Ready(Next::Closed) => Poll::Ready(Some(End::Aborted)),
-        Poll::Ready(Next::Refused) => Poll::Ready(Some(refused(session))),
-        Poll::Pending => match silent(session) {
+        Poll::Ready(Next::Refused) => Poll::Ready(Some(refused(gate))),
+        Poll::Pending => match silent(clients, progress) {
             None => Poll::Pending,
             // There is nothing to give back any more but the connection.
             Some(End::Quiet) => Poll::Ready(Some(End::Aborted)),
@@ -80,114 +120,114 @@ async fn wait(gate: &mut Gate, session: &Session) -> Option<End> {
 }
 
 /// With hyper: until there is silence, or the end.
-async fn converse(gate: Gate, session: &Rc<Session>) -> (Gate, End) {
-    let service = service_fn(|request| {
-        session.handled();
-        exchange::handle(session, request)
-    });
-    let mut http = session.worker.http.serve_connection(gate, service);
+async fn converse(gate: Gate, clients: &Clients, caller: &Rc<Caller>) -> (Gate, End) {
+    let progress = &caller.progress;
+    let service = service_fn(|request| exchange::handle(caller, request));
+    let mut http = clients.http.serve_connection(gate, service);
     let end = poll_fn(|cx| {
         let finished = Pin::new(&mut http).poll(cx);
-        if session.is_refused() {
+        if progress.stage() == Stage::Refused {
             // First whatever was answered before.
-            return match finished.is_pending() && session.is_write_blocked() && silent(session).is_none() {
+            let answers = finished.is_pending() && progress.is_write_blocked();
+            return match answers && !progress.deadline.expired() {
                 true => Poll::Pending,
-                false => Poll::Ready(refused(session)),
+                false => Poll::Ready(None),
             };
         }
         match finished {
-            Poll::Ready(Ok(())) => Poll::Ready(End::Done),
+            Poll::Ready(Ok(())) => Poll::Ready(Some(End::Done)),
             Poll::Ready(Err(error)) => {
-                tracing::debug!(peer = %session.peer, %error, "client connection broke");
-                Poll::Ready(match session.stage() {
+                tracing::debug!(peer = %caller.peer, %error, "client connection broke");
+                Poll::Ready(Some(match progress.stage() {
                     // The answer is out; only the rest of the request was not worth reading.
                     Stage::Idle => End::Done,
                     _ => End::Aborted,
-                })
+                }))
             }
-            Poll::Pending => silent(session).map_or(Poll::Pending, Poll::Ready),
+            Poll::Pending => match silent(clients, progress) {
+                None => Poll::Pending,
+                end => Poll::Ready(end),
+            },
         }
     })
     .await;
-    (http.into_parts().io, end)
+    let mut gate = http.into_parts().io;
+    let end = end.unwrap_or_else(|| refused(&mut gate));
+    (gate, end)
 }
 
 /// What follows from the deadline, or from a worker that is closing.
-fn silent(session: &Session) -> Option<End> {
-    match session.stage() {
-        Stage::Idle if session.is_write_blocked() => session.deadline.expired().then_some(End::Aborted),
-        Stage::Idle if session.is_dismissed() => Some(End::Aborted),
-        Stage::Head if session.is_dismissed() => Some(End::Refused(problems::no_room())),
-        Stage::Idle if session.worker.is_closing() => {
-            (!session.has_grace() || session.deadline.expired()).then_some(End::Quiet)
+fn silent(clients: &Clients, progress: &Progress) -> Option<End> {
+    let expired = || progress.deadline.expired();
+    match progress.stage() {
+        Stage::New | Stage::Grace | Stage::Idle if progress.is_write_blocked() => {
+            expired().then_some(End::Aborted)
         }
-        Stage::Idle => session.deadline.expired().then_some(End::Quiet),
-        Stage::Head => session.deadline.expired().then(|| {
+        Stage::New | Stage::Grace | Stage::Idle if progress.is_dismissed() => Some(End::Aborted),
+        Stage::Head if progress.is_dismissed() => Some(End::Refused(problems::no_room())),
+        Stage::New | Stage::Grace | Stage::Idle if clients.closing.get() => {
+            (!progress.has_grace() || expired()).then_some(End::Quiet)
+        }
+        Stage::New | Stage::Grace | Stage::Idle => expired().then_some(End::Quiet),
+        Stage::Head => expired().then(|| {
             End::Refused(Problem::new(408).detail("The head of the request did not arrive in time."))
         }),
         // Who makes the answer looks at the deadline.
-        Stage::Exchange => None,
-        Stage::Answering => session.deadline.expired().then_some(End::Aborted),
+        Stage::Given(_) | Stage::Exchange(_) | Stage::Refused => None,
+        Stage::Answering => expired().then_some(End::Aborted),
     }
 }
 
-fn refused(session: &Session) -> End {
-    session.take_refused().map_or(End::Aborted, End::Refused)
+fn refused(gate: &mut Gate) -> End {
+    gate.take_refused().map_or(End::Aborted, |problem| End::Refused(*problem))
 }
 
-async fn refuse(gate: Gate, session: &Session, problem: &Problem) {
-    session.worker.refused(problem.status);
+async fn refuse(gate: Gate, caller: &Caller, problem: &Problem) {
+    caller.context.refused(problem.status);
+    let progress = &caller.progress;
     let mut stream = gate.into_stream();
-    session.deadline.set(LINGER_MS);
+    progress.deadline.set(LINGER_MS);
     let answer = problems::raw(problem);
     let written = {
         let mut write = pin!(stream.write_all(&answer));
         poll_fn(|cx| match write.as_mut().poll(cx) {
-            Poll::Pending if session.deadline.expired() => Poll::Ready(false),
+            Poll::Pending if progress.deadline.expired() => Poll::Ready(false),
             Poll::Pending => Poll::Pending,
             Poll::Ready(result) => Poll::Ready(result.is_ok()),
         })
         .await
     };
     if written {
-        linger(stream, session).await;
+        linger(stream, progress).await;
     }
 }
 
 /// Says that nothing more comes, and lets the client read to the end.
-async fn linger(mut stream: TcpStream, session: &Session) {
+async fn linger(mut stream: TcpStream, progress: &Progress) {
     if stream.shutdown().await.is_err() {
         return;
     }
-    session.deadline.set(LINGER_MS);
+    progress.deadline.set(LINGER_MS);
     let mut most = LINGER_BYTES;
     poll_fn(|cx| match poll_discard(&mut stream, cx, &mut most) {
-        Poll::Pending if !session.deadline.expired() => Poll::Pending,
+        Poll::Pending if !progress.deadline.expired() => Poll::Pending,
         _ => Poll::Ready(()),
     })
     .await;
-}
-
-/// Answers 503 to a connection that is one too many, at no further cost.
-pub(crate) fn turn_away(stream: &TcpStream) {
-    let problem = problems::no_room();
-    // Best effort: a client that does not read it sees a closed connection, which says as much.
-    let _ = stream.try_read(&mut [0; 4096]);
-    let _ = stream.try_write(&problems::raw(&problem));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn size_of_future<F>(_: impl Fn(Rc<Worker>, TcpStream, SocketAddr) -> F) -> usize {
+    fn size_of_future<F>(_: impl Fn(Rc<Clients>, Place, TcpStream, SocketAddr) -> F) -> usize {
         size_of::<F>()
     }
 
     /// Ten thousand of them are open at a time.
     #[test]
     fn an_idle_connection_is_small() {
-        let size = size_of_future(serve) + size_of::<Session>();
+        let size = size_of_future(serve) + size_of::<Caller>() + size_of::<Progress>();
         assert!(size <= 1024, "{size} bytes");
     }
 }

@@ -17,12 +17,13 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_util::io::poll_read_buf;
+use web::Problem;
 
-use super::{
-    head::{self, BodyLength},
-    session::{Session, Stage},
+use super::head::{self, BodyLength};
+use crate::{
+    problems::malformed,
+    progress::{Body, Progress, Stage},
 };
-use crate::problems::malformed;
 
 const BUFFER: usize = 4096;
 const BODY_BUFFER: usize = 16_384;
@@ -39,7 +40,12 @@ pub(super) struct Gate {
     /// hyper would read the next head, and has to wait until the answer before it is written.
     held: bool,
     half_closed: bool,
-    session: Rc<Session>,
+    /// What the client is told instead of an answer.
+    refused: Option<Box<Problem>>,
+    /// What hyper writes is lost.
+    muted: bool,
+    header_bytes: usize,
+    progress: Rc<Progress>,
 }
 
 /// What hyper may still have of the current request.
@@ -52,13 +58,13 @@ enum Owed {
 /// What came instead of silence.
 pub(super) enum Next {
     Request,
-    /// The answer lies in the session.
+    /// The gate has the answer.
     Refused,
     Closed,
 }
 
 impl Gate {
-    pub(super) fn new(stream: TcpStream, session: Rc<Session>) -> Self {
+    pub(super) fn new(stream: TcpStream, progress: Rc<Progress>, header_bytes: usize) -> Self {
         Self {
             stream,
             buffer: BytesMut::new(),
@@ -67,13 +73,16 @@ impl Gate {
             tail: [0; 4],
             held: false,
             half_closed: false,
-            session,
+            refused: None,
+            muted: false,
+            header_bytes,
+            progress,
         }
     }
 
     /// Waits for a whole head.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        if self.session.is_refused() {
+        if self.refused.is_some() {
             return Poll::Ready(Next::Refused);
         }
         loop {
@@ -91,7 +100,7 @@ impl Gate {
     fn look(&mut self) -> Option<Next> {
         // A head that comes in drops is not read from its beginning with each of them.
         let seen = self.inspected.saturating_sub(3);
-        let limit = self.session.worker.gateway.limits.header_bytes;
+        let limit = self.header_bytes;
         let known_partial = self.inspected > 0
             && self.buffer.len() < limit
             && memchr::memmem::find(&self.buffer[seen..], b"\n\r\n").is_none();
@@ -107,21 +116,23 @@ impl Gate {
                     BodyLength::Chunked => Owed::Rest,
                 };
                 self.tail = [0; 4];
-                self.session.head_complete(&head.body);
-                if !head.has_host
-                    && let Ok(local) = self.stream.local_addr()
-                {
-                    self.session.set_local(local);
+                // After chunks nothing is read any more: what follows them could be meant to look like a request.
+                if head.body == BodyLength::Chunked {
+                    self.progress.set_last();
                 }
+                self.progress.head_complete(match head.body {
+                    BodyLength::Known(0) => Body::Whole,
+                    BodyLength::Known(_) | BodyLength::Chunked => Body::Due,
+                });
                 Some(Next::Request)
             }
             Ok(None) => {
                 self.inspected = self.buffer.len();
-                self.session.head_began();
+                self.progress.head_began();
                 None
             }
             Err(problem) => {
-                self.session.refuse(problem);
+                self.refuse(problem);
                 Some(Next::Refused)
             }
         }
@@ -146,7 +157,7 @@ impl Gate {
     fn watch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.buffer.is_empty() && !self.half_closed && ready!(self.fill(cx))? == 0 {
             self.half_closed = true;
-            self.session.half_closed();
+            self.progress.set_last();
         }
         Poll::Pending
     }
@@ -168,15 +179,26 @@ impl Gate {
     }
 
     /// hyper answers a head that it does not understand by itself, with an empty 400. The problem document takes its place.
-    fn takes_over(&self) -> bool {
-        if self.session.is_unhandled() && !self.session.is_refused() {
-            self.session.refuse(malformed("The head of the request is not valid."));
+    fn takes_over(&mut self) -> bool {
+        if matches!(self.progress.stage(), Stage::Given(_)) {
+            self.refuse(malformed("The head of the request is not valid."));
+            self.muted = true;
         }
-        self.session.is_unhandled()
+        self.muted
+    }
+
+    /// The connection ends with this answer.
+    fn refuse(&mut self, problem: Problem) {
+        self.refused = Some(Box::new(problem));
+        self.progress.refused();
+    }
+
+    pub(super) fn take_refused(&mut self) -> Option<Box<Problem>> {
+        self.refused.take()
     }
 
     fn wrote(&mut self, result: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.session.set_write_blocked(result.is_pending());
+        self.progress.set_write_blocked(result.is_pending());
         if result.is_ready() && std::mem::take(&mut self.held) {
             cx.waker().wake_by_ref();
         }
@@ -192,10 +214,10 @@ impl Read for Gate {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if matches!(this.owed, Owed::Bytes(0)) {
-            if matches!(this.session.stage(), Stage::Exchange | Stage::Answering) {
+            if matches!(this.progress.stage(), Stage::Given(_) | Stage::Exchange(_) | Stage::Answering) {
                 return this.watch(cx);
             }
-            if this.session.is_write_blocked() {
+            if this.progress.is_write_blocked() {
                 this.held = true;
                 return Poll::Pending;
             }
@@ -211,7 +233,7 @@ impl Read for Gate {
                 return Poll::Ready(Ok(()));
             }
             this.half_closed = true;
-            this.session.half_closed();
+            this.progress.set_last();
         }
         if this.buffer.is_empty() {
             return Poll::Pending;

@@ -16,8 +16,6 @@ const MAX_FIELDS: usize = 100;
 pub(crate) struct Head {
     /// Bytes of the head, the empty line included.
     pub(crate) length: usize,
-    /// HTTP/1.0 knows requests without.
-    pub(crate) has_host: bool,
     pub(crate) body: BodyLength,
 }
 
@@ -51,11 +49,7 @@ pub(crate) fn inspect(bytes: &[u8], limit: usize) -> Result<Option<Head>, Proble
         match http11 {
             None => http11 = Some(request_line(line)?),
             Some(http11) if line.is_empty() => {
-                return Ok(Some(Head {
-                    length: at,
-                    has_host: fields.hosts > 0,
-                    body: fields.body_length(http11)?,
-                }));
+                return Ok(Some(Head { length: at, body: fields.body_length(http11)? }));
             }
             Some(_) => fields.read(line)?,
         }
@@ -197,7 +191,7 @@ mod tests {
         let with_more = format!("{head}12345GET ");
         assert_eq!(
             inspect(with_more.as_bytes(), LIMIT).unwrap(),
-            Some(Head { length: head.len(), has_host: true, body: BodyLength::Known(5) })
+            Some(Head { length: head.len(), body: BodyLength::Known(5) })
         );
         for end in 0..head.len() {
             assert_eq!(inspect(&head.as_bytes()[..end], LIMIT).unwrap(), None, "{end}");

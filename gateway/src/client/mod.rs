@@ -3,7 +3,11 @@
 mod connection;
 mod gate;
 mod head;
-mod session;
+mod places;
+mod room;
+mod welcome;
 
-pub(crate) use connection::{serve, turn_away};
-pub(crate) use session::{BodyFailure, Session};
+pub(crate) use connection::Clients;
+pub(crate) use places::Places;
+pub(crate) use room::{Others, Request};
+pub(crate) use welcome::welcome;

@@ -16,7 +16,7 @@ const PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 
 /// Of one client connection. What its requests have in common is rendered once.
-pub(crate) struct ForwardedHeaders {
+pub(super) struct ForwardedHeaders {
     peer: IpAddr,
     trusted: bool,
     rendered: RefCell<Option<Rendered>>,
@@ -31,7 +31,7 @@ struct Rendered {
 }
 
 impl ForwardedHeaders {
-    pub(crate) fn of(peer: SocketAddr, trusted_proxies: &[IpNet]) -> Self {
+    pub(super) fn of(peer: SocketAddr, trusted_proxies: &[IpNet]) -> Self {
         // A listener for both families sees IPv4 peers as mapped addresses.
         let peer = peer.ip().to_canonical();
         Self {
@@ -41,12 +41,12 @@ impl ForwardedHeaders {
         }
     }
 
-    pub(crate) fn is_trusted(&self) -> bool {
+    pub(super) fn is_trusted(&self) -> bool {
         self.trusted
     }
 
     /// Under which origin the client sees the gateway, before [`apply`](Self::apply): `headers` and `host` are as they came.
-    pub(crate) fn client_origin<'h>(
+    pub(super) fn client_origin<'h>(
         &self,
         headers: &'h HeaderMap,
         host: &'h HeaderValue,
@@ -60,7 +60,7 @@ impl ForwardedHeaders {
 
     /// Who asks: the peer, or the last one in the chain that is no trusted proxy. `headers` are as [`apply`](Self::apply) left
     /// them.
-    pub(crate) fn client(&self, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    pub(super) fn client(&self, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
         if !self.trusted {
             return self.peer;
         }
@@ -73,7 +73,7 @@ impl ForwardedHeaders {
         last(&FOR, address).or_else(|| last(&header::FORWARDED, forwarded_for)).unwrap_or(self.peer)
     }
 
-    pub(crate) fn apply(&self, headers: &mut HeaderMap, host: HeaderValue) {
+    pub(super) fn apply(&self, headers: &mut HeaderMap, host: HeaderValue) {
         let mut rendered = self.rendered.borrow_mut();
         if rendered.as_ref().is_none_or(|known| known.host != host) {
             *rendered = Some(self.render(host));
@@ -141,7 +141,7 @@ fn apply_after(headers: &mut HeaderMap, own: &Rendered) {
 }
 
 /// `https://shop.example`: under which name the client asked, once [`ForwardedHeaders::apply`] has said so.
-pub(crate) fn origin(headers: &HeaderMap) -> String {
+pub(super) fn origin(headers: &HeaderMap) -> String {
     said(headers).origin("localhost").render()
 }
 

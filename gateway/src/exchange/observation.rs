@@ -5,18 +5,39 @@ use std::{rc::Rc, time::Instant};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
 use telemetry::{Kind, Operation, TraceContext};
 
+use super::caller::{Caller, Context};
 use crate::{
-    client::Session,
-    metrics::{MethodLabel, Resource, Side},
+    metrics::{MethodLabel, Series, Side},
+    routing::Route,
 };
 
-pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
+/// What a request is for.
+pub(super) enum Resource {
+    Route(Rc<Route>),
+    Actuator,
+    Root,
+    /// Refused before it was known, or nothing is there.
+    Unknown,
+}
+
+impl Resource {
+    fn series<'c>(&'c self, context: &'c Context) -> &'c Series {
+        match self {
+            Self::Route(route) => &route.series,
+            Self::Actuator => &context.actuator,
+            Self::Root => &context.root,
+            Self::Unknown => &context.unknown,
+        }
+    }
+}
+
 /// As long as it lives the connection is busy with this request; then it is idle again, and the request is counted.
-pub(crate) struct Exchange {
-    session: Rc<Session>,
+pub(super) struct Observation {
+    caller: Rc<Caller>,
     began: Instant,
     method: MethodLabel,
     resource: Resource,
@@ -30,8 +51,8 @@ pub(crate) struct Exchange {
     request_id: HeaderValue,
 }
 
-impl Exchange {
-    pub(crate) fn begin<B>(session: &Rc<Session>, request: &Request<B>) -> Self {
+impl Observation {
+    pub(super) fn begin<B>(caller: &Rc<Caller>, request: &Request<B>) -> Self {
         let headers = request.headers();
         let parent = headers.get(TRACEPARENT).and_then(|value| TraceContext::parse_bytes(value.as_bytes()));
         let operation = Operation::of(crate::APPLICATION, Kind::Server, "gateway", parent);
@@ -43,7 +64,7 @@ impl Exchange {
             .cloned()
             .unwrap_or_else(|| request_id(operation.context()));
         Self {
-            session: session.clone(),
+            caller: caller.clone(),
             began: Instant::now(),
             method: MethodLabel::of(request.method()),
             resource: Resource::Unknown,
@@ -55,17 +76,17 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn is_for(&mut self, resource: Resource) {
+    pub(super) fn is_for(&mut self, resource: Resource) {
         self.resource = resource;
     }
 
     /// The gateway's own pages are nothing for scripts from elsewhere.
-    pub(crate) fn is_cross_origin_matter(&self) -> bool {
-        self.resource != Resource::Actuator
+    pub(super) fn is_cross_origin_matter(&self) -> bool {
+        !matches!(self.resource, Resource::Actuator)
     }
 
     /// Tells the service which request and which trace this is.
-    pub(crate) fn trace(&self, headers: &mut HeaderMap) {
+    pub(super) fn trace(&self, headers: &mut HeaderMap) {
         headers.insert(X_REQUEST_ID, self.request_id.clone());
         if !self.continued {
             // Says something about a trace that is not this one.
@@ -79,14 +100,14 @@ impl Exchange {
     }
 
     /// Tells the client which request this was.
-    pub(crate) fn name(&self, headers: &mut HeaderMap) {
+    pub(super) fn name(&self, headers: &mut HeaderMap) {
         headers.insert(X_REQUEST_ID, self.request_id.clone());
     }
 
-    pub(crate) fn answered(&mut self, target: &Uri, status: StatusCode) {
+    pub(super) fn answered(&mut self, target: &Uri, status: StatusCode) {
         self.status = status.as_u16();
         tracing::debug!(
-            peer = %self.session.peer,
+            peer = %self.caller.peer,
             method = self.method.as_str(),
             path = target.path(),
             status = self.status,
@@ -95,18 +116,17 @@ impl Exchange {
         );
     }
 
-    pub(crate) fn session(&self) -> &Rc<Session> {
-        &self.session
+    pub(super) fn caller(&self) -> &Rc<Caller> {
+        &self.caller
     }
 }
 
-impl Drop for Exchange {
+impl Drop for Observation {
     fn drop(&mut self) {
-        let metrics = &self.session.worker.metrics;
-        let seconds = self.began.elapsed().as_secs_f64();
-        metrics.record(Side::Server, self.resource, self.method, self.status, seconds);
+        let series = self.resource.series(&self.caller.context);
+        series.record(Side::Server, self.method, self.status, self.began.elapsed().as_secs_f64());
         if self.operation.is_exported() {
-            let route = metrics.uri(self.resource);
+            let route = series.uri();
             self.operation.rename(&format!("{} {route}", self.method.as_str()));
             self.operation.set("http.request.method", self.method.as_str());
             self.operation.set("http.route", route.to_owned());
@@ -115,7 +135,7 @@ impl Drop for Exchange {
                 self.operation.fail("");
             }
         }
-        self.session.answered();
+        self.caller.progress.answered();
     }
 }
 

@@ -1,5 +1,7 @@
 //! `GET /`, unless a route leads there: where a client begins that follows links and knows no paths.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
 use serde_json::{Map, json};
@@ -13,7 +15,7 @@ const HAL_JSON: HeaderValue = HeaderValue::from_static("application/hal+json");
 
 /// The collections behind the routes, as links. `headers` say already where the request was sent to.
 pub(super) fn answer(
-    routes: &[Route],
+    routes: &[Rc<Route>],
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response<Bytes>, Problem> {
@@ -30,9 +32,9 @@ pub(super) fn answer(
     Ok(response)
 }
 
-fn document(routes: &[Route], origin: &str) -> String {
+fn document(routes: &[Rc<Route>], origin: &str) -> String {
     let mut links = Map::new();
-    for collection in routes.iter().filter_map(collection) {
+    for collection in routes.iter().filter_map(|route| collection(route)) {
         let href = format!("{origin}/{collection}{{?page,size,sort}}");
         links.entry(collection).or_insert_with(|| json!({"href": href, "templated": true}));
     }
@@ -42,6 +44,6 @@ fn document(routes: &[Route], origin: &str) -> String {
 
 /// `payments` of `/payments/**`; other routes lead to something that is no collection.
 fn collection(route: &Route) -> Option<&str> {
-    let name = route.pattern.as_str().strip_prefix('/')?.strip_suffix("/**")?;
+    let name = route.definition.pattern.as_str().strip_prefix('/')?.strip_suffix("/**")?;
     (!name.is_empty() && !name.contains(['/', '*', '{'])).then_some(name)
 }

@@ -4,6 +4,7 @@
 //! or the kept connection was closed): always. Perhaps sent: only if the method is safe and there is no body.
 
 use std::{
+    error::Error,
     future::poll_fn,
     pin::pin,
     rc::Rc,
@@ -16,14 +17,13 @@ use hyper::body::{Body as _, Incoming};
 use tokio::sync::OwnedSemaphorePermit;
 use web::Problem;
 
-use super::Route;
+use super::route::Route;
 use crate::{
-    client::Session,
-    exchange::{Content, RequestBody, body::broken_body, headers, read_ahead},
-    metrics::{MethodLabel, Resource, Side},
+    fields,
+    metrics::{MethodLabel, Side},
     problems,
-    upstream::{ConnectError, SendError, Upstream, answer},
-    worker::Worker,
+    progress::Progress,
+    upstream::{Begun, Busy, ConnectError, Lease, RequestBody, SendError, Streamed, Upstream},
 };
 
 /// How often a request is begun at most, beyond once at each address: kept connections may turn out to be closed.
@@ -31,214 +31,190 @@ const SPARE_TRIES: usize = 3;
 
 /// One request on its way, with all its tries.
 pub(crate) struct Call {
-    session: Rc<Session>,
-    route: usize,
+    progress: Rc<Progress>,
+    route: Rc<Route>,
     repeatable: bool,
     method: MethodLabel,
-    /// None while it is being sent.
+    /// None where it was sent, perhaps, and must not be sent again.
     request: Option<Request<RequestBody>>,
 }
 
+/// Why a try at one address brought no answer.
 enum Failure {
+    /// The service has as many requests as it may have.
+    Busy,
     NotReached(ConnectError),
-    Send(SendError),
+    /// The service closed the kept connection before a byte was written.
+    NotSent(hyper::Error),
+    /// The connection broke; perhaps the service has the request.
+    Broken {
+        error: hyper::Error,
+        kept: bool,
+    },
+    /// The time was over; perhaps the service has the request.
+    Late,
+    /// Nobody asked for another protocol: the field that would have is not passed on.
     Upgraded,
     Ambiguous,
 }
 
-/// What follows from a try that failed.
-enum Next {
-    SameAddress,
-    OtherAddress,
-}
-
 impl Call {
-    pub(crate) fn new(session: &Rc<Session>, index: usize, parts: Parts, body: Incoming) -> Self {
-        let route = &session.worker.gateway.routes[index];
+    pub(crate) fn new(progress: &Rc<Progress>, route: &Rc<Route>, parts: Parts, body: Incoming) -> Self {
+        let definition = &route.definition;
         let has_body = !body.is_end_stream();
-        session.deadline.set(match has_body {
-            true => route.body_timeout_ms,
-            false => route.response_timeout_ms,
+        progress.deadline.set(match has_body {
+            true => definition.body_timeout_ms,
+            false => definition.response_timeout_ms,
         });
-        let body = RequestBody::new(body, route.body_limit, route.response_timeout_ms, session);
+        let repeatable = !has_body && parts.method.is_safe();
+        let method = MethodLabel::of(&parts.method);
+        let body = RequestBody::new(body, definition.body_limit, definition.response_timeout_ms, progress);
         Self {
-            session: session.clone(),
-            route: index,
-            repeatable: !has_body && parts.method.is_safe(),
-            method: MethodLabel::of(&parts.method),
+            progress: progress.clone(),
+            route: route.clone(),
+            repeatable,
+            method,
             request: Some(Request::from_parts(parts, body)),
         }
     }
 
-    pub(crate) async fn make(&mut self) -> Result<Response<Content>, Problem> {
-        if let Some(request) = &mut self.request
-            && request.body().is_due()
-        {
-            read_ahead::read_ahead(request, &self.session).await?;
-        }
-        let worker = self.session.worker.clone();
-        let turn = worker.turn(self.route);
-        let mut tries = turn.len() + SPARE_TRIES;
-        let mut failure = Failure::NotReached(ConnectError::Timeout);
-        for step in 0..turn.len() {
-            let upstream = turn.get(step);
-            while tries > 0 {
-                tries -= 1;
-                match self.attempt(&worker, upstream, &mut failure).await {
-                    Ok(response) => return Ok(response),
-                    Err(Some(Next::SameAddress)) => {}
-                    Err(Some(Next::OtherAddress)) => break,
-                    Err(None) => return Err(self.explain(failure)),
-                }
-            }
-        }
-        Err(self.explain(failure))
+    /// The request, while a part of its body is still to come.
+    pub(crate) fn incomplete(&mut self) -> Option<&mut Request<RequestBody>> {
+        self.request.as_mut().filter(|request| request.body().is_due())
     }
 
-    /// One try at one address. Without an answer: why, in `failure`, and where to try next, if anywhere.
-    async fn attempt(
-        &mut self,
-        worker: &Worker,
-        upstream: usize,
-        failure: &mut Failure,
-    ) -> Result<Response<Content>, Option<Next>> {
-        let to = &worker.upstreams[upstream];
-        let permit = match self.is_body_streamed() {
-            // In a box, for it is rare.
-            true => Box::pin(self.admit_streamed(to)).await,
-            false => to.admit(&self.session.deadline).await,
-        };
-        let permit = match permit {
-            Ok(permit) => permit,
-            Err(error) => {
-                *failure = Failure::NotReached(error);
-                // Sent anywhere now, nobody would wait for what becomes of it.
-                let over = self.session.deadline.expired();
-                return Err((!over).then_some(Next::OtherAddress));
+    /// Tries until there is an answer, or no hope of one.
+    pub(crate) async fn make(&mut self) -> Result<Response<Streamed>, Problem> {
+        let turn = self.route.turn();
+        let mut tries = turn.len() + SPARE_TRIES;
+        let mut step = 0;
+        let mut failure = Failure::Busy;
+        while tries > 0
+            && let Some(upstream) = self.route.upstream(&turn, step)
+        {
+            tries -= 1;
+            failure = match self.attempt(&upstream).await {
+                Ok(response) => return Ok(response),
+                Err(failure) => failure,
+            };
+            if self.request.is_none() {
+                break;
             }
+            match &failure {
+                // Sent anywhere now, nobody would wait for what becomes of it.
+                Failure::Busy if self.progress.deadline.expired() => break,
+                Failure::NotSent(_) | Failure::Broken { kept: true, .. } => {}
+                _ => step += 1,
+            }
+        }
+        Err(self.explain(&failure))
+    }
+
+    /// One try at one address. Without an answer the request is still here if it may be sent again.
+    async fn attempt(&mut self, upstream: &Rc<Upstream>) -> Result<Response<Streamed>, Failure> {
+        let permit = match self.incomplete().is_some() {
+            // In a box, for it is rare.
+            true => Box::pin(self.admit_streamed(upstream)).await,
+            false => upstream.admission.admit(&self.progress.deadline).await,
         };
+        let permit = permit.map_err(|Busy| Failure::Busy)?;
         let began = Instant::now();
-        let now = worker.deadlines.now();
-        let kept = to.take(now);
-        let fresh = kept.is_none();
-        let mut connection = match kept {
+        let connection = upstream.take();
+        let kept = connection.is_some();
+        let connection = match connection {
             Some(connection) => connection,
             // In a box, for it is rare.
-            None => match Box::pin(to.connect(self.connect_timeout(), now)).await {
+            None => match Box::pin(upstream.connect(self.connect_timeout())).await {
                 Ok(connection) => connection,
                 Err(error) => {
                     self.record(0, began);
-                    *failure = Failure::NotReached(error);
-                    return Err(Some(Next::OtherAddress));
+                    return Err(Failure::NotReached(error));
                 }
             },
         };
-        connection.permit = Some(permit);
-        let Some(mut request) = self.request.take() else {
-            return Err(None);
-        };
-        request.headers_mut().insert(header::HOST, to.address.authority.clone());
+        let mut lease = Lease::new(upstream, connection, permit);
+        // It is there: without it nobody tries.
+        let Some(mut request) = self.request.take() else { return Err(Failure::Late) };
+        request.headers_mut().insert(header::HOST, upstream.authority().clone());
         let copy = self.repeatable.then(|| Copy::of(&request));
-        let mut answer = pin!(connection.start(request));
+        let mut answer = pin!(lease.start(request));
         let mut ambiguous = false;
         let sent = poll_fn(|cx| {
-            let sent = ready!(connection.poll_answer(answer.as_mut(), &self.session.deadline, cx));
+            let sent = ready!(lease.poll_answer(answer.as_mut(), &self.progress.deadline, cx));
             Poll::Ready(sent.and_then(|response| {
-                ambiguous = headers::is_ambiguous(response.version(), response.headers());
-                answer::begin(response, &mut connection, cx).map_err(SendError::Broken)
+                ambiguous = fields::is_ambiguous(response.version(), response.headers());
+                Begun::of(response, &mut lease, cx).map_err(SendError::Broken)
             }))
         })
         .await;
         if ambiguous {
             self.record(0, began);
-            *failure = Failure::Ambiguous;
-            return Err(None);
+            return Err(Failure::Ambiguous);
         }
         match sent {
-            // Nobody asked for another protocol: the field that would have is not passed on.
-            Ok(begun) if begun.status().is_informational() => {
-                *failure = Failure::Upgraded;
-                Err(None)
-            }
+            Ok(begun) if begun.status().is_informational() => Err(Failure::Upgraded),
             Ok(begun) => {
                 self.record(begun.status().as_u16(), began);
-                to.answered(headers::closes(begun.headers()), now);
-                Ok(begun.pass_on(self.route(), worker, upstream, connection))
+                upstream.answered(fields::closes(begun.headers()));
+                let mut response = begun.pass_on(lease);
+                self.route.narrow_allow(response.headers_mut());
+                Ok(response)
             }
             Err(SendError::NotSent(request, error)) => {
-                to.forget_idle();
+                upstream.forget_idle();
                 self.request = Some(*request);
-                *failure = Failure::Send(SendError::Broken(error));
-                Err(Some(Next::SameAddress))
+                Err(Failure::NotSent(error))
             }
-            Err(error) => {
+            Err(SendError::Broken(error)) => {
                 self.record(0, began);
-                to.forget_idle();
-                let over = matches!(error, SendError::Deadline);
-                *failure = Failure::Send(error);
-                match copy {
-                    Some(copy) if !over => {
-                        self.request = Some(copy.into_request(&self.session));
-                        Err(Some(if fresh { Next::OtherAddress } else { Next::SameAddress }))
-                    }
-                    _ => Err(None),
-                }
+                upstream.forget_idle();
+                self.request = copy.map(|copy| copy.into_request(&self.progress));
+                Err(Failure::Broken { error, kept })
+            }
+            Err(SendError::Deadline) => {
+                self.record(0, began);
+                upstream.forget_idle();
+                Err(Failure::Late)
             }
         }
     }
 
-    /// Whether the body is too long to be read ahead, and a part of it still to come.
-    fn is_body_streamed(&self) -> bool {
-        self.request.as_ref().is_some_and(|request| request.body().is_due())
-    }
-
-    /// Waits until the service has a connection for one such request more.
-    async fn admit_streamed(&mut self, to: &Upstream) -> Result<OwnedSemaphorePermit, ConnectError> {
-        let turn = to.admit_upload(&self.session.deadline).await?;
+    /// Waits until the service has a connection for one request more whose body is too long to be read ahead.
+    async fn admit_streamed(&mut self, upstream: &Upstream) -> Result<OwnedSemaphorePermit, Busy> {
+        let turn = upstream.admission.admit_upload(&self.progress.deadline).await?;
         if let Some(request) = &mut self.request {
             request.body_mut().takes(turn);
         }
-        to.admit(&self.session.deadline).await
-    }
-
-    fn route(&self) -> &Route {
-        &self.session.worker.gateway.routes[self.route]
+        upstream.admission.admit(&self.progress.deadline).await
     }
 
     fn connect_timeout(&self) -> Duration {
-        Duration::from_millis(self.route().connect_timeout_ms)
+        Duration::from_millis(self.route.definition.connect_timeout_ms)
     }
 
     fn record(&self, status: u16, began: Instant) {
-        let resource = Resource::Route(self.route);
-        let seconds = began.elapsed().as_secs_f64();
-        self.session.worker.metrics.record(Side::Client, resource, self.method, status, seconds);
+        self.route.series.record(Side::Client, self.method, status, began.elapsed().as_secs_f64());
     }
 
     /// What the client is told. The cause of it is told to the log, here and nowhere else.
-    fn explain(&self, failure: Failure) -> Problem {
-        let problem = match (&failure, self.session.body_failure()) {
-            (_, Some(_)) => return broken_body(&self.session),
+    fn explain(&self, failure: &Failure) -> Problem {
+        if let Some(failure) = self.progress.body_failure() {
+            return failure.problem();
+        }
+        let (problem, cause): (Problem, &dyn Error) = match failure {
             // As ordinary under load as any answer: it is in the metrics.
-            (Failure::NotReached(ConnectError::Busy), _) => return problems::no_connection_free(),
-            (Failure::NotReached(ConnectError::Timeout), _) => problems::connect_timeout(),
-            (Failure::NotReached(_), _) => problems::refused_by_service(),
-            (Failure::Send(SendError::Deadline), _) if self.session.is_body_due() => {
-                return problems::late_body();
-            }
-            (Failure::Send(SendError::Deadline), _) => problems::response_timeout(),
-            (Failure::Send(_) | Failure::Upgraded | Failure::Ambiguous, _) => problems::broken_answer(),
-        };
-        let cause = match &failure {
-            Failure::NotReached(error) => error as &dyn std::error::Error,
-            Failure::Send(SendError::Broken(error) | SendError::NotSent(_, error)) => error,
-            Failure::Send(SendError::Deadline) => &NoAnswer::InTime,
-            Failure::Upgraded => &NoAnswer::InThisProtocol,
-            Failure::Ambiguous => &NoAnswer::WithOneReading,
+            Failure::Busy => return problems::no_connection_free(),
+            Failure::NotReached(error @ ConnectError::Timeout) => (problems::connect_timeout(), error),
+            Failure::NotReached(error) => (problems::refused_by_service(), error),
+            Failure::Late if self.progress.is_body_due() => return problems::late_body(),
+            Failure::Late => (problems::response_timeout(), &NoAnswer::InTime),
+            Failure::NotSent(error) | Failure::Broken { error, .. } => (problems::broken_answer(), error),
+            Failure::Upgraded => (problems::broken_answer(), &NoAnswer::InThisProtocol),
+            Failure::Ambiguous => (problems::broken_answer(), &NoAnswer::WithOneReading),
         };
         let source = cause.source().map(ToString::to_string);
         tracing::warn!(
-            route = self.route().id,
+            route = self.route.definition.id,
             method = self.method.as_str(),
             status = problem.status,
             error = %cause,
@@ -275,8 +251,8 @@ impl Copy {
         }
     }
 
-    fn into_request(self, session: &Rc<Session>) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::none(session));
+    fn into_request(self, progress: &Rc<Progress>) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::none(progress));
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
         *request.headers_mut() = self.headers;

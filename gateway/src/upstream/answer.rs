@@ -1,17 +1,16 @@
-//! A service's answer as the client's.
+//! A service's answer, from its head to the end of its body.
 
-use std::task::{Context, Poll};
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, Version};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::Connection;
-use crate::{
-    exchange::{Content, headers},
-    routing::Route,
-    worker::Worker,
-};
+use super::{connection::Connection, pool::Lease, size::longer_by};
+use crate::fields;
 
 /// An answer whose body has begun as well as it could without waiting.
 pub(crate) struct Begun {
@@ -20,36 +19,36 @@ pub(crate) struct Begun {
     over: bool,
 }
 
-/// Takes what is there of the body already, so that an answer that is broken from its first bytes on is none.
-///
-/// # Errors
-/// It is broken.
-pub(crate) fn begin(
-    mut response: Response<Incoming>,
-    connection: &mut Connection,
-    cx: &mut Context<'_>,
-) -> hyper::Result<Begun> {
-    let incoming = response.body_mut();
-    let mut first = Bytes::new();
-    let mut over = incoming.is_end_stream();
-    if !over {
-        match connection.poll_frame(incoming, cx) {
-            // Trailers are not passed on.
-            Poll::Ready(Some(frame)) => match frame?.into_data() {
-                Ok(data) => {
-                    first = data;
-                    over = incoming.is_end_stream();
-                }
-                Err(_) => over = true,
-            },
-            Poll::Ready(None) => over = true,
-            Poll::Pending => {}
-        }
-    }
-    Ok(Begun { response, first, over })
-}
-
 impl Begun {
+    /// Takes what is there of the body already, so that an answer that is broken from its first bytes on is none.
+    ///
+    /// # Errors
+    /// It is broken.
+    pub(crate) fn of(
+        mut response: Response<Incoming>,
+        connection: &mut Connection,
+        cx: &mut Context<'_>,
+    ) -> hyper::Result<Self> {
+        let incoming = response.body_mut();
+        let mut first = Bytes::new();
+        let mut over = incoming.is_end_stream();
+        if !over {
+            match connection.poll_frame(incoming, cx) {
+                // Trailers are not passed on.
+                Poll::Ready(Some(frame)) => match frame?.into_data() {
+                    Ok(data) => {
+                        first = data;
+                        over = incoming.is_end_stream();
+                    }
+                    Err(_) => over = true,
+                },
+                Poll::Ready(None) => over = true,
+                Poll::Pending => {}
+            }
+        }
+        Ok(Self { response, first, over })
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.response.status()
     }
@@ -58,28 +57,67 @@ impl Begun {
         self.response.headers()
     }
 
-    /// To the client; the rest of the body comes while it is written.
-    pub(crate) fn pass_on(
-        self,
-        route: &Route,
-        worker: &Worker,
-        upstream: usize,
-        connection: Box<Connection>,
-    ) -> Response<Content> {
+    /// For the client; the rest of the body comes while it is written.
+    pub(crate) fn pass_on(self, lease: Lease) -> Response<Streamed> {
         let Self { response, first, over } = self;
         let (mut parts, incoming) = response.into_parts();
-        headers::strip_answer(&mut parts.headers);
-        headers::narrow_allow(&mut parts.headers, route);
+        fields::strip_answer(&mut parts.headers);
         // Each hop speaks its own version.
         parts.version = Version::HTTP_11;
-        let connection = match over {
+        let lease = match over {
             true => {
-                worker.give_back(upstream, connection);
+                lease.give_back();
                 None
             }
-            false => Some(connection),
+            false => Some(lease),
         };
-        let content = Content::Streamed { first, incoming, connection, upstream };
-        Response::from_parts(parts, content)
+        Response::from_parts(parts, Streamed { first, incoming, lease })
+    }
+}
+
+/// The body of an answer. It gives its connection back at its end.
+pub(crate) struct Streamed {
+    /// Here already; empty afterwards.
+    first: Bytes,
+    incoming: Incoming,
+    lease: Option<Lease>,
+}
+
+impl Body for Streamed {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Self { first, incoming, lease } = &mut *self;
+        if !first.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(first)))));
+        }
+        let Some(open) = lease else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(open.poll_frame(incoming, cx));
+        let over = match &frame {
+            Some(Ok(frame)) => frame.is_trailers() || incoming.is_end_stream(),
+            Some(Err(_)) => {
+                *lease = None;
+                false
+            }
+            None => true,
+        };
+        if over && let Some(lease) = lease.take() {
+            lease.give_back();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_empty() && self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        longer_by(self.first.len(), &self.incoming.size_hint())
     }
 }

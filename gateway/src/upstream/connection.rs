@@ -21,8 +21,8 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
 
-use super::nudge::Nudge;
-use crate::{deadlines::Deadline, exchange::RequestBody};
+use super::{nudge::Nudge, request_body::RequestBody};
+use crate::deadlines::Deadline;
 
 /// Rounds in one poll, so that one fast answer does not hold up the worker.
 const ROUNDS: usize = 32;
@@ -36,7 +36,7 @@ pub(crate) struct Connection {
     /// On the worker's clock.
     pub(super) idle_since: u64,
     /// While it is in use.
-    pub(crate) permit: Option<OwnedSemaphorePermit>,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
@@ -100,7 +100,7 @@ impl Connection {
     }
 
     /// The next piece of the answer's body.
-    pub(crate) fn poll_frame(
+    pub(super) fn poll_frame(
         &mut self,
         body: &mut Incoming,
         cx: &mut Context<'_>,
@@ -124,7 +124,7 @@ impl Connection {
     }
 
     /// Whether the answer is complete and another request may follow it.
-    pub(crate) fn is_reusable(&mut self) -> bool {
+    pub(super) fn is_reusable(&mut self) -> bool {
         if !self.sender.is_ready() {
             self.rest();
         }

@@ -1,11 +1,21 @@
-//! The side of the services: addresses, and connections to them that are kept.
+//! The side of the services: addresses, connections to them that are kept, and what goes over these.
 
 mod address;
-pub(crate) mod answer;
+mod admission;
+mod answer;
 mod connection;
+mod dialer;
 mod nudge;
+mod pool;
+mod request_body;
+mod size;
 mod uploads;
 
-pub(crate) use address::{Address, ConnectError, Upstream};
-pub(crate) use connection::{Connection, SendError};
-pub(crate) use uploads::{Upload, Uploads};
+pub(crate) use address::Address;
+pub(crate) use admission::Busy;
+pub(crate) use answer::{Begun, Streamed};
+pub(crate) use connection::SendError;
+pub(crate) use dialer::ConnectError;
+pub(crate) use pool::{Lease, Upstream};
+pub(crate) use request_body::{BodyBroken, RequestBody};
+pub(crate) use uploads::Uploads;

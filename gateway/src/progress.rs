@@ -1,0 +1,229 @@
+//! What a client's connection is waiting for, and so what its deadline means.
+
+use std::{cell::Cell, rc::Rc, task::Waker};
+
+use web::Problem;
+
+use crate::{
+    deadlines::{Deadline, Deadlines},
+    problems,
+};
+
+/// After so long without a request a connection gives its buffers back.
+const RELAX_MS: u64 = 1000;
+/// What a connection without a request gets when the worker closes.
+const GRACE_MS: u64 = 500;
+
+/// What a client may take for the parts of a request and of reading the answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    pub(crate) header_ms: u64,
+    pub(crate) stall_ms: u64,
+    pub(crate) keep_alive_ms: u64,
+}
+
+/// What the connection is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Its first request.
+    New,
+    /// The same, while the worker closes: there is not much time left.
+    Grace,
+    /// Another request.
+    Idle,
+    /// The rest of a head.
+    Head,
+    /// hyper was given the head, and has to understand it as well.
+    Given(Body),
+    /// The answer's head; whoever makes it watches the deadline.
+    Exchange(Body),
+    /// The rest of the answer.
+    Answering,
+    /// What came is no request: the connection ends with the answer to it.
+    Refused,
+}
+
+/// How much of a request's body has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    Whole,
+    /// A part of it is still to come.
+    Due,
+    Failed(BodyFailure),
+}
+
+/// Why the body of a request did not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyFailure {
+    TooLarge,
+    Malformed,
+}
+
+impl BodyFailure {
+    /// What the client is told.
+    pub(crate) fn problem(self) -> Problem {
+        match self {
+            Self::TooLarge => Problem::payload_too_large(),
+            Self::Malformed => problems::malformed("The body of the request is not valid, or broke off."),
+        }
+    }
+}
+
+/// Of one client connection. The bytes that come, the exchange and the bytes that go move it on; whoever polls the connection
+/// goes by it.
+pub(crate) struct Progress {
+    pub(crate) deadline: Deadline,
+    times: Times,
+    stage: Cell<Stage>,
+    write_blocked: Cell<bool>,
+    /// No request can follow on the connection.
+    last: Cell<bool>,
+}
+
+impl Progress {
+    /// `task` is what polls the connection.
+    pub(crate) fn new(deadlines: &Rc<Deadlines>, times: Times, task: Waker) -> Rc<Self> {
+        let progress = Self {
+            deadline: deadlines.register(task),
+            times,
+            stage: Cell::new(Stage::New),
+            write_blocked: Cell::new(false),
+            last: Cell::new(false),
+        };
+        progress.deadline.rest(times.keep_alive_ms);
+        Rc::new(progress)
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.stage.get()
+    }
+
+    fn is_between_requests(&self) -> bool {
+        matches!(self.stage.get(), Stage::New | Stage::Grace | Stage::Idle)
+    }
+
+    /// The first bytes of a head are there.
+    pub(crate) fn head_began(&self) {
+        if self.is_between_requests() {
+            self.stage.set(Stage::Head);
+            self.deadline.set(self.times.header_ms);
+        }
+    }
+
+    /// A whole head was found good, and is given to hyper.
+    pub(crate) fn head_complete(&self, body: Body) {
+        self.stage.set(Stage::Given(body));
+        self.deadline.work();
+    }
+
+    /// hyper understood the head and asks for an answer.
+    pub(crate) fn head_understood(&self) {
+        if let Stage::Given(body) = self.stage.get() {
+            self.stage.set(Stage::Exchange(body));
+        }
+    }
+
+    pub(crate) fn refused(&self) {
+        self.stage.set(Stage::Refused);
+    }
+
+    /// Whether a part of the request is still to come.
+    pub(crate) fn is_body_due(&self) -> bool {
+        self.stage.get() == Stage::Exchange(Body::Due)
+    }
+
+    pub(crate) fn body_failure(&self) -> Option<BodyFailure> {
+        match self.stage.get() {
+            Stage::Exchange(Body::Failed(failure)) => Some(failure),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn body_complete(&self) {
+        self.body_is(Body::Whole);
+    }
+
+    pub(crate) fn body_failed(&self, failure: BodyFailure) {
+        self.body_is(Body::Failed(failure));
+    }
+
+    /// An answer that has begun does not depend on it any more.
+    fn body_is(&self, body: Body) {
+        if matches!(self.stage.get(), Stage::Exchange(_)) {
+            self.stage.set(Stage::Exchange(body));
+        }
+    }
+
+    /// The head of the answer is there.
+    pub(crate) fn answering(&self) {
+        self.stage.set(Stage::Answering);
+        self.moved();
+    }
+
+    /// Bytes of the answer moved.
+    pub(crate) fn moved(&self) {
+        self.deadline.set(self.times.stall_ms);
+    }
+
+    /// hyper has the whole answer. The socket may still refuse a part of it.
+    pub(crate) fn answered(&self) {
+        self.stage.set(Stage::Idle);
+        match self.write_blocked.get() {
+            true => self.moved(),
+            false => self.deadline.rest(RELAX_MS),
+        }
+    }
+
+    /// No buffers are held any more: what is left of the time that a client may be silent.
+    pub(crate) fn relaxed(&self) {
+        self.deadline.set(self.times.keep_alive_ms.saturating_sub(RELAX_MS));
+    }
+
+    /// Whether the socket took less than it was given. While it does, the client may be slow but must not stall, and
+    /// each piece that the socket takes is progress. The connection is idle from the last piece on.
+    pub(crate) fn set_write_blocked(&self, blocked: bool) {
+        let was_blocked = self.write_blocked.replace(blocked);
+        if blocked == was_blocked {
+            return;
+        }
+        match self.stage.get() {
+            Stage::Answering => self.moved(),
+            Stage::New | Stage::Grace | Stage::Idle | Stage::Refused if blocked => {
+                // Whoever still reads an answer does not rest.
+                self.deadline.work();
+                self.moved();
+            }
+            Stage::New | Stage::Grace | Stage::Idle => self.deadline.rest(RELAX_MS),
+            Stage::Refused | Stage::Head | Stage::Given(_) | Stage::Exchange(_) => {}
+        }
+    }
+
+    pub(crate) fn is_write_blocked(&self) -> bool {
+        self.write_blocked.get()
+    }
+
+    /// Nothing is read any more after the request at hand.
+    pub(crate) fn set_last(&self) {
+        self.last.set(true);
+    }
+
+    /// Whether the answer has to say `Connection: close`.
+    pub(crate) fn is_last(&self) -> bool {
+        let body_is_missing = matches!(self.stage.get(), Stage::Exchange(Body::Due | Body::Failed(_)));
+        self.last.get() || body_is_missing || self.is_dismissed()
+    }
+
+    /// Another connection needs the place of this one.
+    pub(crate) fn is_dismissed(&self) -> bool {
+        self.deadline.is_dismissed()
+    }
+
+    /// While the worker closes: whoever has just connected is about to send a request and gets a moment for it.
+    pub(crate) fn has_grace(&self) -> bool {
+        if self.stage.get() == Stage::New {
+            self.stage.set(Stage::Grace);
+            self.deadline.set(GRACE_MS);
+        }
+        self.stage.get() == Stage::Grace
+    }
+}
