@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use chassis::{Application, Chassis, ServiceSettings, StartError};
-use metrics::{describe_counter, describe_gauge};
 
 use crate::inbound::http;
 use crate::outbound::payment::PaymentClient;
@@ -22,7 +21,6 @@ use crate::use_cases::take_over::TakeOver;
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings) -> Result<Application, StartError> {
     let mut chassis = Chassis::open("prereservation", settings.parts(), &[MIGRATIONS]).await?;
-    describe();
     let store: Arc<dyn ReservationStore> = Arc::new(SqlReservationStore::new(
         chassis.database().clone(),
         chassis.outbox().clone(),
@@ -59,13 +57,4 @@ pub async fn build(settings: Settings) -> Result<Application, StartError> {
     chassis.serve(&settings.server, &settings.management, move |config| {
         http::configure(config, use_cases.clone())
     })
-}
-
-fn describe() {
-    describe_gauge!("resilience4j_circuitbreaker_state", "1: the state that the circuit breaker is in");
-    describe_counter!("resilience4j_circuitbreaker_calls_total", "Calls that the circuit breaker let pass");
-    describe_counter!(
-        "resilience4j_circuitbreaker_not_permitted_calls_total",
-        "Calls that the circuit breaker did not let pass"
-    );
 }

@@ -6,8 +6,7 @@ use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
 use web::{InternalSettings, ManagementSettings, MemorySettings, ServerSettings};
 
-use crate::outbound::payment::PaymentClientSettings;
-use resilience::BreakerSettings;
+use resilience::{BreakerSettings, ClientSettings};
 
 /// Every key with its default and meaning.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -26,7 +25,7 @@ pub struct Settings {
     pub kafka: KafkaSettings,
     pub internal: InternalSettings,
     pub url: Urls,
-    pub payment_client: PaymentClientSettings,
+    pub payment_client: ClientSettings,
     pub circuit_breaker: BreakerSettings,
     pub saga: SagaSettings,
     pub idempotency: IdempotencySettings,
@@ -96,7 +95,7 @@ impl ServiceSettings for Settings {
                 "url.payment is no loopback address and payment charges for nobody without it",
             )?,
         }
-        self.payment_client.check()?;
+        self.payment_client.check("payment_client")?;
         self.circuit_breaker.check()?;
         in_range("saga.look_every_ms", self.saga.look_every_ms, 10..=60_000)?;
         // Shorter than a request, and living requests would be taken for abandoned ones.

@@ -1,5 +1,14 @@
-//! Circuit breaker, bulkhead, timeout and retry: for every service that calls another.
+//! Circuit breaker, bulkhead, time limit and retry: for every service that calls another.
+//!
+//! [`ServiceClient`] puts them together: a service adds what it asks, and what the answers mean.
 
 mod breaker;
+mod client;
+mod settings;
+mod standing;
 
 pub use breaker::{Breaker, BreakerSettings, NotPermitted, Permit};
+pub use client::{Answer, ClientError, NoAnswer, NotAsked, Request, ServiceClient};
+pub use reqwest::Method;
+pub use settings::ClientSettings;
+pub use standing::Standing;

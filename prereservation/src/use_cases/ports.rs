@@ -13,7 +13,8 @@ use crate::domain::{CancelReason, NewReservation, Reservation};
 /// Asks payment to charge a card for a reservation.
 ///
 /// # Obligations
-/// - One call asks at most once: nothing is repeated behind the caller's back.
+/// - One call charges at most once. A request whose connection breaks before an answer begins may be sent a second time,
+///   because payment charges a reservation once, however often it is asked; nothing else is repeated.
 /// - The answer never claims more than is known. [`Paid`], [`Declined`] and [`Refused`] are payment's own
 ///   words about this reservation; [`NotSent`] is said only when no byte of the request can have reached
 ///   payment, or payment did not take it; everything else is [`Unknown`].

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use contract::{Behaviour, Subject, TIMEOUT, World};
 use fake_payment::FakePayment;
-use prereservation::outbound::payment::{PaymentClient, PaymentClientSettings};
+use prereservation::outbound::payment::PaymentClient;
 use prereservation::use_cases::ports::PaymentGateway;
-use resilience::BreakerSettings;
+use resilience::{BreakerSettings, ClientSettings};
 use web::InternalSettings;
 
 struct OverHttp;
@@ -30,7 +30,7 @@ impl World for OverHttp {
 }
 
 impl HttpSubject {
-    async fn new(behaviour: Behaviour, client: &PaymentClientSettings, breaker: &BreakerSettings) -> Self {
+    async fn new(behaviour: Behaviour, client: &ClientSettings, breaker: &BreakerSettings) -> Self {
         let payment = FakePayment::start(behaviour).await;
         let client = Arc::new(PaymentClient::new(&payment.url(), &internal(), client, breaker).unwrap());
         Self { payment, client }
@@ -54,11 +54,11 @@ fn internal() -> InternalSettings {
     InternalSettings { token: TOKENS.into() }
 }
 
-fn client_settings() -> PaymentClientSettings {
-    PaymentClientSettings {
+fn client_settings() -> ClientSettings {
+    ClientSettings {
         timeout_ms: TIMEOUT.as_millis() as u64,
         connect_timeout_ms: TIMEOUT.as_millis() as u64 / 2,
-        ..PaymentClientSettings::default()
+        ..ClientSettings::default()
     }
 }
 

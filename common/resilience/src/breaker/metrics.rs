@@ -1,9 +1,10 @@
 //! The breaker's metrics, named as Resilience4j's Micrometer binding names them.
 
-use metrics::{counter, gauge};
+use metrics::{counter, describe_counter, describe_gauge, gauge};
 
 use super::state::State;
 
+#[derive(Clone, Copy)]
 pub(super) struct Metrics {
     pub(super) application: &'static str,
     pub(super) breaker: &'static str,
@@ -16,7 +17,7 @@ impl Metrics {
                 "resilience4j_circuitbreaker_state",
                 "application" => self.application,
                 "name" => self.breaker,
-                "state" => state.label(),
+                "state" => state.as_str().to_ascii_lowercase(),
             )
             .set(f64::from(u8::from(state == current)));
         }
@@ -24,6 +25,15 @@ impl Metrics {
 
     /// A counter that nobody has seen at zero hides its first step from whoever watches its rate.
     pub(super) fn begin(&self) {
+        describe_gauge!("resilience4j_circuitbreaker_state", "1: the state that the circuit breaker is in");
+        describe_counter!(
+            "resilience4j_circuitbreaker_calls_total",
+            "Calls that the circuit breaker let pass"
+        );
+        describe_counter!(
+            "resilience4j_circuitbreaker_not_permitted_calls_total",
+            "Calls that the circuit breaker did not let pass"
+        );
         self.calls(false, 0);
         self.calls(true, 0);
         self.refusals(0);

@@ -12,7 +12,7 @@ impl State {
     pub(super) const ALL: [Self; 5] =
         [Self::Closed, Self::Open, Self::HalfOpen, Self::ForcedOpen, Self::Disabled];
 
-    /// As the actuator shows it.
+    /// As the actuator shows it, and in small letters as Resilience4j labels its metrics.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "CLOSED",
@@ -20,17 +20,6 @@ impl State {
             Self::HalfOpen => "HALF_OPEN",
             Self::ForcedOpen => "FORCED_OPEN",
             Self::Disabled => "DISABLED",
-        }
-    }
-
-    /// As Resilience4j labels its metrics.
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half_open",
-            Self::ForcedOpen => "forced_open",
-            Self::Disabled => "disabled",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::Response;
+use resilience::{Answer, NoAnswer};
 use serde::Deserialize;
 
 use crate::use_cases::ports::{
@@ -26,12 +26,8 @@ pub(super) enum Decision {
 /// payment did not say what it did.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    #[error("no connection to payment")]
-    NotConnected(#[source] reqwest::Error),
-    #[error("payment did not answer in time")]
-    TimedOut,
-    #[error("the connection to payment broke")]
-    Broken(#[source] reqwest::Error),
+    #[error("payment gave no answer")]
+    NoAnswer(#[from] NoAnswer),
     #[error("payment failed with status {0}")]
     ServerError(u16),
     #[error("payment answered with status {0}, which means nothing here")]
@@ -65,49 +61,33 @@ impl Decision {
 }
 
 impl Failure {
-    /// No answer's head came.
-    pub(super) fn of_call(error: reqwest::Error) -> Self {
-        if error.is_connect() { Self::NotConnected(error) } else { Self::of_transfer(error) }
-    }
-
-    fn of_transfer(error: reqwest::Error) -> Self {
-        if error.is_timeout() { Self::TimedOut } else { Self::Broken(error) }
-    }
-
     pub(super) fn into_outcome(self, retry_after: Duration) -> PaymentOutcome {
         let why = match self {
-            // The request is written to a connection that stands; this one never stood.
-            Self::NotConnected(_) => {
+            Self::NoAnswer(NoAnswer::NotConnected(_)) => {
                 let why = NotSentWhy::ConnectionRefused;
                 return PaymentOutcome::NotSent(NotSent { why, retry_after });
             }
-            Self::TimedOut => UnknownWhy::Timeout,
-            Self::Broken(_) => UnknownWhy::ConnectionReset,
+            Self::NoAnswer(NoAnswer::TimedOut) => UnknownWhy::Timeout,
+            Self::NoAnswer(NoAnswer::Broken(_)) => UnknownWhy::ConnectionReset,
             Self::ServerError(status) => UnknownWhy::ServerError(status),
             Self::UnexpectedStatus(status) => UnknownWhy::UnexpectedStatus(status),
-            Self::Garbled => UnknownWhy::Garbled,
+            Self::Garbled | Self::NoAnswer(NoAnswer::TooLong(_)) => UnknownWhy::Garbled,
         };
         PaymentOutcome::Unknown(Unknown { why })
     }
 }
 
-/// `resent`: an earlier try of the same request broke, and payment may have acted on it.
-pub(super) async fn read(
-    response: Response,
-    order: &PaymentOrder,
-    resent: bool,
-) -> Result<Decision, Failure> {
-    let status = response.status();
-    match status.as_u16() {
-        200 | 201 => paid(&body(response).await?, order).map(Decision::Paid),
-        402 => Ok(declined(response).await),
+pub(super) async fn read(answer: Answer, order: &PaymentOrder) -> Result<Decision, Failure> {
+    match answer.status() {
+        200 | 201 => paid(&answer.body(BODY_LIMIT).await?, order).map(Decision::Paid),
+        402 => Ok(declined(answer).await),
         409 => Ok(refused(RefusedWhy::ReservationCancelled)),
         422 => Ok(refused(RefusedWhy::AnotherPayment)),
-        _ if status.is_server_error() => Err(Failure::ServerError(status.as_u16())),
+        error @ 500..=599 => Err(Failure::ServerError(error)),
         // The others are about this request, not about the reservation: they say nothing about an earlier try.
-        other if resent => Err(Failure::UnexpectedStatus(other)),
-        401 | 403 => Ok(Decision::NotTaken(NotSentWhy::NotTrusted(status.as_u16()))),
-        400 | 404 | 405 | 413 | 415 => Ok(Decision::NotTaken(NotSentWhy::NotUnderstood(status.as_u16()))),
+        other if answer.resent => Err(Failure::UnexpectedStatus(other)),
+        status @ (401 | 403) => Ok(Decision::NotTaken(NotSentWhy::NotTrusted(status))),
+        status @ (400 | 404 | 405 | 413 | 415) => Ok(Decision::NotTaken(NotSentWhy::NotUnderstood(status))),
         429 => Ok(Decision::NotTaken(NotSentWhy::Overloaded)),
         // Among them 408, which a proxy gives while payment works on.
         other => Err(Failure::UnexpectedStatus(other)),
@@ -143,21 +123,10 @@ struct Problem {
 }
 
 /// The status alone says that nothing is charged; the body only adds words.
-async fn declined(response: Response) -> Decision {
-    let detail = match body(response).await {
+async fn declined(answer: Answer) -> Decision {
+    let detail = match answer.body(BODY_LIMIT).await {
         Ok(body) => serde_json::from_slice::<Problem>(&body).unwrap_or_default().detail,
         Err(_) => None,
     };
     Decision::Declined(Declined { detail })
-}
-
-async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Failure::of_transfer)? {
-        if body.len() + chunk.len() > BODY_LIMIT {
-            return Err(Failure::Garbled);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }

@@ -1,14 +1,9 @@
 //! The one synchronous call of the system: asking payment to charge.
 //!
-//! Bulkhead (a semaphore, nobody queues) -> circuit breaker -> timeout -> HTTP.
-//! [`PaymentClient`] walks through them; `request` is what is sent, `answer` reads what comes
-//! back, and decides what is known about the customer's money.
+//! [`PaymentClient`] says what is asked, `answer` what the answer, or its absence, says about the customer's money. Bulkhead,
+//! circuit breaker, time limit and the second try are those of every client: [`resilience::ServiceClient`].
 
 mod answer;
 mod payment_client;
-mod request;
-mod settings;
-mod standing;
 
-pub use payment_client::{PaymentClient, PaymentClientError};
-pub use settings::PaymentClientSettings;
+pub use payment_client::PaymentClient;
