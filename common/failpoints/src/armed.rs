@@ -25,6 +25,12 @@ impl From<Injected> for sqlx::Error {
     }
 }
 
+impl From<Injected> for storage::StoreError {
+    fn from(injected: Injected) -> Self {
+        sqlx::Error::from(injected).into()
+    }
+}
+
 /// What a port's error has to be made of where a step may err.
 pub trait Fails: From<Injected> {}
 impl<T: From<Injected>> Fails for T {}

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use storage::Tx;
+use storage::{StoreError, Tx};
 
 use crate::log::ReceivedRecord;
 
@@ -34,7 +34,13 @@ pub enum HandleError {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Records(Vec<BadRecord>),
     #[error(transparent)]
-    Database(#[from] sqlx::Error),
+    Database(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for HandleError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
 }
 
 /// A record that can never be applied: its index in the slice that was handled, and why.

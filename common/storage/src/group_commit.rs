@@ -11,9 +11,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use crate::database::Database;
-use crate::failure::{is_conflict, is_unavailable};
 use crate::health::Writes;
 use crate::pace::Pace;
+use crate::store_error::StoreError;
 
 /// Most requests of one transaction.
 const LARGEST: usize = 64;
@@ -30,10 +30,10 @@ pub trait Transact: Send + Sync + 'static {
     fn transact(
         &self,
         requests: &[Self::Request],
-    ) -> impl Future<Output = Result<Vec<Self::Answer>, sqlx::Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
 }
 
-type Answered<T> = Result<<T as Transact>::Answer, Arc<sqlx::Error>>;
+type Answered<T> = Result<<T as Transact>::Answer, StoreError>;
 
 /// Cheap to clone; clones share the transactions, which begin at a [`Pace`].
 pub struct GroupCommit<T: Transact> {
@@ -92,7 +92,7 @@ impl<T: Transact> GroupCommit<T> {
             self.shared.runtime.spawn(Shared::work_off(Arc::clone(&self.shared)));
         }
         // The sender is dropped without an answer where the transaction panicked.
-        answered.await.unwrap_or_else(|_| Err(Arc::new(sqlx::Error::WorkerCrashed)))
+        answered.await.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))
     }
 }
 
@@ -125,19 +125,24 @@ impl<T: Transact> Shared<T> {
         queue.waiting.drain(..size).unzip()
     }
 
+    fn report(&self, error: &StoreError) {
+        if let Some(error) = error.of_database() {
+            self.writes.work.failed(error);
+        }
+    }
+
     async fn serve(&self, requests: &[T::Request], answers: Vec<oneshot::Sender<Answered<T>>>) {
         let transacted = self.transaction.transact(requests).await;
-        match transacted.inspect_err(|error| self.writes.work.failed(error)) {
+        match transacted.inspect_err(|error| self.report(error)) {
             Ok(results) => {
                 for (answer, result) in answers.into_iter().zip(results) {
                     // Whoever asked may be gone; what was asked for is done.
                     let _ = answer.send(Ok(result));
                 }
             }
-            Err(error) if requests.len() == 1 || (is_unavailable(&error) && !is_conflict(&error)) => {
-                let error = Arc::new(error);
+            Err(error) if requests.len() == 1 || matches!(error, StoreError::Unavailable(_)) => {
                 for answer in answers {
-                    let _ = answer.send(Err(Arc::clone(&error)));
+                    let _ = answer.send(Err(error.clone()));
                 }
             }
             // One of them is to blame, and none of them is done: each on its own.
@@ -145,8 +150,8 @@ impl<T: Transact> Shared<T> {
                 for (request, answer) in requests.iter().zip(answers) {
                     let result = self.transaction.transact(std::slice::from_ref(request)).await;
                     let result =
-                        result.and_then(|mut results| results.pop().ok_or(sqlx::Error::WorkerCrashed));
-                    let _ = answer.send(result.map_err(Arc::new));
+                        result.and_then(|mut results| results.pop().ok_or(sqlx::Error::WorkerCrashed.into()));
+                    let _ = answer.send(result);
                 }
             }
         }

@@ -26,6 +26,7 @@ pub mod ranges;
 mod schema;
 pub mod settings;
 pub mod sql;
+mod store_error;
 mod transaction;
 
 pub use clock::now_ms;
@@ -42,4 +43,5 @@ pub use pace::Pace;
 pub use ranges::range_counters;
 pub use schema::Migrations;
 pub use settings::DatabaseSettings;
+pub use store_error::{Cause, StoreError};
 pub use transaction::Tx;

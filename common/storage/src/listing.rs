@@ -8,6 +8,7 @@ use sqlx::any::AnyRow;
 
 use crate::database::Database;
 use crate::ranges;
+use crate::store_error::StoreError;
 
 /// So many rows are passed faster than the counters of ranges are read.
 const NEAR: i64 = 1024;
@@ -44,7 +45,7 @@ impl Listing {
         database: &Database,
         filter: Option<(&'static str, i64)>,
         window: &Window<'_>,
-    ) -> Result<(Vec<AnyRow>, i64), sqlx::Error> {
+    ) -> Result<(Vec<AnyRow>, i64), StoreError> {
         let total = self.total(database, filter).await?;
         if self.ranges
             && filter.is_none()
@@ -63,7 +64,7 @@ impl Listing {
         window: &Window<'_>,
         total: i64,
         descending: bool,
-    ) -> Result<Option<Vec<AnyRow>>, sqlx::Error> {
+    ) -> Result<Option<Vec<AnyRow>>, StoreError> {
         let limit = window.limit.min(total - window.offset);
         let behind = total - window.offset - limit;
         if window.offset.min(behind) <= NEAR {
@@ -87,7 +88,7 @@ impl Listing {
         filter: Option<(&'static str, i64)>,
         window: &Window<'_>,
         total: i64,
-    ) -> Result<Vec<AnyRow>, sqlx::Error> {
+    ) -> Result<Vec<AnyRow>, StoreError> {
         if window.offset >= total {
             return Ok(Vec::new());
         }
@@ -115,20 +116,17 @@ impl Listing {
         &self,
         database: &Database,
         filter: Option<(&'static str, i64)>,
-    ) -> Result<i64, sqlx::Error> {
+    ) -> Result<i64, StoreError> {
         match filter {
             None => {
-                sqlx::query_scalar(
-                    "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) FROM row_count WHERE name = $1",
-                )
-                .bind(self.counter)
-                .fetch_one(database.reader())
-                .await
+                let text = "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) FROM row_count WHERE name = $1";
+                Ok(sqlx::query_scalar(text).bind(self.counter).fetch_one(database.reader()).await?)
             }
             Some((column, value)) => {
                 let text =
                     format!("SELECT COUNT(*) FROM {} WHERE {} AND {column} = $1", self.table, self.predicate);
-                sqlx::query_scalar(AssertSqlSafe(text)).bind(value).fetch_one(database.reader()).await
+                let query = sqlx::query_scalar(AssertSqlSafe(text)).bind(value);
+                Ok(query.fetch_one(database.reader()).await?)
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use messaging::mark::Mark;
-use storage::Tx;
+use storage::{StoreError, Tx};
 
 use crate::domain::{Batch, MyReservation, Outcome, Step};
 
@@ -42,7 +42,7 @@ pub trait Projection: Send + Sync {
     ///
     /// # Errors
     /// The database's; `tx` is then of no use any more.
-    async fn apply(&self, tx: &mut Tx, batch: Batch, slot: i32) -> Result<(), sqlx::Error>;
+    async fn apply(&self, tx: &mut Tx, batch: Batch, slot: i32) -> Result<(), StoreError>;
 }
 
 /// The reading side. Sees what is committed, also while a rebuild is running.
@@ -50,37 +50,37 @@ pub trait Projection: Send + Sync {
 pub trait View: Send + Sync {
     /// # Errors
     /// The database's, as for all of these.
-    async fn find(&self, id: i64) -> Result<Option<MyReservation>, sqlx::Error>;
+    async fn find(&self, id: i64) -> Result<Option<MyReservation>, StoreError>;
 
     /// A page, and how many rows there are in all. Neither scans the table.
     ///
     /// # Errors
     /// The database's.
-    async fn list(&self, query: &ListQuery) -> Result<(Vec<MyReservation>, i64), sqlx::Error>;
+    async fn list(&self, query: &ListQuery) -> Result<(Vec<MyReservation>, i64), StoreError>;
 
     /// The steps of a reservation, none where it is unknown.
     ///
     /// # Errors
     /// The database's.
-    async fn steps(&self, id: i64) -> Result<Vec<Step>, sqlx::Error>;
+    async fn steps(&self, id: i64) -> Result<Vec<Step>, StoreError>;
 
     /// The version of the reservation's own facet; 0 where it is unknown.
     ///
     /// # Errors
     /// The database's.
-    async fn reservation_version(&self, id: i64) -> Result<i64, sqlx::Error>;
+    async fn reservation_version(&self, id: i64) -> Result<i64, StoreError>;
 
     /// How the sagas stand. Stuck is what has been unfinished since before `stuck_before_ms`.
     ///
     /// # Errors
     /// The database's.
-    async fn sagas(&self, stuck_before_ms: i64) -> Result<SagaCounts, sqlx::Error>;
+    async fn sagas(&self, stuck_before_ms: i64) -> Result<SagaCounts, StoreError>;
 
     /// Records done and records in all, while a rebuild is running.
     ///
     /// # Errors
     /// The database's.
-    async fn rebuild_progress(&self) -> Result<Option<(i64, i64)>, sqlx::Error>;
+    async fn rebuild_progress(&self) -> Result<Option<(i64, i64)>, StoreError>;
 }
 
 /// Partition -> next offset.
@@ -109,72 +109,72 @@ pub trait Shadow: Send + Sync {
     ///
     /// # Errors
     /// The database's, as for all of these.
-    async fn create(&self) -> Result<(), sqlx::Error>;
+    async fn create(&self) -> Result<(), StoreError>;
 
     /// # Errors
     /// The database's.
-    async fn begin(&self) -> Result<Tx, sqlx::Error>;
+    async fn begin(&self) -> Result<Tx, StoreError>;
 
     /// As [`Projection::apply`], into the shadow.
     ///
     /// # Errors
     /// The database's.
-    async fn apply(&self, tx: &mut Tx, batch: Batch) -> Result<(), sqlx::Error>;
+    async fn apply(&self, tx: &mut Tx, batch: Batch) -> Result<(), StoreError>;
 
     /// What sorting and searching need; cheaper once the rows are there.
     ///
     /// # Errors
     /// The database's.
-    async fn build_indexes(&self) -> Result<(), sqlx::Error>;
+    async fn build_indexes(&self) -> Result<(), StoreError>;
 
     /// How far the live view is.
     ///
     /// # Errors
     /// The database's.
-    async fn live_positions(&self) -> Result<Positions, sqlx::Error>;
+    async fn live_positions(&self) -> Result<Positions, StoreError>;
 
     /// Records that the live view is made of, by partition: the log is recognised by them.
     ///
     /// # Errors
     /// The database's.
-    async fn live_marks(&self) -> Result<Vec<(i32, Mark)>, sqlx::Error>;
+    async fn live_marks(&self) -> Result<Vec<(i32, Mark)>, StoreError>;
 
     /// As [`Shadow::live_positions`], and until `tx` ends the live view gets no further.
     ///
     /// # Errors
     /// The database's.
-    async fn hold_live(&self, tx: &mut Tx) -> Result<Positions, sqlx::Error>;
+    async fn hold_live(&self, tx: &mut Tx) -> Result<Positions, StoreError>;
 
     /// Some of what differs, and how much does in all. Only under [`Shadow::hold_live`] does it compare like with like.
     ///
     /// # Errors
     /// The database's.
-    async fn differences(&self, tx: &mut Tx) -> Result<(Vec<Difference>, i64), sqlx::Error>;
+    async fn differences(&self, tx: &mut Tx) -> Result<(Vec<Difference>, i64), StoreError>;
 
     /// As [`Shadow::differences`].
     ///
     /// # Errors
     /// The database's.
-    async fn vanished(&self, tx: &mut Tx) -> Result<Vanished, sqlx::Error>;
+    async fn vanished(&self, tx: &mut Tx) -> Result<Vanished, StoreError>;
 
     /// Puts the shadow in the place of the live view once `tx` commits, if the answer is [`Swap::Done`]; else `tx`
     /// must not commit.
     ///
     /// # Errors
     /// The database's.
-    async fn swap(&self, tx: &mut Tx, held: &Positions) -> Result<Swap, sqlx::Error>;
+    async fn swap(&self, tx: &mut Tx, held: &Positions) -> Result<Swap, StoreError>;
 
     /// For whoever watches. False: another rebuild has taken over.
     ///
     /// # Errors
     /// The database's.
-    async fn report(&self, done: i64, total: i64) -> Result<bool, sqlx::Error>;
+    async fn report(&self, done: i64, total: i64) -> Result<bool, StoreError>;
 
     /// Removes what an unfinished rebuild leaves, unless another one has taken over.
     ///
     /// # Errors
     /// The database's.
-    async fn discard(&self) -> Result<(), sqlx::Error>;
+    async fn discard(&self) -> Result<(), StoreError>;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use storage::StoreError;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -45,7 +46,7 @@ pub enum NotYet {
     #[error("too many readers wait")]
     Crowded,
     #[error(transparent)]
-    Database(#[from] sqlx::Error),
+    Database(#[from] StoreError),
 }
 
 /// The readers that wait, and what they wait for.

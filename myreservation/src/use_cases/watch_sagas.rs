@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metrics::{describe_gauge, gauge};
 use serde::Deserialize;
-use storage::now_ms;
+use storage::{StoreError, now_ms};
 use tokio_util::sync::CancellationToken;
 
 use super::ports::View;
@@ -48,7 +48,7 @@ pub async fn watch(view: Arc<dyn View>, settings: SagaSettings, stop: Cancellati
     }
 }
 
-async fn measure(view: &dyn View, settings: &SagaSettings) -> Result<(), sqlx::Error> {
+async fn measure(view: &dyn View, settings: &SagaSettings) -> Result<(), StoreError> {
     let now = now_ms();
     let stuck_after = i64::try_from(settings.stuck_after_ms).unwrap_or(i64::MAX);
     let sagas = view.sagas(now.saturating_sub(stuck_after)).await?;

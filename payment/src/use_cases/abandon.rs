@@ -3,13 +3,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use failpoints::step;
+use storage::StoreError;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Payment, Status, Transition};
 use crate::use_cases::now_ms;
-use crate::use_cases::ports::{PaymentStore, StoreError};
+use crate::use_cases::ports::PaymentStore;
 
 const PAGE: i64 = 256;
 

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use failpoints::{sabotaged, step};
+use storage::StoreError;
 
 use crate::domain::{CardNumber, Decline, Order, Payment, State, Transition};
 use crate::use_cases::now_ms;
-use crate::use_cases::ports::{Intent, PaymentProvider, PaymentStore, ProviderError, StoreError};
+use crate::use_cases::ports::{Intent, PaymentProvider, PaymentStore, ProviderError};
 
 /// Charges a card for a reservation, once, however often it is asked to.
 #[derive(Clone)]

@@ -1,14 +1,7 @@
 use failpoints::Injected;
 
 use super::charge::ChargeError;
-use super::ports::StoreError;
 use super::refund::RefundError;
-
-impl From<Injected> for StoreError {
-    fn from(injected: Injected) -> Self {
-        Self::Unavailable(injected.into())
-    }
-}
 
 impl From<Injected> for ChargeError {
     fn from(injected: Injected) -> Self {

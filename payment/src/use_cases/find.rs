@@ -1,5 +1,7 @@
+use storage::StoreError;
+
 use crate::domain::{Payment, Status};
-use crate::use_cases::ports::{ListQuery, Page, PaymentStore, StoreError};
+use crate::use_cases::ports::{ListQuery, Page, PaymentStore};
 
 /// A payment that stands; the others are no one's business.
 ///

@@ -5,6 +5,7 @@
 use std::error::Error;
 
 use async_trait::async_trait;
+use storage::StoreError;
 
 use crate::domain::{CardNumber, Change, ChargeAnswer, Order, Payment, RefundAnswer, Status};
 
@@ -96,16 +97,6 @@ pub enum SortField {
 pub struct Page {
     pub payments: Vec<Payment>,
     pub total: u64,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Away, busy or shutting down: the same call may succeed later.
-    #[error("the database is not available")]
-    Unavailable(#[source] BoxError),
-    /// The call itself is the cause.
-    #[error("the database refused")]
-    Refused(#[source] BoxError),
 }
 
 /// The payments as a batch of cancellations sees and changes them: inside one transaction, which somebody else

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use failpoints::step;
 use futures::StreamExt;
+use storage::StoreError;
 use telemetry::{Kind, Operation, TraceContext};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Payment, Status, Transition};
 use crate::use_cases::now_ms;
-use crate::use_cases::ports::{PaymentProvider, PaymentStore, ProviderError, StoreError, Unfinished};
+use crate::use_cases::ports::{PaymentProvider, PaymentStore, ProviderError, Unfinished};
 
 const PAGE: i64 = 64;
 /// Refunds under way at the same time.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use failpoints::step;
-use storage::now_ms;
+use storage::{StoreError, now_ms};
 
-use super::ports::{ReservationStore, SavedOutcome, StoreError};
+use super::ports::{ReservationStore, SavedOutcome};
 use crate::domain::{CancelReason, Reservation, Status, Transition};
 
 /// A reservation changes twice in its life; who is overtaken so often is not overtaken by anybody.
@@ -28,7 +28,7 @@ impl Cancel {
     /// Only in a version that is allowed; nothing comes between that question and the change.
     ///
     /// # Errors
-    /// The store's; [`StoreError::Failed`] where the reservation does not change whatever is tried.
+    /// The store's; [`StoreError::Refused`] where the reservation does not change whatever is tried.
     pub async fn execute(&self, id: i64, allows: impl Fn(i64) -> bool) -> Result<Cancelled, StoreError> {
         for _ in 0..MOST_ROUNDS {
             step!("prereservation.cancel.before_find");
@@ -56,6 +56,6 @@ impl Cancel {
                 return Ok(Cancelled::Now(reservation));
             }
         }
-        Err(StoreError::Failed(format!("reservation {id} cannot be changed").into()))
+        Err(StoreError::Refused(format!("reservation {id} cannot be changed").into()))
     }
 }

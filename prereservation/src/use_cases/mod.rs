@@ -1,8 +1,6 @@
 //! Everything prereservation can do, a file each; [`ports`] holds what they need from outside.
 
 pub mod cancel;
-#[cfg(feature = "failpoints")]
-mod failpoints;
 pub mod ports;
 pub mod purge_keys;
 pub mod reserve;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-
 use events::Event;
+use storage::StoreError;
 
 use crate::domain::CardNumber;
 use crate::domain::{CancelReason, NewReservation, Reservation};
@@ -210,13 +210,4 @@ pub struct ListQuery {
     pub limit: i64,
     /// Column and whether it descends.
     pub order: Vec<(&'static str, bool)>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The database is away or busy; the same call may succeed later.
-    #[error("the database is not available")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the database refused")]
-    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

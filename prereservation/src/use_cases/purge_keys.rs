@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use storage::now_ms;
+use storage::{StoreError, now_ms};
 use tokio_util::sync::CancellationToken;
 
-use super::ports::{ReservationStore, StoreError};
+use super::ports::ReservationStore;
 
 const HOUR_MS: i64 = 3_600_000;
 

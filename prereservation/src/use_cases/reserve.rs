@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use events::Event;
 use failpoints::step;
-use storage::now_ms;
+use storage::{StoreError, now_ms};
 
 use super::ports::{
     Begun, IdempotencyKey, NotSentWhy, PaymentGateway, PaymentOrder, PaymentOutcome, RefusedWhy,
-    ReservationStore, SavedOutcome, StoreError,
+    ReservationStore, SavedOutcome,
 };
 use crate::domain::CardNumber;
 use crate::domain::{CancelReason, NewReservation, Reservation, Status, Transition};

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use failpoints::{sabotaged, step};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
-use storage::now_ms;
+use storage::{StoreError, now_ms};
 use tokio_util::sync::CancellationToken;
 
-use super::ports::{ReservationStore, SavedOutcome, StoreError};
+use super::ports::{ReservationStore, SavedOutcome};
 use crate::domain::{CancelReason, Transition};
 
 /// Most reservations looked at in one round.

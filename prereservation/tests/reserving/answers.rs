@@ -13,10 +13,11 @@ use prereservation::inbound::http;
 use prereservation::use_cases::UseCases;
 use prereservation::use_cases::cancel::Cancel;
 use prereservation::use_cases::ports::{
-    Begun, IdempotencyKey, ListQuery, PaymentOutcome, RefusedWhy, ReservationStore, SavedOutcome, StoreError,
+    Begun, IdempotencyKey, ListQuery, PaymentOutcome, RefusedWhy, ReservationStore, SavedOutcome,
 };
 use prereservation::use_cases::reserve::Reserve;
 use serde_json::{Value, json};
+use storage::StoreError;
 use testkit::TestDatabase;
 
 use crate::support::{Answers, Rig, declined, not_sent, paid, refused, unknown};

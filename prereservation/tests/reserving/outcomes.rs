@@ -3,9 +3,10 @@ use std::time::Duration;
 
 use prereservation::domain::{CancelReason, Status};
 use prereservation::use_cases::cancel::{Cancel, Cancelled};
-use prereservation::use_cases::ports::{RefusedWhy, StoreError};
+use prereservation::use_cases::ports::RefusedWhy;
 use prereservation::use_cases::reserve::Reserved;
 use prereservation::use_cases::take_over::TakeOver;
+use storage::StoreError;
 use testkit::{SOON, TestDatabase, eventually};
 
 use crate::support::{
@@ -97,7 +98,7 @@ testkit::for_each_backend! {
         let rig = Rig::on(&db).await;
         let reservation = rig.started().await;
         let cancel = Cancel { store: Arc::new(Stubborn(rig.store.clone())) };
-        assert!(matches!(cancel.execute(reservation.id, |_| true).await, Err(StoreError::Failed(_))));
+        assert!(matches!(cancel.execute(reservation.id, |_| true).await, Err(StoreError::Refused(_))));
         assert!(rig.told().await.is_empty());
     }
 

@@ -10,10 +10,10 @@ use prereservation::outbound::store::{MIGRATIONS, SqlReservationStore};
 use prereservation::use_cases::cancel::Cancel;
 use prereservation::use_cases::ports::{
     Begun, Declined, IdempotencyKey, ListQuery, NotSent, NotSentWhy, Paid, PaymentGateway, PaymentOrder,
-    PaymentOutcome, Refused, RefusedWhy, ReservationStore, SavedOutcome, StoreError, Unknown, UnknownWhy,
+    PaymentOutcome, Refused, RefusedWhy, ReservationStore, SavedOutcome, Unknown, UnknownWhy,
 };
 use prereservation::use_cases::reserve::Reserve;
-use storage::Database;
+use storage::{Database, StoreError};
 use testkit::TestDatabase;
 
 pub(crate) struct Rig {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use events::{Event, PaymentCreated};
 use failpoints::{sabotaged, step};
-use storage::{Tx, now_ms};
+use storage::{StoreError, Tx, now_ms};
 
 use super::ports::{ReceiptStore, Telling};
 use crate::domain::{Receipt, Told, Transition, issue, withdraw};
@@ -58,7 +58,7 @@ impl Follow {
         &self,
         tx: &mut Tx,
         instructions: Vec<(Instruction, Option<String>)>,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<(), StoreError> {
         let mut slots = self.load(tx, &instructions).await?;
         let now = now_ms();
         for (instruction, traceparent) in instructions {
@@ -88,7 +88,7 @@ impl Follow {
         &self,
         tx: &mut Tx,
         instructions: &[(Instruction, Option<String>)],
-    ) -> Result<BTreeMap<i64, Slot>, sqlx::Error> {
+    ) -> Result<BTreeMap<i64, Slot>, StoreError> {
         let mut ids: Vec<i64> =
             instructions.iter().map(|(instruction, _)| instruction.reservation_id()).collect();
         ids.sort_unstable();
@@ -104,7 +104,7 @@ impl Follow {
             .collect())
     }
 
-    async fn save(&self, tx: &mut Tx, mut slots: BTreeMap<i64, Slot>) -> Result<(), sqlx::Error> {
+    async fn save(&self, tx: &mut Tx, mut slots: BTreeMap<i64, Slot>) -> Result<(), StoreError> {
         let mut added: Vec<&mut Receipt> = slots
             .values_mut()
             .filter(|slot| slot.changed && !slot.stored)

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use events::Event;
-use storage::Tx;
+use storage::{StoreError, Tx};
 
 use crate::domain::Receipt;
 
@@ -23,17 +23,17 @@ pub struct Telling {
 #[async_trait]
 pub trait ReceiptStore: Send + Sync {
     /// The receipts and tombstones of these reservations.
-    async fn of_reservations(&self, tx: &mut Tx, ids: &[i64]) -> Result<Vec<Receipt>, sqlx::Error>;
+    async fn of_reservations(&self, tx: &mut Tx, ids: &[i64]) -> Result<Vec<Receipt>, StoreError>;
     /// Inserts all and fills in their ids.
-    async fn add(&self, tx: &mut Tx, receipts: &mut [&mut Receipt]) -> Result<(), sqlx::Error>;
+    async fn add(&self, tx: &mut Tx, receipts: &mut [&mut Receipt]) -> Result<(), StoreError>;
     /// Saves the status of receipts that have an id.
-    async fn update(&self, tx: &mut Tx, receipts: &[&Receipt]) -> Result<(), sqlx::Error>;
-    async fn tell(&self, tx: &mut Tx, facts: &[Telling]) -> Result<(), sqlx::Error>;
+    async fn update(&self, tx: &mut Tx, receipts: &[&Receipt]) -> Result<(), StoreError>;
+    async fn tell(&self, tx: &mut Tx, facts: &[Telling]) -> Result<(), StoreError>;
 
     /// A receipt that stands.
-    async fn find(&self, id: i64) -> Result<Option<Receipt>, sqlx::Error>;
+    async fn find(&self, id: i64) -> Result<Option<Receipt>, StoreError>;
     /// A page of the receipts that stand, and how many there are.
-    async fn list(&self, query: &ListQuery) -> Result<(Vec<Receipt>, i64), sqlx::Error>;
+    async fn list(&self, query: &ListQuery) -> Result<(Vec<Receipt>, i64), StoreError>;
 }
 
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 
 use failpoints::{sabotaged, step};
 use futures::FutureExt;
-use storage::{Tx, sql};
+use storage::{StoreError, Tx, sql};
 use tokio::time::Instant;
 
 use super::Reader;
@@ -62,7 +62,7 @@ pub(crate) enum Failed {
     /// The partition belongs to another replica.
     Lost,
     /// Nobody's fault: database or log are away.
-    Unavailable(sqlx::Error),
+    Unavailable(StoreError),
     /// The records at these offsets can never be applied.
     Records(Vec<(i64, String)>),
     /// Some record of the batch is to blame; which one shows when they are tried one by one.
@@ -71,19 +71,16 @@ pub(crate) enum Failed {
 
 impl Failed {
     /// Of a statement in which records had a hand.
-    fn of_records(error: sqlx::Error) -> Self {
-        if storage::is_unavailable(&error) {
-            Self::Unavailable(error)
-        } else {
-            Self::Unattributed(error.to_string())
-        }
+    fn of_records(error: impl Into<StoreError>) -> Self {
+        let error = error.into();
+        if error.is_unavailable() { Self::Unavailable(error) } else { Self::Unattributed(error.to_string()) }
     }
 }
 
 /// Of our own statements: no record has a hand in them, so no record is to blame.
 impl From<sqlx::Error> for Failed {
     fn from(error: sqlx::Error) -> Self {
-        Self::Unavailable(error)
+        Self::Unavailable(error.into())
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
-use storage::{Database, GroupCommit, Transact};
+use storage::{Database, GroupCommit, StoreError, Transact};
 use testkit::TestDatabase;
 use tokio::sync::Semaphore;
 
@@ -24,7 +24,7 @@ impl Transact for Additions {
     type Request = i64;
     type Answer = i64;
 
-    async fn transact(&self, additions: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
+    async fn transact(&self, additions: &[i64]) -> Result<Vec<i64>, StoreError> {
         self.gate.acquire().await.unwrap().forget();
         assert!(!self.panics.swap(false, Ordering::Relaxed), "a defect");
         self.sizes.lock().unwrap().push(additions.len());
@@ -68,7 +68,7 @@ impl Rig {
     }
 
     /// All at once, while the first transaction is held up until they all wait.
-    async fn at_once(&self, requests: &[i64]) -> Vec<Result<i64, Arc<sqlx::Error>>> {
+    async fn at_once(&self, requests: &[i64]) -> Vec<Result<i64, StoreError>> {
         let asked = Arc::new(AtomicUsize::new(0));
         let submissions = requests.iter().map(|request| {
             let (additions, asked) = (self.additions.clone(), Arc::clone(&asked));
@@ -141,7 +141,7 @@ testkit::for_each_backend! {
     async fn a_transaction_that_panics_leaves_nobody_waiting_and_the_next_one_works(db: TestDatabase) {
         let rig = Rig::on(&db, true).await;
         let answers = rig.at_once(&[1, 1]).await;
-        assert!(answers.iter().any(|answer| answer.as_ref().is_err_and(|error| storage::is_unavailable(error))));
+        assert!(answers.iter().any(|answer| answer.as_ref().is_err_and(StoreError::is_unavailable)));
         assert!(rig.additions.submit(1).await.is_ok());
     }
 
@@ -149,6 +149,6 @@ testkit::for_each_backend! {
         let rig = Rig::on(&db, false).await;
         rig.database.close().await;
         let answers = rig.at_once(&[1, 1, 1]).await;
-        assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(|error| storage::is_unavailable(error))));
+        assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(StoreError::is_unavailable)));
     }
 }

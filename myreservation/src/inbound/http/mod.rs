@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
+use storage::StoreError;
 use utoipa::OpenApi;
 use web::SharedReads;
 use web::hal::{self, Base, Rendered, Resource, Search};
@@ -162,9 +163,9 @@ async fn read(view: &dyn View, Question { base, page, user_id }: &Question) -> R
 }
 
 /// The one place where the store's errors become problems.
-fn problem(error: &sqlx::Error) -> Problem {
+fn problem(error: &StoreError) -> Problem {
     tracing::error!(%error, "the view cannot be read");
-    if storage::is_unavailable(error) {
+    if error.is_unavailable() {
         Problem::unavailable("The database is not available.", 1)
     } else {
         Problem::internal()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use sqlx::Row;
-use storage::{Database, Listing, Window};
+use storage::{Database, Listing, StoreError, Window};
 
 use super::{LIVE, TOTAL, rows};
 use crate::domain::{MyReservation, Outcome, Step};
@@ -41,12 +41,12 @@ impl SqlView {
 
 #[async_trait]
 impl View for SqlView {
-    async fn find(&self, id: i64) -> Result<Option<MyReservation>, sqlx::Error> {
+    async fn find(&self, id: i64) -> Result<Option<MyReservation>, StoreError> {
         let row = sqlx::query(FIND).bind(id).fetch_optional(self.database.reader()).await?;
-        row.as_ref().map(rows::my_reservation).transpose()
+        Ok(row.as_ref().map(rows::my_reservation).transpose()?)
     }
 
-    async fn list(&self, query: &ListQuery) -> Result<(Vec<MyReservation>, i64), sqlx::Error> {
+    async fn list(&self, query: &ListQuery) -> Result<(Vec<MyReservation>, i64), StoreError> {
         let window = Window { offset: query.offset, limit: query.limit, order: &query.order };
         let filter = query.user_id.map(|user_id| ("user_id", user_id));
         let (rows, total) = LISTING.page(&self.database, filter, &window).await?;
@@ -54,12 +54,12 @@ impl View for SqlView {
         Ok((items, total))
     }
 
-    async fn steps(&self, id: i64) -> Result<Vec<Step>, sqlx::Error> {
+    async fn steps(&self, id: i64) -> Result<Vec<Step>, StoreError> {
         let found = sqlx::query(STEPS).bind(id).fetch_all(self.database.reader()).await?;
-        found.iter().map(rows::step).collect()
+        Ok(found.iter().map(rows::step).collect::<Result<_, _>>()?)
     }
 
-    async fn reservation_version(&self, id: i64) -> Result<i64, sqlx::Error> {
+    async fn reservation_version(&self, id: i64) -> Result<i64, StoreError> {
         let version: Option<i64> =
             sqlx::query_scalar("SELECT reservation_version FROM my_reservation WHERE id = $1")
                 .bind(id)
@@ -68,7 +68,7 @@ impl View for SqlView {
         Ok(version.unwrap_or(0))
     }
 
-    async fn sagas(&self, stuck_before_ms: i64) -> Result<SagaCounts, sqlx::Error> {
+    async fn sagas(&self, stuck_before_ms: i64) -> Result<SagaCounts, StoreError> {
         let counted: Vec<(String, i64)> = sqlx::query_as(
             "SELECT name, CAST(SUM(n) AS BIGINT) FROM row_count WHERE name LIKE 'my_reservation/%' GROUP BY name",
         )
@@ -88,9 +88,8 @@ impl View for SqlView {
         Ok(SagaCounts { by_outcome, unfinished })
     }
 
-    async fn rebuild_progress(&self) -> Result<Option<(i64, i64)>, sqlx::Error> {
-        sqlx::query_as("SELECT done, total FROM my_reservation_rebuild WHERE id = 1")
-            .fetch_optional(self.database.reader())
-            .await
+    async fn rebuild_progress(&self) -> Result<Option<(i64, i64)>, StoreError> {
+        let text = "SELECT done, total FROM my_reservation_rebuild WHERE id = 1";
+        Ok(sqlx::query_as(text).fetch_optional(self.database.reader()).await?)
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use messaging::mark::Mark;
 use sqlx::{AssertSqlSafe, Executor, Row};
-use storage::{Database, Dialect, Tx, ranges};
+use storage::{Database, Dialect, StoreError, Tx, ranges};
 
 use super::rows::{COLUMNS, STEP_COLUMNS};
 use super::{LIVE, SHADOW, TOTAL, catalog, write};
@@ -25,7 +25,7 @@ impl SqlShadow {
         Self { database, topic, owner: uuid::Uuid::new_v4().to_string() }
     }
 
-    async fn drop_tables(&self) -> Result<(), sqlx::Error> {
+    async fn drop_tables(&self) -> Result<(), StoreError> {
         for table in [SHADOW.rows, SHADOW.steps] {
             catalog::execute(&self.database, format!("DROP TABLE IF EXISTS {table}")).await?;
         }
@@ -35,7 +35,7 @@ impl SqlShadow {
 
 #[async_trait]
 impl Shadow for SqlShadow {
-    async fn create(&self) -> Result<(), sqlx::Error> {
+    async fn create(&self) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO my_reservation_rebuild (id, owner, done, total) VALUES (1, $1, 0, 0) \
              ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, done = 0, total = 0",
@@ -45,18 +45,18 @@ impl Shadow for SqlShadow {
         .await?;
         self.drop_tables().await?;
         catalog::create_twin(&self.database, LIVE.rows, SHADOW.rows).await?;
-        catalog::create_twin(&self.database, LIVE.steps, SHADOW.steps).await
+        Ok(catalog::create_twin(&self.database, LIVE.steps, SHADOW.steps).await?)
     }
 
-    async fn begin(&self) -> Result<Tx, sqlx::Error> {
-        self.database.begin().await
+    async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(self.database.begin().await?)
     }
 
-    async fn apply(&self, tx: &mut Tx, batch: Batch) -> Result<(), sqlx::Error> {
+    async fn apply(&self, tx: &mut Tx, batch: Batch) -> Result<(), StoreError> {
         write::apply(tx, SHADOW, batch).await.map(drop)
     }
 
-    async fn build_indexes(&self) -> Result<(), sqlx::Error> {
+    async fn build_indexes(&self) -> Result<(), StoreError> {
         for (table, twin) in [(LIVE.rows, SHADOW.rows), (LIVE.steps, SHADOW.steps)] {
             for index in catalog::indexes(&self.database, table, twin).await? {
                 catalog::execute(&self.database, index.statement).await?;
@@ -69,7 +69,7 @@ impl Shadow for SqlShadow {
         Ok(())
     }
 
-    async fn live_positions(&self) -> Result<Positions, sqlx::Error> {
+    async fn live_positions(&self) -> Result<Positions, StoreError> {
         let rows: Vec<(i32, i64)> =
             sqlx::query_as("SELECT log_partition, next_offset FROM inbox_position WHERE topic = $1")
                 .bind(self.topic.clone())
@@ -78,7 +78,7 @@ impl Shadow for SqlShadow {
         Ok(rows.into_iter().collect())
     }
 
-    async fn live_marks(&self) -> Result<Vec<(i32, Mark)>, sqlx::Error> {
+    async fn live_marks(&self) -> Result<Vec<(i32, Mark)>, StoreError> {
         let rows: Vec<(i32, Option<String>, Option<String>)> =
             sqlx::query_as("SELECT log_partition, anchor, mark FROM inbox_position WHERE topic = $1")
                 .bind(self.topic.clone())
@@ -93,7 +93,7 @@ impl Shadow for SqlShadow {
         Ok(marks)
     }
 
-    async fn hold_live(&self, tx: &mut Tx) -> Result<Positions, sqlx::Error> {
+    async fn hold_live(&self, tx: &mut Tx) -> Result<Positions, StoreError> {
         // An update that changes nothing: it takes the rows' locks on PostgreSQL (the whole database's on SQLite was
         // taken by the BEGIN), and the consumer's guard still finds its owner and offset afterwards.
         let rows: Vec<(i32, i64)> = sqlx::query_as(
@@ -106,7 +106,7 @@ impl Shadow for SqlShadow {
         Ok(rows.into_iter().collect())
     }
 
-    async fn differences(&self, tx: &mut Tx) -> Result<(Vec<Difference>, i64), sqlx::Error> {
+    async fn differences(&self, tx: &mut Tx) -> Result<(Vec<Difference>, i64), StoreError> {
         let mut differences = Vec::new();
         let mut count = 0;
         for (old, new, columns, id) in [
@@ -141,7 +141,7 @@ impl Shadow for SqlShadow {
         Ok((differences, count))
     }
 
-    async fn vanished(&self, tx: &mut Tx) -> Result<Vanished, sqlx::Error> {
+    async fn vanished(&self, tx: &mut Tx) -> Result<Vanished, StoreError> {
         let mut counts = [0; 2];
         for (count, (old, new, key)) in counts.iter_mut().zip([
             (LIVE.rows, SHADOW.rows, "id"),
@@ -156,7 +156,7 @@ impl Shadow for SqlShadow {
         Ok(Vanished { reservations, steps })
     }
 
-    async fn swap(&self, tx: &mut Tx, held: &Positions) -> Result<Swap, sqlx::Error> {
+    async fn swap(&self, tx: &mut Tx, held: &Positions) -> Result<Swap, StoreError> {
         let owned = sqlx::query("DELETE FROM my_reservation_rebuild WHERE id = 1 AND owner = $1")
             .bind(self.owner.clone())
             .execute(&mut **tx)
@@ -194,7 +194,7 @@ impl Shadow for SqlShadow {
         Ok(Swap::Done)
     }
 
-    async fn report(&self, done: i64, total: i64) -> Result<bool, sqlx::Error> {
+    async fn report(&self, done: i64, total: i64) -> Result<bool, StoreError> {
         let owned = sqlx::query(
             "UPDATE my_reservation_rebuild SET done = $1, total = $2 WHERE id = 1 AND owner = $3",
         )
@@ -206,7 +206,7 @@ impl Shadow for SqlShadow {
         Ok(owned.rows_affected() == 1)
     }
 
-    async fn discard(&self) -> Result<(), sqlx::Error> {
+    async fn discard(&self) -> Result<(), StoreError> {
         let owned = sqlx::query("DELETE FROM my_reservation_rebuild WHERE id = 1 AND owner = $1")
             .bind(self.owner.clone())
             .execute(self.database.writer().await?)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
-use storage::{Dialect, Tx, range_counters, sql};
+use storage::{Dialect, StoreError, Tx, range_counters, sql};
 
 use super::{LIVE, TOTAL, Tables, rows::STEP_COLUMNS, upsert::upsert};
 use crate::domain::{Batch, Step};
@@ -22,21 +22,21 @@ pub struct SqlProjection;
 
 #[async_trait]
 impl Projection for SqlProjection {
-    async fn apply(&self, tx: &mut Tx, batch: Batch, slot: i32) -> Result<(), sqlx::Error> {
+    async fn apply(&self, tx: &mut Tx, batch: Batch, slot: i32) -> Result<(), StoreError> {
         let changed = apply(tx, LIVE, batch).await?;
         count(tx, &changed, slot).await
     }
 }
 
 /// Rows and steps; the counters are the caller's business.
-pub(super) async fn apply(tx: &mut Tx, tables: Tables, batch: Batch) -> Result<Vec<AnyRow>, sqlx::Error> {
+pub(super) async fn apply(tx: &mut Tx, tables: Tables, batch: Batch) -> Result<Vec<AnyRow>, StoreError> {
     let Batch { changes, steps } = batch;
     let changed = upsert(tx, tables.rows, changes.into_iter()).await?;
     insert_steps(tx, tables.steps, &steps).await?;
     Ok(changed)
 }
 
-async fn insert_steps(tx: &mut Tx, table: &str, steps: &[Step]) -> Result<(), sqlx::Error> {
+async fn insert_steps(tx: &mut Tx, table: &str, steps: &[Step]) -> Result<(), StoreError> {
     for chunk in sql::chunks(steps, LARGEST_STEPS) {
         let text = format!(
             "INSERT INTO {table} ({STEP_COLUMNS}) VALUES {} ON CONFLICT DO NOTHING",
@@ -59,7 +59,7 @@ async fn insert_steps(tx: &mut Tx, table: &str, steps: &[Step]) -> Result<(), sq
 }
 
 /// Moves the counters by what the statement changed.
-async fn count(tx: &mut Tx, changed: &[AnyRow], slot: i32) -> Result<(), sqlx::Error> {
+async fn count(tx: &mut Tx, changed: &[AnyRow], slot: i32) -> Result<(), StoreError> {
     let mut by: BTreeMap<String, i64> = BTreeMap::new();
     for row in changed {
         let before: Option<String> = row.try_get(0)?;

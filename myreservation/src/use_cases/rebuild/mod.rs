@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use messaging::mark::NotOurLog;
 use messaging::{EventLog, EventLogError, ReceivedRecord};
+use storage::StoreError;
 
 use super::ports::{Difference, Positions, Shadow, Swap};
 use crate::domain::Batch;
@@ -65,7 +66,7 @@ pub struct Report {
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     #[error("the database failed")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] StoreError),
     #[error("the event log failed")]
     Log(#[from] EventLogError),
     #[error("the event log has delivered nothing for {} s; the topic is not complete, or not there", .0.as_secs())]
@@ -157,7 +158,7 @@ impl Rebuild<'_> {
         }
         let mut tx = self.shadow.begin().await?;
         self.shadow.apply(&mut tx, batch).await?;
-        tx.commit().await?;
+        tx.commit().await.map_err(StoreError::from)?;
         tokio::time::sleep(BREATH).await;
         Ok(())
     }
@@ -181,7 +182,7 @@ impl Rebuild<'_> {
                 Ok(batch) => batch,
                 // The live consumer is not kept waiting any longer; the rest is waited for outside.
                 Err(RebuildError::Silent(_)) => {
-                    tx.rollback().await?;
+                    tx.rollback().await.map_err(StoreError::from)?;
                     reader.go_back(before).await?;
                     return Ok(None);
                 }
@@ -202,16 +203,16 @@ impl Rebuild<'_> {
             objections.push(format!("{} steps of timelines would vanish", vanished.steps));
         }
         if !objections.is_empty() && !self.options.force {
-            tx.rollback().await?;
+            tx.rollback().await.map_err(StoreError::from)?;
             return Err(RebuildError::Poorer { objections, differences });
         }
         match self.shadow.swap(&mut tx, &held).await? {
             Swap::Done => {
-                tx.commit().await?;
+                tx.commit().await.map_err(StoreError::from)?;
                 Ok(Some((objections, differences)))
             }
             Swap::Moved => {
-                tx.rollback().await?;
+                tx.rollback().await.map_err(StoreError::from)?;
                 reader.go_back(before).await?;
                 Ok(None)
             }

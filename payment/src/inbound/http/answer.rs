@@ -2,11 +2,12 @@
 //! customer's money.
 
 use actix_web::HttpResponse;
+use storage::StoreError;
 use web::hal::{self, Base};
 use web::problem::Problem;
 
 use super::resource::PaymentItem;
-use crate::use_cases::ports::{ProviderError, StoreError};
+use crate::use_cases::ports::ProviderError;
 use crate::use_cases::{ChargeError, Outcome};
 
 pub(super) fn answer(base: &Base, outcome: Outcome) -> Result<HttpResponse, Problem> {
@@ -27,8 +28,8 @@ pub(super) fn answer(base: &Base, outcome: Outcome) -> Result<HttpResponse, Prob
 pub(super) fn charge_failed(error: &ChargeError) -> Problem {
     tracing::warn!(error = error as &dyn std::error::Error, "charge not finished");
     match error {
-        ChargeError::Store(StoreError::Refused(_)) => Problem::internal(),
-        ChargeError::Store(StoreError::Unavailable(_)) => Problem::unavailable(
+        ChargeError::Store(error) if !error.is_unavailable() => Problem::internal(),
+        ChargeError::Store(_) => Problem::unavailable(
             "The database is not available, and whether the card is charged is not known. Repeat the request to learn it, \
              or cancel the reservation: what was charged is given back then.",
             1,
@@ -47,8 +48,9 @@ pub(super) fn charge_failed(error: &ChargeError) -> Problem {
 
 pub(super) fn store_failed(error: &StoreError) -> Problem {
     tracing::error!(error = error as &dyn std::error::Error, "the store failed");
-    match error {
-        StoreError::Unavailable(_) => Problem::unavailable("The database is not available.", 1),
-        StoreError::Refused(_) => Problem::internal(),
+    if error.is_unavailable() {
+        Problem::unavailable("The database is not available.", 1)
+    } else {
+        Problem::internal()
     }
 }

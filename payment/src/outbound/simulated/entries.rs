@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sqlx::{AnyConnection, AssertSqlSafe};
-use storage::{Database, Dialect, Transact, sql};
+use storage::{Database, Dialect, StoreError, Transact, sql};
 
 use crate::domain::Decline;
 
@@ -57,7 +57,7 @@ impl Transact for Entries {
     /// False where a unique index says that something else came first.
     type Answer = bool;
 
-    async fn transact(&self, entries: &[Entry]) -> Result<Vec<bool>, sqlx::Error> {
+    async fn transact(&self, entries: &[Entry]) -> Result<Vec<bool>, StoreError> {
         let mut sorted: Vec<&Entry> = entries.iter().collect();
         // Two transactions that wait for each other's keys do so in the same order. A stable sort: who came first is first.
         sorted.sort_by(|a, b| a.key.cmp(&b.key));

@@ -1,8 +1,6 @@
-use std::sync::Arc;
-
 use failpoints::sabotaged;
 use sqlx::Row;
-use storage::{Database, GroupCommit, Migrations, OpenError};
+use storage::{Database, GroupCommit, Migrations, OpenError, StoreError};
 
 use super::entries::{Entries, Entry, Kind};
 use super::settings::SimulatedSettings;
@@ -56,7 +54,7 @@ impl Ledger {
         card: &MaskedCard,
         decline: Option<Decline>,
         now: i64,
-    ) -> Result<ChargeAnswer, Arc<sqlx::Error>> {
+    ) -> Result<ChargeAnswer, StoreError> {
         let kind = if decline.is_some() { Kind::Decline } else { Kind::Charge };
         if self.insert(key, kind, amount, card.as_str(), decline.as_ref(), now).await? {
             return Ok(decline.map_or(ChargeAnswer::Charged, ChargeAnswer::Declined));
@@ -75,7 +73,7 @@ impl Ledger {
     }
 
     /// Gives the money back; where none was taken, nobody takes any later.
-    pub(super) async fn refund(&self, key: &str, now: i64) -> Result<RefundAnswer, Arc<sqlx::Error>> {
+    pub(super) async fn refund(&self, key: &str, now: i64) -> Result<RefundAnswer, StoreError> {
         let unknown_card = MaskedCard::of("");
         if self.insert(key, Kind::Tombstone, 0, unknown_card.as_str(), None, now).await? {
             return Ok(RefundAnswer::NothingCharged);
@@ -126,7 +124,7 @@ impl Ledger {
         card_no: &str,
         decline: Option<&Decline>,
         now: i64,
-    ) -> Result<bool, Arc<sqlx::Error>> {
+    ) -> Result<bool, StoreError> {
         let entry = Entry {
             key: key.to_owned(),
             kind,

@@ -1,7 +1,7 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use storage::StoreError;
 
 use super::cards;
 use super::ledger::Ledger;
@@ -52,10 +52,7 @@ impl SimulatedNetwork {
         Fate { before, after: latency.saturating_sub(before), fails }
     }
 
-    async fn call<T>(
-        &self,
-        effect: impl Future<Output = Result<T, Arc<sqlx::Error>>>,
-    ) -> Result<T, ProviderError> {
+    async fn call<T>(&self, effect: impl Future<Output = Result<T, StoreError>>) -> Result<T, ProviderError> {
         let fate = self.fate();
         pause(fate.before).await;
         if fate.fails == Some(Failure::BeforeTheEffect) {

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use sqlx::{AnyConnection, AssertSqlSafe};
-use storage::{Database, Dialect, Transact, Tx, sql};
+use storage::{Database, Dialect, StoreError, Transact, Tx, sql};
 
 use crate::domain::{Order, Status};
 
@@ -33,7 +33,7 @@ impl Transact for Intents {
     /// The payment's id; `None` where the reservation has a payment already.
     type Answer = Option<i64>;
 
-    async fn transact(&self, intents: &[Intent]) -> Result<Vec<Option<i64>>, sqlx::Error> {
+    async fn transact(&self, intents: &[Intent]) -> Result<Vec<Option<i64>>, StoreError> {
         let mut order: Vec<usize> = (0..intents.len()).collect();
         // Two transactions that wait for each other's reservations do so in the same order. A stable sort: of two intents for
         // one reservation the first one counts.

@@ -1,9 +1,9 @@
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use messaging::Outbox;
 use sqlx::{AssertSqlSafe, Row};
-use storage::{Database, GroupCommit};
+use storage::{Database, GroupCommit, StoreError};
 
 use super::insert::{self, Intents};
 use super::list;
@@ -12,7 +12,7 @@ use super::row::{self, COLUMNS, NEXT_COLUMN};
 use super::transaction::PaymentsInTransaction;
 use super::update::{Saving, Target};
 use crate::domain::{Change, Order, Payment, Status};
-use crate::use_cases::ports::{Intent, ListQuery, Page, PaymentStore, StoreError, Unfinished};
+use crate::use_cases::ports::{Intent, ListQuery, Page, PaymentStore, Unfinished};
 
 static FIND: LazyLock<String> = LazyLock::new(|| format!("SELECT {COLUMNS} FROM payment WHERE id = $1"));
 static FIND_BY_RESERVATION: LazyLock<String> =
@@ -56,33 +56,29 @@ impl SqlPaymentStore {
 impl PaymentStore for SqlPaymentStore {
     async fn intend(&self, order: Order, now: i64) -> Result<Intent, StoreError> {
         let intent = insert::Intent { order: order.clone(), now, traceparent: current_trace() };
-        if let Some(id) = self.intents.submit(intent).await.map_err(store_error)? {
+        if let Some(id) = self.intents.submit(intent).await? {
             return Ok(Intent::Stored(Payment::charging(id, order, now)));
         }
         let row = sqlx::query(AssertSqlSafe(FIND_BY_RESERVATION.as_str()))
             .bind(order.reservation_id)
             .fetch_one(self.database.reader())
-            .await
-            .map_err(store_error)?;
-        row::payment(&row).map(Intent::Existing).map_err(store_error)
+            .await?;
+        Ok(Intent::Existing(row::payment(&row)?))
     }
 
     async fn save(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError> {
         let saving = Saving { changes: changes.to_vec(), traceparent: current_trace() };
-        self.changes.submit(saving).await.map_err(store_error)
+        self.changes.submit(saving).await
     }
 
     async fn find(&self, id: i64) -> Result<Option<Payment>, StoreError> {
-        let row = sqlx::query(AssertSqlSafe(FIND.as_str()))
-            .bind(id)
-            .fetch_optional(self.database.reader())
-            .await
-            .map_err(store_error)?;
-        row.as_ref().map(row::payment).transpose().map_err(store_error)
+        let row =
+            sqlx::query(AssertSqlSafe(FIND.as_str())).bind(id).fetch_optional(self.database.reader()).await?;
+        Ok(row.as_ref().map(row::payment).transpose()?)
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
-        list::list(self.database.reader(), query).await.map_err(store_error)
+        Ok(list::list(self.database.reader(), query).await?)
     }
 
     async fn unfinished(
@@ -96,20 +92,9 @@ impl PaymentStore for SqlPaymentStore {
             .bind(after_id)
             .bind(limit)
             .fetch_all(self.database.reader())
-            .await
-            .map_err(store_error)?;
+            .await?;
         rows.iter()
             .map(|row| Ok(Unfinished { payment: row::payment(row)?, traceparent: row.try_get(NEXT_COLUMN)? }))
-            .collect::<Result<_, sqlx::Error>>()
-            .map_err(store_error)
-    }
-}
-
-fn store_error(error: impl Into<Arc<sqlx::Error>>) -> StoreError {
-    let error = error.into();
-    if storage::is_unavailable(&error) {
-        StoreError::Unavailable(Box::new(error))
-    } else {
-        StoreError::Refused(Box::new(error))
+            .collect()
     }
 }

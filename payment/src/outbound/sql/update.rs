@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use messaging::Outbox;
 use sqlx::AssertSqlSafe;
-use storage::{Dialect, Transact, Tx, sql};
+use storage::{Dialect, StoreError, Transact, Tx, sql};
 
 use super::record::record;
 use crate::domain::{Change, State};
@@ -45,7 +45,7 @@ impl Transact for Target {
     /// For each change whether it was stored.
     type Answer = Vec<bool>;
 
-    async fn transact(&self, savings: &[Saving]) -> Result<Vec<Vec<bool>>, sqlx::Error> {
+    async fn transact(&self, savings: &[Saving]) -> Result<Vec<Vec<bool>>, StoreError> {
         let changes: Vec<Traced> = savings
             .iter()
             .flat_map(|saving| saving.changes.iter().map(|change| (change, saving.traceparent.as_deref())))

@@ -1,13 +1,13 @@
 //! Outcome to answer. The answer says truly what happened to the customer's money, and only what its own request did.
 
 use actix_web::HttpResponse;
+use storage::StoreError;
 use web::hal::{self, Base};
 use web::problem::Problem;
 
 use super::with_min_version;
 use crate::domain::{CancelReason, Reservation};
 use crate::inbound::http::resource::PreReservation;
-use crate::use_cases::ports::StoreError;
 use crate::use_cases::reserve::Reserved;
 
 pub(super) fn answer(base: &Base, outcome: Reserved) -> Result<HttpResponse, Problem> {
@@ -93,8 +93,5 @@ pub(super) fn not_read(error: &StoreError) -> Problem {
 /// The one place where the store's errors become problems.
 fn failed(error: &StoreError, detail: &'static str) -> Problem {
     tracing::error!(error = error as &dyn std::error::Error, "the store failed");
-    match error {
-        StoreError::Unavailable(_) => Problem::unavailable(detail, 1),
-        StoreError::Failed(_) => Problem::internal(),
-    }
+    if error.is_unavailable() { Problem::unavailable(detail, 1) } else { Problem::internal() }
 }

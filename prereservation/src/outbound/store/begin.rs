@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
-use storage::{Database, Dialect, Transact, Tx, sql};
+use storage::{Database, Dialect, StoreError, Transact, Tx, sql};
 
 use super::rows;
 use crate::domain::{CancelReason, NewReservation};
@@ -38,7 +38,7 @@ impl Transact for Intents {
     type Request = Intent;
     type Answer = Stored;
 
-    async fn transact(&self, intents: &[Intent]) -> Result<Vec<Stored>, sqlx::Error> {
+    async fn transact(&self, intents: &[Intent]) -> Result<Vec<Stored>, StoreError> {
         let chunks: Vec<_> = sql::chunks(intents, LARGEST_INSERT).collect();
         let keys = intents.iter().filter(|intent| intent.key.is_some()).count();
         let mut tx = self.database.begin_for(chunks.len() + keys).await?;

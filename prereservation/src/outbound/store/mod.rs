@@ -4,20 +4,18 @@ mod begin;
 mod rows;
 mod save;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use events::Event;
 use failpoints::sabotaged;
 use messaging::Outbox;
-use storage::{Database, GroupCommit, Listing, Window, now_ms};
+use storage::{Database, GroupCommit, Listing, StoreError, Window, now_ms};
 use telemetry::TraceContext;
 
 use self::begin::{Intent, Intents, Stored};
 use self::save::{Outcome, Outcomes};
 
 use crate::domain::{NewReservation, Reservation};
-use crate::use_cases::ports::{Begun, IdempotencyKey, ListQuery, ReservationStore, SavedOutcome, StoreError};
+use crate::use_cases::ports::{Begun, IdempotencyKey, ListQuery, ReservationStore, SavedOutcome};
 use rows::COLUMNS;
 
 /// Schema of this service's own tables.
@@ -86,7 +84,7 @@ impl ReservationStore for SqlReservationStore {
             saved: outcome.cloned(),
             traceparent: current_trace(),
         };
-        Ok(self.outcomes.submit(outcome).await?)
+        self.outcomes.submit(outcome).await
     }
 
     async fn find(&self, id: i64) -> Result<Option<Reservation>, StoreError> {
@@ -121,20 +119,4 @@ impl ReservationStore for SqlReservationStore {
 
 fn current_trace() -> Option<String> {
     TraceContext::current().map(|trace| trace.to_string())
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        Arc::new(error).into()
-    }
-}
-
-impl From<Arc<sqlx::Error>> for StoreError {
-    fn from(error: Arc<sqlx::Error>) -> Self {
-        if storage::is_unavailable(&error) {
-            Self::Unavailable(error.into())
-        } else {
-            Self::Failed(error.into())
-        }
-    }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use events::Event;
 use messaging::{Outbox, Record};
 use sqlx::AssertSqlSafe;
-use storage::{Dialect, Transact, Tx, now_ms, sql};
+use storage::{Dialect, StoreError, Transact, Tx, now_ms, sql};
 
 use crate::domain::Reservation;
 use crate::use_cases::ports::SavedOutcome;
@@ -35,7 +35,7 @@ impl Transact for Outcomes {
     type Request = Outcome;
     type Answer = bool;
 
-    async fn transact(&self, outcomes: &[Outcome]) -> Result<Vec<bool>, sqlx::Error> {
+    async fn transact(&self, outcomes: &[Outcome]) -> Result<Vec<bool>, StoreError> {
         let mut tx = self.outbox.begin().await?;
         let mut saved = vec![false; outcomes.len()];
         for round in sql::rounds(outcomes, |outcome| outcome.reservation.id) {

@@ -4,6 +4,7 @@ mod resource;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
+use storage::StoreError;
 use utoipa::OpenApi;
 use web::hal::{self, Base, Resource, Search};
 use web::input::{Id, Query};
@@ -108,9 +109,9 @@ async fn page_of(
 }
 
 /// The one place where the store's errors become problems.
-fn problem(error: &sqlx::Error) -> Problem {
+fn problem(error: &StoreError) -> Problem {
     tracing::error!(%error, "the store failed");
-    if storage::is_unavailable(error) {
+    if error.is_unavailable() {
         Problem::unavailable("The database is not available.", 1)
     } else {
         Problem::internal()

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use messaging::{Outbox, Record};
 use sqlx::AssertSqlSafe;
-use storage::{Database, Dialect, Listing, Tx, Window, now_ms, sql};
+use storage::{Database, Dialect, Listing, StoreError, Tx, Window, now_ms, sql};
 
 use crate::domain::Receipt;
 use crate::use_cases::ports::{ListQuery, ReceiptStore, Telling};
@@ -42,7 +42,7 @@ impl SqlReceiptStore {
 
 #[async_trait]
 impl ReceiptStore for SqlReceiptStore {
-    async fn of_reservations(&self, tx: &mut Tx, ids: &[i64]) -> Result<Vec<Receipt>, sqlx::Error> {
+    async fn of_reservations(&self, tx: &mut Tx, ids: &[i64]) -> Result<Vec<Receipt>, StoreError> {
         let mut receipts = Vec::new();
         for chunk in sql::chunks(ids, LARGEST) {
             let text = format!(
@@ -60,7 +60,7 @@ impl ReceiptStore for SqlReceiptStore {
         Ok(receipts)
     }
 
-    async fn add(&self, tx: &mut Tx, receipts: &mut [&mut Receipt]) -> Result<(), sqlx::Error> {
+    async fn add(&self, tx: &mut Tx, receipts: &mut [&mut Receipt]) -> Result<(), StoreError> {
         let mut ids = HashMap::with_capacity(receipts.len());
         for chunk in sql::chunks(receipts, LARGEST) {
             let text = format!(
@@ -82,7 +82,7 @@ impl ReceiptStore for SqlReceiptStore {
         Ok(())
     }
 
-    async fn update(&self, tx: &mut Tx, receipts: &[&Receipt]) -> Result<(), sqlx::Error> {
+    async fn update(&self, tx: &mut Tx, receipts: &[&Receipt]) -> Result<(), StoreError> {
         for receipt in receipts {
             sqlx::query("UPDATE receipt SET status = $1, version = $2, modified_at = $3 WHERE id = $4")
                 .bind(receipt.status.as_str())
@@ -95,7 +95,7 @@ impl ReceiptStore for SqlReceiptStore {
         Ok(())
     }
 
-    async fn tell(&self, tx: &mut Tx, facts: &[Telling]) -> Result<(), sqlx::Error> {
+    async fn tell(&self, tx: &mut Tx, facts: &[Telling]) -> Result<(), StoreError> {
         let timestamp_ms = now_ms();
         let records: Vec<Record> = facts
             .iter()
@@ -111,15 +111,15 @@ impl ReceiptStore for SqlReceiptStore {
                 }
             })
             .collect();
-        self.outbox.append(tx, &records).await
+        Ok(self.outbox.append(tx, &records).await?)
     }
 
-    async fn find(&self, id: i64) -> Result<Option<Receipt>, sqlx::Error> {
+    async fn find(&self, id: i64) -> Result<Option<Receipt>, StoreError> {
         let row = sqlx::query(rows::FIND).bind(id).fetch_optional(self.database.reader()).await?;
-        row.as_ref().map(rows::receipt).transpose()
+        Ok(row.as_ref().map(rows::receipt).transpose()?)
     }
 
-    async fn list(&self, query: &ListQuery) -> Result<(Vec<Receipt>, i64), sqlx::Error> {
+    async fn list(&self, query: &ListQuery) -> Result<(Vec<Receipt>, i64), StoreError> {
         let window = Window { offset: query.offset, limit: query.limit, order: &query.order };
         let filter = query.user_id.map(|user_id| ("user_id", user_id));
         let (rows, total) = STANDING.page(&self.database, filter, &window).await?;
