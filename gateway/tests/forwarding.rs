@@ -269,6 +269,25 @@ async fn a_client_that_goes_away_takes_its_call_with_it() {
     eventually("the call ends", async || service.ended() == 1).await;
 }
 
+/// One that closes in order sends no reset of its own, and looks like one that only sends nothing more.
+#[tokio::test]
+async fn a_client_that_closes_in_order_takes_its_call_with_it() {
+    for request in [
+        "GET /x HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok",
+        "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ] {
+        let service = Service::start(|_| Reply::Silence).await;
+        let gateway = Gateway::before(&service).await;
+        let mut client = Client::connect(gateway.addr).await;
+        client.send(request).await;
+        eventually("the service is asked", async || service.seen().len() == 1).await;
+        assert_eq!(service.ended(), 0);
+        drop(client);
+        eventually("the call ends", async || service.ended() == 1).await;
+    }
+}
+
 #[tokio::test]
 async fn connections_are_used_again() {
     let service = Service::saying("ok").await;

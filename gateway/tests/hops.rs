@@ -129,7 +129,7 @@ async fn half_closed_clients_get_their_answers() {
             let mut client = Client::connect(gateway.addr).await;
             client.send(&request).await;
             client.end().await;
-            let answer = client.answer().await;
+            let answer = client.last_answer().await;
             assert_eq!((answer.status, answer.body.as_str()), (200, body), "{request}");
             assert!(client.is_closed().await);
         }
@@ -138,24 +138,34 @@ async fn half_closed_clients_get_their_answers() {
     let mut client = Client::connect(gateway.addr).await;
     client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2)).await;
     client.end().await;
-    assert_eq!((client.answer().await.status, client.answer().await.status), (200, 200));
+    assert_eq!((client.answer().await.status, client.last_answer().await.status), (200, 200));
     assert!(client.is_closed().await);
 }
 
+/// They are asked whether they are still there, in a way that every client of HTTP/1.1 passes over.
 #[tokio::test]
 async fn half_closed_clients_wait_for_a_service_that_takes_its_time() {
-    let (speak, pieces) = tokio::sync::mpsc::channel(1);
-    let pieces = std::sync::Mutex::new(Some(pieces));
-    let service = Service::start(move |_| Reply::Pieces(pieces.lock().unwrap().take().unwrap())).await;
+    let (speak, pieces): (Vec<_>, Vec<_>) = (0..2).map(|_| tokio::sync::mpsc::channel(1)).unzip();
+    let pieces = std::sync::Mutex::new(pieces);
+    let service = Service::start(move |_| Reply::Pieces(pieces.lock().unwrap().remove(0))).await;
     let gateway = Gateway::before(&service).await;
+    // One of HTTP/1.0 would take the question for its answer.
+    let mut old = Client::connect(gateway.addr).await;
+    old.send("GET /x HTTP/1.0\r\n\r\n").await;
+    eventually("the service is asked", async || service.seen().len() == 1).await;
+    old.end().await;
     let mut client = Client::connect(gateway.addr).await;
     client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    eventually("the service is asked", async || service.seen().len() == 1).await;
+    eventually("the service is asked", async || service.seen().len() == 2).await;
     client.end().await;
-    // The gateway has to see the end before the answer is there: another request passes through it meanwhile.
-    get(gateway.addr, "/").await;
-    speak.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnow".to_vec()).await.unwrap();
-    let answer = client.answer().await;
-    assert_eq!((answer.body.as_str(), answer.header("connection")), ("now", Some("close")));
-    assert!(client.is_closed().await);
+    assert_eq!(client.answer().await.status, 100);
+    for speak in speak {
+        speak.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnow".to_vec()).await.unwrap();
+    }
+    for client in [&mut client, &mut old] {
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, "now"));
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert!(client.is_closed().await);
+    }
 }

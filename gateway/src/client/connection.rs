@@ -17,7 +17,8 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use web::Problem;
 
 use super::{
-    gate::{Gate, Next, poll_discard},
+    gate::{Gate, Next},
+    linger::{LINGER_MS, linger},
     places::{Place, Places},
 };
 use crate::{
@@ -26,10 +27,6 @@ use crate::{
     problems,
     progress::{Progress, Stage, Times},
 };
-
-/// How long, and how much, a connection that ends is still read from.
-const LINGER_MS: u64 = 1000;
-const LINGER_BYTES: usize = 1 << 20;
 
 /// What the connections of a worker have in common.
 pub(crate) struct Clients {
@@ -200,20 +197,6 @@ async fn refuse(gate: Gate, caller: &Caller, problem: &Problem) {
     if written {
         linger(stream, progress).await;
     }
-}
-
-/// Says that nothing more comes, and lets the client read to the end.
-async fn linger(mut stream: TcpStream, progress: &Progress) {
-    if stream.shutdown().await.is_err() {
-        return;
-    }
-    progress.deadline.set(LINGER_MS);
-    let mut most = LINGER_BYTES;
-    poll_fn(|cx| match poll_discard(&mut stream, cx, &mut most) {
-        Poll::Pending if !progress.deadline.expired() => Poll::Pending,
-        _ => Poll::Ready(()),
-    })
-    .await;
 }
 
 #[cfg(test)]

@@ -12,14 +12,15 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::{io::AsyncWrite, net::TcpStream};
 use tokio_util::io::poll_read_buf;
 use web::Problem;
 
-use super::head::{self, BodyLength};
+use super::{
+    chunks::Tail,
+    gone::{Gone, gone},
+    head::{self, BodyLength},
+};
 use crate::{
     problems::malformed,
     progress::{Body, Progress, Stage},
@@ -35,11 +36,14 @@ pub(super) struct Gate {
     /// How much of the buffer is known to hold no whole head.
     inspected: usize,
     owed: Owed,
-    /// The last bytes of chunks that hyper has.
-    tail: [u8; 4],
+    /// Of chunks that hyper has.
+    tail: Tail,
     /// hyper would read the next head, and has to wait until the answer before it is written.
     held: bool,
+    /// The client may be asked whether it is still there.
+    http11: bool,
     half_closed: bool,
+    gone: Option<Gone>,
     /// What the client is told instead of an answer.
     refused: Option<Box<Problem>>,
     /// What hyper writes is lost.
@@ -70,9 +74,11 @@ impl Gate {
             buffer: BytesMut::new(),
             inspected: 0,
             owed: Owed::Bytes(0),
-            tail: [0; 4],
+            tail: Tail::default(),
             held: false,
+            http11: false,
             half_closed: false,
+            gone: None,
             refused: None,
             muted: false,
             header_bytes,
@@ -111,11 +117,12 @@ impl Gate {
         match head::inspect(&self.buffer, limit) {
             Ok(Some(head)) => {
                 self.inspected = 0;
+                self.http11 = head.http11;
                 self.owed = match head.body {
                     BodyLength::Known(body) => Owed::Bytes(body.saturating_add(head.length as u64)),
                     BodyLength::Chunked => Owed::Rest,
                 };
-                self.tail = [0; 4];
+                self.tail = Tail::default();
                 // After chunks nothing is read any more: what follows them could be meant to look like a request.
                 if head.body == BodyLength::Chunked {
                     self.progress.set_last();
@@ -152,19 +159,39 @@ impl Gate {
         poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer)
     }
 
-    /// While an answer is made, to notice a client that resets the connection. What else it sends waits. One that only ends
-    /// its own side may well read on.
+    /// While an answer is made, to notice a client that goes away. What else it sends waits.
     fn watch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.buffer.is_empty() && !self.half_closed && ready!(self.fill(cx))? == 0 {
-            self.half_closed = true;
-            self.progress.set_last();
+            self.half_close();
         }
-        Poll::Pending
+        self.poll_gone(cx)
+    }
+
+    /// The client sends nothing more. It may well read on.
+    fn half_close(&mut self) {
+        self.half_closed = true;
+        self.progress.set_last();
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let may_ask = self.half_closed
+            && self.http11
+            && matches!(self.progress.stage(), Stage::Exchange(_))
+            && !self.progress.is_write_blocked();
+        if may_ask && self.gone.is_none() {
+            self.gone = gone(&self.stream).ok();
+        }
+        match &mut self.gone {
+            Some(gone) if may_ask => {
+                gone.as_mut().poll(cx).map(|()| Err(io::ErrorKind::ConnectionReset.into()))
+            }
+            _ => Poll::Pending,
+        }
     }
 
     /// Whether chunks may end here. Where they do not, the time for the body runs out.
     fn may_be_complete(&self) -> bool {
-        matches!(self.owed, Owed::Rest) && self.tail == *b"\r\n\r\n"
+        matches!(self.owed, Owed::Rest) && self.tail.may_be_the_end()
     }
 
     /// Gives the buffer back if nothing is in it.
@@ -232,11 +259,10 @@ impl Read for Gate {
             if !this.may_be_complete() {
                 return Poll::Ready(Ok(()));
             }
-            this.half_closed = true;
-            this.progress.set_last();
+            this.half_close();
         }
         if this.buffer.is_empty() {
-            return Poll::Pending;
+            return this.poll_gone(cx);
         }
         let owed = match this.owed {
             Owed::Bytes(owed) => usize::try_from(owed).unwrap_or(usize::MAX),
@@ -247,7 +273,7 @@ impl Read for Gate {
         cursor.put_slice(bytes);
         match &mut this.owed {
             Owed::Bytes(owed) => *owed -= length as u64,
-            Owed::Rest => keep_tail(&mut this.tail, bytes),
+            Owed::Rest => this.tail.push(bytes),
         }
         this.buffer.advance(length);
         Poll::Ready(Ok(()))
@@ -259,6 +285,7 @@ impl Write for Gate {
         if self.takes_over() {
             return Poll::Ready(Ok(bytes.len()));
         }
+        self.gone = None;
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(result, cx)
     }
@@ -271,6 +298,7 @@ impl Write for Gate {
         if self.takes_over() {
             return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
         }
+        self.gone = None;
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.wrote(result, cx)
     }
@@ -286,44 +314,5 @@ impl Write for Gate {
     /// The end of hyper is not the end of the connection.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
-    }
-}
-
-/// The last bytes of all that was said, `bytes` being the latest.
-fn keep_tail(tail: &mut [u8; 4], bytes: &[u8]) {
-    let new = &bytes[bytes.len().saturating_sub(tail.len())..];
-    tail.rotate_left(new.len());
-    let old = tail.len() - new.len();
-    tail[old..].copy_from_slice(new);
-}
-
-/// Reads and forgets, so that what was written is not lost: closing a socket with unread bytes resets the connection.
-pub(super) fn poll_discard(stream: &mut TcpStream, cx: &mut Context<'_>, most: &mut usize) -> Poll<()> {
-    let mut scratch = [0; 4096];
-    while *most > 0 {
-        let mut read = ReadBuf::new(&mut scratch);
-        match ready!(Pin::new(&mut *stream).poll_read(cx, &mut read)) {
-            Ok(()) if !read.filled().is_empty() => {
-                *most = most.saturating_sub(read.filled().len());
-            }
-            _ => break,
-        }
-    }
-    Poll::Ready(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tail_over_several_pieces() {
-        let mut tail = [0; 4];
-        for piece in ["0", "\r\n", "", "\r", "\n"] {
-            keep_tail(&mut tail, piece.as_bytes());
-        }
-        assert_eq!(&tail, b"\r\n\r\n");
-        keep_tail(&mut tail, b"longer than that");
-        assert_eq!(&tail, b"that");
     }
 }

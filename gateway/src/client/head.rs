@@ -16,6 +16,8 @@ const MAX_FIELDS: usize = 100;
 pub(crate) struct Head {
     /// Bytes of the head, the empty line included.
     pub(crate) length: usize,
+    /// Rather than HTTP/1.0.
+    pub(crate) http11: bool,
     pub(crate) body: BodyLength,
 }
 
@@ -49,7 +51,7 @@ pub(crate) fn inspect(bytes: &[u8], limit: usize) -> Result<Option<Head>, Proble
         match http11 {
             None => http11 = Some(request_line(line)?),
             Some(http11) if line.is_empty() => {
-                return Ok(Some(Head { length: at, body: fields.body_length(http11)? }));
+                return Ok(Some(Head { length: at, http11, body: fields.body_length(http11)? }));
             }
             Some(_) => fields.read(line)?,
         }
@@ -191,7 +193,7 @@ mod tests {
         let with_more = format!("{head}12345GET ");
         assert_eq!(
             inspect(with_more.as_bytes(), LIMIT).unwrap(),
-            Some(Head { length: head.len(), body: BodyLength::Known(5) })
+            Some(Head { length: head.len(), http11: true, body: BodyLength::Known(5) })
         );
         for end in 0..head.len() {
             assert_eq!(inspect(&head.as_bytes()[..end], LIMIT).unwrap(), None, "{end}");

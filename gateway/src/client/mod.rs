@@ -1,8 +1,11 @@
 //! The side of the clients. A connection's bytes pass the [`gate`] before hyper sees them.
 
+mod chunks;
 mod connection;
 mod gate;
+mod gone;
 mod head;
+mod linger;
 mod places;
 mod room;
 mod welcome;

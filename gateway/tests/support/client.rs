@@ -75,6 +75,16 @@ impl Client {
         self.try_answer().await.unwrap()
     }
 
+    /// The next answer that is more than a word on the way to one.
+    pub async fn last_answer(&mut self) -> Answer {
+        loop {
+            let answer = self.answer().await;
+            if answer.status >= 200 {
+                return answer;
+            }
+        }
+    }
+
     /// The next answer, if one comes before the end of the connection.
     pub async fn try_answer(&mut self) -> Option<Answer> {
         self.answer_to(false).await
