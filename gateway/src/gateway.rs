@@ -6,8 +6,8 @@ use std::{
 };
 
 use http::Method;
+use http_common::{Actuator, DiskSpace, Lifecycle};
 use settings::{Invalid, non_empty};
-use web::{Actuator, DiskSpace, Lifecycle};
 
 use crate::{
     exchange::{Cors, RoutesPage, Rules},

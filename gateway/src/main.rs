@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     };
     if arguments.health {
         let (management, server) = (&settings.management, &settings.server);
-        let ready = web::probe::is_ready(management, &server.host, server.port);
+        let ready = http_common::probe::is_ready(management, &server.host, server.port);
         return if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if arguments.check {

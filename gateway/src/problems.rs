@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use web::{Problem, protective};
+use http_common::{Problem, protective};
 
 /// A message that cannot be understood is the last on its connection: where the next one begins is anybody's guess.
 pub(crate) fn malformed(detail: &'static str) -> Problem {
@@ -51,7 +51,7 @@ pub(crate) fn response(problem: &Problem) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(problem.to_json()));
     *response.status_mut() = status(problem);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(web::PROBLEM_JSON));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(http_common::PROBLEM_JSON));
     if let Some(seconds) = problem.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

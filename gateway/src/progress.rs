@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, rc::Rc, task::Waker};
 
-use web::Problem;
+use http_common::Problem;
 
 use crate::{
     deadlines::{Deadline, Deadlines},

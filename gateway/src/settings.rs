@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use http_common::{ManagementSettings, MemorySettings};
 use ipnet::IpNet;
 use serde::Deserialize;
 use telemetry::{LogSettings, TracingSettings};
-use web::{ManagementSettings, MemorySettings};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -38,7 +38,7 @@ pub struct Application {
     listeners: Vec<net::TcpListener>,
     server: ServerSettings,
     /// The actuator's own listener, if it has one.
-    management: Option<web::Server>,
+    management: Option<rest::Server>,
 }
 
 /// Why the gateway cannot start.
@@ -91,7 +91,7 @@ impl Application {
             listeners.push(listener);
         }
         let (actuator, lifecycle) = (&gateway.rules.actuator, &gateway.lifecycle);
-        let management = web::Server::bind_management(&management, server.port, actuator, lifecycle)
+        let management = rest::Server::bind_management(&management, server.port, actuator, lifecycle)
             .map_err(|source| BuildError::Bind {
                 key: "management.port",
                 host: management.host.clone(),
@@ -113,7 +113,7 @@ impl Application {
 
     /// Where its actuator answers, if that is an address of its own.
     pub fn management_addr(&self) -> Option<SocketAddr> {
-        self.management.as_ref().map(web::Server::addr)
+        self.management.as_ref().map(rest::Server::addr)
     }
 
     /// Serves until `shutdown` is over, and then until every answer is given. Dropping the future cuts everything off.

@@ -359,7 +359,7 @@ async fn every_answer_protects_those_who_open_it_in_a_browser() {
         "broken\r\n\r\n",
     ] {
         let answer = Client::connect(gateway.addr).await.ask(request).await;
-        for (name, value) in web::protective::FIELDS {
+        for (name, value) in http_common::protective::FIELDS {
             assert_eq!(answer.headers(name), [value], "{request}: {answer:?}");
         }
     }

@@ -1,10 +1,11 @@
 use chassis::{Parts, ServiceSettings};
+use http_common::ManagementSettings;
 use messaging::{ConsumerSettings, EventLogSettings, KafkaSettings};
+use rest::ServerSettings;
 use serde::Deserialize;
 use settings::{Invalid, in_range};
 use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
-use web::{ManagementSettings, ServerSettings};
 
 use crate::use_cases::watch_sagas::SagaSettings;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use actix_web::web::Data;
 use async_trait::async_trait;
 use chassis::{Application, Chassis, ServiceSettings, StartError};
+use http_common::{Health, HealthCheck};
 use settings::Invalid;
 use tokio::sync::Notify;
-use web::{Health, HealthCheck};
 
 use crate::inbound::events::ReservationEvents;
 use crate::inbound::http::{self, Callers, UseCases};

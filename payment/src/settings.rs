@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use chassis::{Parts, ServiceSettings};
+use http_common::{InternalSettings, ManagementSettings, MemorySettings};
 use messaging::{ConsumerSettings, EventLogSettings, KafkaSettings};
+use rest::ServerSettings;
 use serde::Deserialize;
 use settings::{Invalid, in_range};
 use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
-use web::{InternalSettings, ManagementSettings, MemorySettings, ServerSettings};
 
 use crate::outbound::simulated::SimulatedSettings;
 

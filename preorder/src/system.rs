@@ -4,10 +4,10 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use chassis::{Application, Parts, ServiceSettings};
+use http_common::{InternalSettings, MemorySettings};
 use serde::Deserialize;
 use settings::{Layers, SettingsError};
 use telemetry::{LogSettings, TracingSettings};
-use web::{InternalSettings, MemorySettings};
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 /// The process itself has nothing to say about it; the services have.

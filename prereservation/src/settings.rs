@@ -1,10 +1,11 @@
 use chassis::{Parts, ServiceSettings};
+use http_common::{InternalSettings, ManagementSettings, MemorySettings};
 use messaging::{EventLogSettings, KafkaSettings};
+use rest::ServerSettings;
 use serde::Deserialize;
 use settings::{Invalid, in_range};
 use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
-use web::{InternalSettings, ManagementSettings, MemorySettings, ServerSettings};
 
 use resilience::{BreakerSettings, ClientSettings};
 

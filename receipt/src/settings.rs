@@ -1,10 +1,11 @@
 use chassis::{Parts, ServiceSettings};
+use http_common::ManagementSettings;
 use messaging::{ConsumerSettings, EventLogSettings, KafkaSettings};
+use rest::ServerSettings;
 use serde::Deserialize;
 use settings::Invalid;
 use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
-use web::{ManagementSettings, ServerSettings};
 
 /// Every key with its default and meaning.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use http_common::Lifecycle;
 use messaging::{EventLog, Outbox, Relay, RelayStatus};
+use rest::Server;
 use storage::Database;
 use telemetry::Scope;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use web::{Lifecycle, Server};
 
 /// How long a worker may take to finish what it has in hand once it was told to stop.
 const WORKER_STOP_LIMIT: Duration = Duration::from_secs(10);

@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 use futures::future::BoxFuture;
+use http_common::{
+    Actuator, ActuatorEndpoint, Breaker, DiskSpace, HealthCheck, Lifecycle, ManagementSettings,
+};
 use messaging::settings::Location;
 use messaging::{
     Consumer, ConsumerSettings, ConsumerStatus, DeadLetters, EventLog, EventLogSettings, Handler,
     KafkaSettings, Outbox, RelayStatus,
 };
+use rest::{Server, ServerSettings};
 use storage::{Database, DatabaseSettings, Migrations};
 use tokio_util::sync::CancellationToken;
-use web::{
-    Actuator, ActuatorEndpoint, Breaker, DiskSpace, HealthCheck, Lifecycle, ManagementSettings, Server,
-    ServerSettings,
-};
 
 use crate::application::{Application, PARTS_LIMIT, Task};
 use crate::checks::{ConsumerHealth, DatabaseHealth, EventLogHealth, OutboxHealth};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http_common::{Health, HealthCheck};
 use messaging::{ConsumerStatus, EventLog, HeldBack, RelayStatus};
 use storage::{Database, Dialect};
-use web::{Health, HealthCheck};
 
 use crate::topic_watch::TopicWatch;
 

@@ -4,10 +4,10 @@ use std::error::Error;
 use std::fmt::Display;
 
 use async_trait::async_trait;
+use http_common::{ActuatorEndpoint, Json, Problem, actuator::object};
 use messaging::{Asked, DeadLetters, Request, Selection};
 use serde::Deserialize;
 use serde_json::json;
-use web::{ActuatorEndpoint, Json, Problem, actuator::object};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 

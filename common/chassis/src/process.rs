@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
 use futures::future::BoxFuture;
+use http_common::{ManagementSettings, MemorySettings};
+use rest::ServerSettings;
 use serde::de::DeserializeOwned;
 use settings::{Invalid, Layers};
 use telemetry::{LogSettings, TracingSettings, error_chain};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use web::{ManagementSettings, MemorySettings, ServerSettings};
 
 use crate::{Application, Parts, StartError};
 
@@ -62,7 +63,7 @@ pub fn main<S: ServiceSettings>(service: &Service<S>) -> ExitCode {
     };
     if arguments.get_flag("health") {
         let server = settings.server();
-        let ready = web::probe::is_ready(settings.management(), &server.host, server.port);
+        let ready = http_common::probe::is_ready(settings.management(), &server.host, server.port);
         return if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if arguments.get_flag("check") {

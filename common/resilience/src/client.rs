@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_common::{InternalSettings, internal};
 use metrics::histogram;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Response, Url, redirect, retry};
 use telemetry::{Kind, Operation, outcome_label};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
-use web::{InternalSettings, internal};
 
 use crate::breaker::{Breaker, BreakerSettings, NotPermitted};
 use crate::settings::ClientSettings;

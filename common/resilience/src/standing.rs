@@ -1,7 +1,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use web::{Health, HealthCheck};
+use http_common::{Health, HealthCheck};
 
 /// Whether another service takes this one's requests, as a component of health. A service that is away is the circuit
 /// breaker's matter; this is what no waiting mends: a token or an address that is wrong.

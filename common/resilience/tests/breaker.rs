@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use failsafe::clock;
+use http_common::actuator::{Breaker as _, BreakerUpdate};
 use resilience::{Breaker, BreakerSettings};
-use web::actuator::{Breaker as _, BreakerUpdate};
 
 const FAST: Duration = Duration::from_millis(1);
 const SLOW: Duration = Duration::from_millis(600);

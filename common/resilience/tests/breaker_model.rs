@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use failsafe::clock;
+use http_common::actuator::{Breaker as _, BreakerUpdate};
 use proptest::prelude::*;
 use resilience::{Breaker, BreakerSettings, Permit};
-use web::actuator::{Breaker as _, BreakerUpdate};
 
 #[derive(Clone, Debug)]
 enum Step {

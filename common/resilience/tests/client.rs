@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use http_common::InternalSettings;
+use http_common::actuator::{Breaker as _, BreakerUpdate};
 use resilience::{
     BreakerSettings, ClientSettings, Method, NoAnswer, NotAsked, NotPermitted, Request, ServiceClient,
 };
 use telemetry::{Scope, TraceContext};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use web::InternalSettings;
-use web::actuator::{Breaker as _, BreakerUpdate};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 

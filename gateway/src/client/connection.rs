@@ -12,9 +12,9 @@ use std::{
     task::Poll,
 };
 
+use http_common::Problem;
 use hyper::{server::conn::http1, service::service_fn};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
-use web::Problem;
 
 use super::{
     gate::{Gate, Next},

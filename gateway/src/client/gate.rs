@@ -11,10 +11,10 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
+use http_common::Problem;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::{io::AsyncWrite, net::TcpStream};
 use tokio_util::io::poll_read_buf;
-use web::Problem;
 
 use super::{
     chunks::Tail,

@@ -3,8 +3,8 @@
 //! hyper would accept some of it, and lawfully so: `Transfer-Encoding` beside `Content-Length`, a length said twice, bare
 //! line feeds. All request smuggling begins there (RFC 9112 section 11.2), so none of it passes.
 
+use http_common::Problem;
 use memchr::memchr;
-use web::Problem;
 
 use crate::problems::malformed;
 

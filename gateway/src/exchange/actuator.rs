@@ -1,13 +1,13 @@
 //! The gateway's own pages below `/actuator`. No route ever leads to those of the services. Who may
-//! see what is decided in [`web::actuator`], as for every service.
+//! see what is decided in [`http_common::actuator`], as for every service.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_common::{ActuatorRequest, Problem};
 use hyper::body::Incoming;
-use web::{ActuatorRequest, Problem};
 
 use super::{body::Content, caller::Caller};
 use crate::problems;

@@ -2,8 +2,8 @@
 
 use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 
+use http_common::Actuator;
 use ipnet::IpNet;
-use web::Actuator;
 
 use super::{cors::Cors, forwarded::ForwardedHeaders};
 use crate::{

@@ -10,8 +10,8 @@ use http::{
     },
     request::Parts,
 };
+use http_common::forwarded::ClientOrigin;
 use settings::Invalid;
-use web::forwarded::ClientOrigin;
 
 use crate::settings::CorsSettings;
 

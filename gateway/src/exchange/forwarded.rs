@@ -6,8 +6,8 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http_common::forwarded::{ClientOrigin, Forwarded, split_port};
 use ipnet::IpNet;
-use web::forwarded::{ClientOrigin, Forwarded, split_port};
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

@@ -3,8 +3,8 @@
 use std::{convert::Infallible, pin::Pin, rc::Rc};
 
 use http::{HeaderValue, Method, Request, Response, Uri, header, request::Parts};
+use http_common::Problem;
 use hyper::body::Incoming;
-use web::Problem;
 
 use super::{
     actuator,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use http::{HeaderValue, Uri, Version, header, request::Parts};
-use web::{Problem, forwarded::is_authority};
+use http_common::{Problem, forwarded::is_authority};
 
 use super::forwarded::ForwardedHeaders;
 use crate::{fields, problems::malformed};
@@ -51,7 +51,7 @@ pub(super) fn prepare(parts: &mut Parts, host: HeaderValue, forwarded: &Forwarde
     // hyper has answered it.
     headers.remove(header::EXPECT);
     // Services prove to each other with it who they are; nobody outside is one of them.
-    headers.remove(web::internal::HEADER);
+    headers.remove(http_common::internal::HEADER);
     forwarded.apply(headers, host);
     parts.version = Version::HTTP_11;
 }

@@ -3,6 +3,7 @@
 use std::{rc::Rc, time::Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
+use http_common::request_id;
 use telemetry::{Kind, Operation, TraceContext};
 
 use super::caller::{Caller, Context};
@@ -11,7 +12,7 @@ use crate::{
     routing::Route,
 };
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -60,9 +61,9 @@ impl Observation {
         let carried = continued && !operation.is_exported();
         let request_id = headers
             .get(X_REQUEST_ID)
-            .filter(|id| is_request_id(id))
+            .filter(|id| request_id::is_acceptable(id.as_bytes()))
             .cloned()
-            .unwrap_or_else(|| request_id(operation.context()));
+            .unwrap_or_else(|| of_trace(operation.context()));
         Self {
             caller: caller.clone(),
             began: Instant::now(),
@@ -139,16 +140,6 @@ impl Drop for Observation {
     }
 }
 
-/// The id of the trace serves as that of the request.
-fn request_id(trace: TraceContext) -> HeaderValue {
-    HeaderValue::from_bytes(&trace.to_traceparent()[3..35]).unwrap_or(HeaderValue::from_static("none"))
-}
-
-/// Something that can stand in a log line.
-fn is_request_id(id: &HeaderValue) -> bool {
-    let id = id.as_bytes();
-    (1..=128).contains(&id.len())
-        && id.iter().all(|byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=')
-        })
+fn of_trace(trace: TraceContext) -> HeaderValue {
+    HeaderValue::from_bytes(&request_id::of_trace(trace)).unwrap_or(HeaderValue::from_static("none"))
 }

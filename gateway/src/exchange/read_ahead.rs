@@ -3,7 +3,7 @@
 use std::{future::poll_fn, task::Poll};
 
 use http::Request;
-use web::Problem;
+use http_common::Problem;
 
 use super::caller::Caller;
 use crate::{

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
+use http_common::Problem;
 use serde_json::{Map, json};
-use web::Problem;
 
 use super::forwarded;
 use crate::routing::Route;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use http_common::{ActuatorEndpoint, Json};
 use serde_json::json;
-use web::{ActuatorEndpoint, Json};
 
 use crate::settings::Settings;
 

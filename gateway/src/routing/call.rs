@@ -13,9 +13,9 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header, request::Parts};
+use http_common::Problem;
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::OwnedSemaphorePermit;
-use web::Problem;
 
 use super::route::Route;
 use crate::{

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use web::Problem;
+use http_common::Problem;
 
 use crate::problems::malformed;
 

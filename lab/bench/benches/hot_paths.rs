@@ -10,9 +10,9 @@ use bench::loader::{Fact, event};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use events::Event;
 use myreservation::domain::Batch;
+use rest::{Base, PageRequest, Resource, hal};
 use serde::Serialize;
 use storage::{Dialect, sql};
-use web::{Base, PageRequest, Resource, hal};
 
 /// 2026-01-01, in epoch milliseconds.
 const AT: i64 = 1_767_225_600_000;
@@ -65,11 +65,11 @@ struct Row {
     receipt_status: &'static str,
     payment_id: i64,
     receipt_id: i64,
-    #[serde(with = "web::date")]
+    #[serde(with = "rest::date")]
     expected_delivery_at: i64,
-    #[serde(with = "web::date")]
+    #[serde(with = "rest::date")]
     created_at: i64,
-    #[serde(with = "web::date")]
+    #[serde(with = "rest::date")]
     modified_at: i64,
 }
 

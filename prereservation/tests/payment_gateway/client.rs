@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use http_common::actuator::{Breaker as _, BreakerUpdate};
 use prereservation::use_cases::ports::{NotSent, NotSentWhy, PaymentGateway, PaymentOutcome};
 use resilience::{BreakerSettings, ClientSettings};
 use serde_json::{Value, json};
 use telemetry::{Scope, TraceContext};
-use web::actuator::{Breaker as _, BreakerUpdate};
 
 use super::contract::{Behaviour, CARD, Subject, order};
 use super::fake_payment::FakePayment;

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use contract::{Behaviour, Subject, TIMEOUT, World};
 use fake_payment::FakePayment;
+use http_common::InternalSettings;
 use prereservation::outbound::payment::PaymentClient;
 use prereservation::use_cases::ports::PaymentGateway;
 use resilience::{BreakerSettings, ClientSettings};
-use web::InternalSettings;
 
 struct OverHttp;
 

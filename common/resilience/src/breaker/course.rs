@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use failsafe::{FailurePolicy, Instrument, clock};
-use web::actuator::BreakerSnapshot;
+use http_common::actuator::BreakerSnapshot;
 
 use super::metrics::Metrics;
 use super::settings::BreakerSettings;

@@ -3,7 +3,7 @@
 //! `failsafe` owns the states CLOSED, OPEN and HALF_OPEN, and the clock between them. It asks the [`Course`] whether the
 //! failures are too many, and announces to it what it has become. Around it stands what it lacks: a [window] that counts
 //! slow calls too, a bounded number of trial calls when half-open (its own first success would close it), the states that
-//! an operator forces, and what the [actuator](web::actuator::Breaker) and the metrics show.
+//! an operator forces, and what the [actuator](http_common::actuator::Breaker) and the metrics show.
 
 mod course;
 mod metrics;
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use failsafe::StateMachine;
-use web::actuator::{BreakerSnapshot, BreakerUpdate};
+use http_common::actuator::{BreakerSnapshot, BreakerUpdate};
 
 use course::Course;
 use metrics::Metrics;
@@ -102,7 +102,7 @@ fn closed(course: &Course) -> Machine {
     StateMachine::new(course.clone(), course.clone())
 }
 
-impl web::actuator::Breaker for Breaker {
+impl http_common::actuator::Breaker for Breaker {
     fn name(&self) -> &str {
         self.name
     }

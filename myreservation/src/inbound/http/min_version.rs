@@ -4,8 +4,8 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
+use http_common::Problem;
 use utoipa::IntoParams;
-use web::problem::Problem;
 
 use crate::use_cases::read_your_writes::{MinVersion, NotYet, ReadYourWrites};
 
@@ -48,8 +48,8 @@ impl Wanted {
 }
 
 impl FromRequest for Wanted {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Error = rest::Failure;
+    type Future = Ready<Result<Self, rest::Failure>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let mut values = request.headers().get_all(HEADER);
@@ -62,6 +62,7 @@ impl FromRequest for Wanted {
             Problem::bad_request(
                 "X-Min-Version has to be one token, <reservationId>.<version>, as a write answered with.",
             )
+            .into()
         }))
     }
 }

@@ -7,17 +7,16 @@ mod timeline;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
+use http_common::Problem;
+use rest::SharedReads;
+use rest::hal::{self, Base, Rendered, Resource, Search};
+use rest::input::{Id, Query};
+use rest::openapi;
+use rest::paging::{PageRequest, Paged};
+use rest::routes;
 use storage::StoreError;
 use utoipa::OpenApi;
-use web::SharedReads;
-use web::hal::{self, Base, Rendered, Resource, Search};
-use web::input::{Id, Query};
-use web::openapi;
-use web::paging::{PageRequest, Paged};
-use web::problem::Problem;
-use web::routes;
 
 use crate::use_cases::ports::{ListQuery, View};
 use crate::use_cases::read_your_writes::ReadYourWrites;
@@ -63,17 +62,11 @@ pub fn configure(config: &mut ServiceConfig, view: ViewData, readers: Readers, p
         (status = 503, description = "the view does not have the wanted version yet", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn find(
-    base: Base,
-    id: Id,
-    wanted: Wanted,
-    readers: Readers,
-    view: ViewData,
-) -> Result<HttpResponse, Problem> {
+async fn find(base: Base, id: Id, wanted: Wanted, readers: Readers, view: ViewData) -> rest::Answer {
     wanted.wait(&readers).await?;
     match view.find(id.0).await.map_err(|error| problem(&error))? {
         Some(found) => Ok(hal::item(&base, &MyReservation::from(found))),
-        None => Err(Problem::not_found()),
+        None => Err(Problem::not_found().into()),
     }
 }
 
@@ -94,7 +87,7 @@ async fn list(
     readers: Readers,
     view: ViewData,
     pages: Pages,
-) -> Result<HttpResponse, Problem> {
+) -> rest::Answer {
     wanted.wait(&readers).await?;
     respond_with(&pages, &view, Question { base, page: PageRequest::clone(&page), user_id: None }).await
 }
@@ -118,7 +111,7 @@ async fn find_by_user_id(
     readers: Readers,
     view: ViewData,
     pages: Pages,
-) -> Result<HttpResponse, Problem> {
+) -> rest::Answer {
     let mut fields = query.fields();
     let user_id = fields.integer("userId", i64::MIN..=i64::MAX);
     fields.finish()?;
@@ -136,14 +129,17 @@ pub struct Question {
 }
 
 /// Read and rendered once for all who ask for the same page at the same time.
-async fn respond_with(pages: &Pages, view: &ViewData, question: Question) -> Result<HttpResponse, Problem> {
+async fn respond_with(pages: &Pages, view: &ViewData, question: Question) -> rest::Answer {
     let (view, asked) = (Arc::clone(view), question.clone());
     let rendered =
         pages.get(question.clone(), move || async move { read(view.as_ref().as_ref(), &asked).await });
     Ok(rendered.await?.respond(&question.base))
 }
 
-async fn read(view: &dyn View, Question { base, page, user_id }: &Question) -> Result<Rendered, Problem> {
+async fn read(
+    view: &dyn View,
+    Question { base, page, user_id }: &Question,
+) -> Result<Rendered, rest::Failure> {
     let query = ListQuery {
         user_id: *user_id,
         offset: page.offset(),

@@ -1,6 +1,6 @@
+use rest::hal::Resource;
 use serde::Serialize;
 use utoipa::ToSchema;
-use web::hal::Resource;
 
 use crate::domain;
 
@@ -33,28 +33,28 @@ pub(super) struct MyReservation {
     cancel_detail: Option<String>,
     payment_id: Option<i64>,
     receipt_id: Option<i64>,
-    #[serde(with = "web::date::option")]
+    #[serde(with = "rest::date::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     expected_delivery_at: Option<i64>,
-    #[serde(with = "web::date")]
+    #[serde(with = "rest::date")]
     #[schema(value_type = String, format = DateTime)]
     created_at: i64,
-    #[serde(with = "web::date")]
+    #[serde(with = "rest::date")]
     #[schema(value_type = String, format = DateTime)]
     modified_at: i64,
-    #[serde(with = "web::date::option")]
+    #[serde(with = "rest::date::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     reservation_modified_at: Option<i64>,
-    #[serde(with = "web::date::option")]
+    #[serde(with = "rest::date::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     payment_created_at: Option<i64>,
-    #[serde(with = "web::date::option")]
+    #[serde(with = "rest::date::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     payment_modified_at: Option<i64>,
-    #[serde(with = "web::date::option")]
+    #[serde(with = "rest::date::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     receipt_created_at: Option<i64>,
-    #[serde(with = "web::date::option")]
+    #[serde(with = "rest::date::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     receipt_modified_at: Option<i64>,
 }

@@ -5,11 +5,11 @@ use actix_web::http::Method;
 use actix_web::http::header::ALLOW;
 use actix_web::web::{self as actix, ServiceConfig};
 use actix_web::{HttpResponse, Route};
+use http_common::Problem;
+use rest::input::Id;
+use rest::{Base, route_table};
 use serde::Serialize;
 use utoipa::ToSchema;
-use web::input::Id;
-use web::problem::Problem;
-use web::{Base, route_table};
 
 use super::min_version::{MinVersionHeader, Wanted};
 use super::{Readers, ViewData, problem};
@@ -27,7 +27,9 @@ pub(super) fn register(config: &mut ServiceConfig) {
             actix::method(Method::OPTIONS)
                 .to(async || HttpResponse::Ok().insert_header((ALLOW, METHODS)).finish()),
         )
-        .default_service(actix::to(async || Err::<HttpResponse, _>(Problem::method_not_allowed(METHODS))));
+        .default_service(actix::to(async || {
+            Err::<HttpResponse, _>(rest::Failure::from(Problem::method_not_allowed(METHODS)))
+        }));
     config.service(service);
 }
 
@@ -45,7 +47,7 @@ pub(super) async fn timeline(
     wanted: Wanted,
     readers: Readers,
     view: ViewData,
-) -> Result<HttpResponse, Problem> {
+) -> rest::Answer {
     wanted.wait(&readers).await?;
     // The steps first: what commits in between may make the outcome newer than they are, never older.
     let steps = view.steps(id.0).await.map_err(|error| problem(&error))?;
@@ -63,11 +65,11 @@ pub(super) struct TimelineDocument {
     /// `open`, `completed`, `compensating` or `cancelled`.
     #[schema(example = "completed")]
     outcome: &'static str,
-    #[serde(with = "web::date")]
+    #[serde(with = "rest::date")]
     #[schema(value_type = String, format = DateTime)]
     started_at: i64,
     /// Of the last step, once the saga is finished.
-    #[serde(with = "web::date::option")]
+    #[serde(with = "rest::date::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<i64>,
     duration_ms: Option<i64>,
@@ -93,7 +95,7 @@ pub(super) struct StepDocument {
     #[schema(example = "paid")]
     outcome: &'static str,
     version: i64,
-    #[serde(with = "web::date")]
+    #[serde(with = "rest::date")]
     #[schema(value_type = String, format = DateTime)]
     at: i64,
     /// Since the reservation was asked for.

@@ -1,26 +1,26 @@
 //! Outcome to answer, and the one place where errors become problems. The answer says truly what happened to the
 //! customer's money.
 
-use actix_web::HttpResponse;
+use http_common::Problem;
+use rest::hal::{self, Base};
 use storage::StoreError;
-use web::hal::{self, Base};
-use web::problem::Problem;
 
 use super::resource::PaymentItem;
 use crate::use_cases::ports::ProviderError;
 use crate::use_cases::{ChargeError, Outcome};
 
-pub(super) fn answer(base: &Base, outcome: Outcome) -> Result<HttpResponse, Problem> {
+pub(super) fn answer(base: &Base, outcome: Outcome) -> rest::Answer {
     match outcome {
         Outcome::Paid(payment) => Ok(hal::created(base, &PaymentItem::from(payment))),
         Outcome::Declined(decline) => {
-            Err(Problem::new(402).detail(decline.message).with("code", decline.code))
+            Err(Problem::new(402).detail(decline.message).with("code", decline.code).into())
         }
         Outcome::Cancelled => Err(Problem::conflict(
             "The reservation was cancelled; what may have been charged for it is given back.",
-        )),
+        )
+        .into()),
         Outcome::AnotherOrder => {
-            Err(Problem::unprocessable("This reservation has a payment already, with other content."))
+            Err(Problem::unprocessable("This reservation has a payment already, with other content.").into())
         }
     }
 }

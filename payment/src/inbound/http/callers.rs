@@ -6,8 +6,8 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
-use web::internal::{self, InternalSettings};
-use web::problem::Problem;
+use http_common::Problem;
+use http_common::internal::{self, InternalSettings};
 
 use super::UseCases;
 
@@ -36,8 +36,8 @@ impl Callers {
 pub(super) struct MayCharge;
 
 impl FromRequest for MayCharge {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Error = rest::Failure;
+    type Future = Ready<Result<Self, rest::Failure>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         // A second header would leave open which one counts.
@@ -52,7 +52,9 @@ impl FromRequest for MayCharge {
                     with_token = token.is_some(),
                     "a charge was refused: internal.token is missing or not the one expected here"
                 );
-                Err(Problem::new(403).detail("Only prereservation may charge. This request charged nothing."))
+                Err(Problem::new(403)
+                    .detail("Only prereservation may charge. This request charged nothing.")
+                    .into())
             }
         })
     }

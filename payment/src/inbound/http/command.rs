@@ -1,7 +1,7 @@
 //! Request to command: everything that is wrong with it, at once.
 
-use web::input::{Body, Fields, Scalar};
-use web::problem::Problem;
+use http_common::Problem;
+use rest::input::{Body, Fields, Scalar};
 use zeroize::Zeroizing;
 
 use crate::domain::{CardNumber, Order};

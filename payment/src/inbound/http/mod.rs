@@ -9,14 +9,13 @@ mod resource;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
+use http_common::Problem;
+use rest::hal::{self, Base, Resource, Search};
+use rest::input::{Body, Id, Query};
+use rest::paging::{PageRequest, Paged};
+use rest::routes;
 use telemetry::Scope;
-use web::hal::{self, Base, Resource, Search};
-use web::input::{Body, Id, Query};
-use web::paging::{PageRequest, Paged};
-use web::problem::Problem;
-use web::routes;
 
 use crate::use_cases::ports::{ListQuery, PaymentStore, SortField};
 use crate::use_cases::{self, Charge};
@@ -59,12 +58,7 @@ pub fn configure(config: &mut ServiceConfig, use_cases: Data<UseCases>) {
         (status = 503, description = "whether the card is charged is not known; repeat the request, or cancel the reservation", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn charge(
-    _: MayCharge,
-    base: Base,
-    body: Body,
-    use_cases: Data<UseCases>,
-) -> Result<HttpResponse, Problem> {
+async fn charge(_: MayCharge, base: Base, body: Body, use_cases: Data<UseCases>) -> rest::Answer {
     let (order, card) = command::parse(&body)?;
     let charge = use_cases.charge.clone();
     // A task of its own: a client that hangs up must not leave a charge half done.
@@ -83,7 +77,7 @@ async fn charge(
         (status = 404, description = "unknown, not paid, or cancelled", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn find(base: Base, id: Id, use_cases: Data<UseCases>) -> Result<HttpResponse, Problem> {
+async fn find(base: Base, id: Id, use_cases: Data<UseCases>) -> rest::Answer {
     let found =
         use_cases::find(use_cases.store.as_ref(), id.0).await.map_err(|error| store_failed(&error))?;
     let payment = found.ok_or_else(Problem::not_found)?;
@@ -99,11 +93,7 @@ async fn find(base: Base, id: Id, use_cases: Data<UseCases>) -> Result<HttpRespo
     ),
     responses((status = 200, description = "a page of the payments that stand", content_type = "application/hal+json"))
 )]
-async fn list(
-    base: Base,
-    page: Paged<PaymentItem>,
-    use_cases: Data<UseCases>,
-) -> Result<HttpResponse, Problem> {
+async fn list(base: Base, page: Paged<PaymentItem>, use_cases: Data<UseCases>) -> rest::Answer {
     let page = by_one_field(page);
     let (items, total) = page_of(&use_cases, None, &page).await?;
     Ok(hal::collection(&base, &page, &items, total)?.respond(&base))
@@ -124,7 +114,7 @@ async fn find_by_user_id(
     page: Paged<PaymentItem>,
     query: Query,
     use_cases: Data<UseCases>,
-) -> Result<HttpResponse, Problem> {
+) -> rest::Answer {
     let mut fields = query.fields();
     let user_id = fields.integer("userId", i64::MIN..=i64::MAX);
     fields.finish()?;

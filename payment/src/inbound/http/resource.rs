@@ -1,8 +1,8 @@
 //! What clients send and see.
 
+use rest::hal::Resource;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use web::hal::Resource;
 
 use crate::domain::Payment;
 
@@ -49,10 +49,10 @@ pub(super) struct PaymentItem {
     card_no: String,
     #[schema(example = "paid")]
     status: &'static str,
-    #[serde(with = "web::date")]
+    #[serde(with = "rest::date")]
     #[schema(value_type = String, format = DateTime)]
     created_at: i64,
-    #[serde(with = "web::date")]
+    #[serde(with = "rest::date")]
     #[schema(value_type = String, format = DateTime)]
     modified_at: i64,
     /// Its entity tag.

@@ -1,9 +1,9 @@
 //! Request to command: everything that is wrong with it, at once.
 
 use actix_web::HttpRequest;
+use http_common::Problem;
+use rest::input::{Body, Fields, Scalar};
 use sha2::{Digest, Sha256};
-use web::input::{Body, Fields, Scalar};
-use web::problem::Problem;
 use zeroize::Zeroizing;
 
 use super::LARGEST_INTEGER;

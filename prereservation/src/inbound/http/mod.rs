@@ -8,12 +8,12 @@ mod resource;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use web::conditional::Preconditions;
-use web::hal::{self, Base, Resource, Search};
-use web::input::{Body, Id, Query};
-use web::paging::{PageRequest, Paged};
-use web::problem::Problem;
-use web::routes;
+use http_common::Problem;
+use rest::conditional::Preconditions;
+use rest::hal::{self, Base, Resource, Search};
+use rest::input::{Body, Id, Query};
+use rest::paging::{PageRequest, Paged};
+use rest::routes;
 
 use crate::domain::{Reservation, Status};
 use crate::use_cases::UseCases;
@@ -52,12 +52,7 @@ pub fn configure(config: &mut ServiceConfig, use_cases: Data<UseCases>) {
         (status = 503, description = "not reserved; says what happened to the money", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn reserve(
-    base: Base,
-    request: HttpRequest,
-    body: Body,
-    use_cases: Data<UseCases>,
-) -> Result<HttpResponse, Problem> {
+async fn reserve(base: Base, request: HttpRequest, body: Body, use_cases: Data<UseCases>) -> rest::Answer {
     let command = command::parse(&request, &body)?;
     let outcome = use_cases
         .reserve
@@ -81,16 +76,12 @@ async fn reserve(
         (status = 412, description = "it has another version by now; nothing was changed", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn cancel(
-    id: Id,
-    conditions: Preconditions,
-    use_cases: Data<UseCases>,
-) -> Result<HttpResponse, Problem> {
+async fn cancel(id: Id, conditions: Preconditions, use_cases: Data<UseCases>) -> rest::Answer {
     let cancelled = use_cases.cancel.execute(id.0, |version| conditions.allow(version)).await;
     match cancelled.map_err(|error| outcome::perhaps_cancelled(&error))? {
         Cancelled::Now(reservation) => Ok(with_min_version(hal::deleted(), &reservation)),
-        Cancelled::Changed(version) => Err(Preconditions::failed(version)),
-        Cancelled::NotFound => Err(Problem::not_found()),
+        Cancelled::Changed(version) => Err(Preconditions::failed(version).into()),
+        Cancelled::NotFound => Err(Problem::not_found().into()),
     }
 }
 
@@ -101,13 +92,13 @@ async fn cancel(
         (status = 404, description = "unknown, or cancelled", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn find(base: Base, id: Id, use_cases: Data<UseCases>) -> Result<HttpResponse, Problem> {
+async fn find(base: Base, id: Id, use_cases: Data<UseCases>) -> rest::Answer {
     let found = use_cases.store.find(id.0).await.map_err(|error| outcome::not_read(&error))?;
     match found {
         Some(reservation) if reservation.status != Status::Cancelled => {
             Ok(hal::item(&base, &PreReservation::from(reservation)))
         }
-        _ => Err(Problem::not_found()),
+        _ => Err(Problem::not_found().into()),
     }
 }
 
@@ -120,11 +111,7 @@ async fn find(base: Base, id: Id, use_cases: Data<UseCases>) -> Result<HttpRespo
     ),
     responses((status = 200, description = "a page of what is not cancelled", content_type = "application/hal+json"))
 )]
-async fn list(
-    base: Base,
-    page: Paged<PreReservation>,
-    use_cases: Data<UseCases>,
-) -> Result<HttpResponse, Problem> {
+async fn list(base: Base, page: Paged<PreReservation>, use_cases: Data<UseCases>) -> rest::Answer {
     let (items, total) = page_of(&use_cases, None, &page).await?;
     Ok(hal::collection(&base, &page, &items, total)?.respond(&base))
 }
@@ -144,7 +131,7 @@ async fn find_by_user_id(
     page: Paged<PreReservation>,
     query: Query,
     use_cases: Data<UseCases>,
-) -> Result<HttpResponse, Problem> {
+) -> rest::Answer {
     let mut fields = query.fields();
     let user_id = fields.integer("userId", i64::MIN..=i64::MAX);
     fields.finish()?;

@@ -1,5 +1,5 @@
+use http_common::Problem;
 use utoipa::OpenApi;
-use web::problem::Problem;
 
 use super::resource::{NewPreReservation, PreReservation};
 
@@ -13,7 +13,7 @@ struct Document;
 
 /// The service's OpenAPI 3.1 document, generated from the code.
 pub fn document() -> utoipa::openapi::OpenApi {
-    web::openapi::complete(Document::openapi())
+    rest::openapi::complete(Document::openapi())
 }
 
 pub(super) fn json() -> String {

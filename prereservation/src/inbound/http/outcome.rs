@@ -1,16 +1,15 @@
 //! Outcome to answer. The answer says truly what happened to the customer's money, and only what its own request did.
 
-use actix_web::HttpResponse;
+use http_common::Problem;
+use rest::hal::{self, Base};
 use storage::StoreError;
-use web::hal::{self, Base};
-use web::problem::Problem;
 
 use super::with_min_version;
 use crate::domain::{CancelReason, Reservation};
 use crate::inbound::http::resource::PreReservation;
 use crate::use_cases::reserve::Reserved;
 
-pub(super) fn answer(base: &Base, outcome: Reserved) -> Result<HttpResponse, Problem> {
+pub(super) fn answer(base: &Base, outcome: Reserved) -> rest::Answer {
     match outcome {
         Reserved::Confirmed(reservation) => {
             let response = hal::created(base, &PreReservation::from(reservation.clone()));
@@ -20,21 +19,24 @@ pub(super) fn answer(base: &Base, outcome: Reserved) -> Result<HttpResponse, Pro
             let retry_after = retry_after.map_or(1, |pause| pause.as_secs().max(1));
             let problem = cancelled(&reservation, retry_after);
             // As an error, so that the document is completed with the path.
-            Ok(with_min_version(HttpResponse::from_error(problem), &reservation))
+            Ok(with_min_version(rest::Failure::from(problem).into_response(), &reservation))
         }
         Reserved::Undecided { id } => Err(Problem::unavailable(
             "What became of the reservation is not known yet: it stands, or it is undone, and then what was charged \
              for it is refunded. Ask for it a little later.",
             5,
         )
-        .with("reservationId", id)),
+        .with("reservationId", id)
+        .into()),
         Reserved::InFlight => Err(Problem::conflict(
             "A request with this Idempotency-Key is being answered; repeat it a little later.",
         )
-        .retry_after(1)),
+        .retry_after(1)
+        .into()),
         Reserved::KeyReused => Err(Problem::unprocessable(
             "This Idempotency-Key came with another request before; use a new key for a new request.",
-        )),
+        )
+        .into()),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What clients send and see.
 
+use rest::hal::Resource;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use web::hal::Resource;
 
 use crate::domain::Reservation;
 
@@ -53,10 +53,10 @@ pub(super) struct PreReservation {
     card_no: String,
     #[schema(example = "reservated")]
     status: &'static str,
-    #[serde(with = "web::date")]
+    #[serde(with = "rest::date")]
     #[schema(value_type = String, format = DateTime)]
     created_at: i64,
-    #[serde(with = "web::date")]
+    #[serde(with = "rest::date")]
     #[schema(value_type = String, format = DateTime)]
     modified_at: i64,
     /// Its entity tag.

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http_common::{HealthCheck, InternalSettings};
 use resilience::{
     Breaker, BreakerSettings, ClientError, ClientSettings, Method, NotAsked, Request, ServiceClient, Standing,
 };
 use serde::Serialize;
-use web::{HealthCheck, InternalSettings};
 
 use super::answer;
 use crate::use_cases::ports::{NotSent, NotSentWhy, PaymentGateway, PaymentOrder, PaymentOutcome};

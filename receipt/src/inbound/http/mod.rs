@@ -2,16 +2,15 @@
 
 mod resource;
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
+use http_common::Problem;
+use rest::hal::{self, Base, Resource, Search};
+use rest::input::{Id, Query};
+use rest::openapi;
+use rest::paging::{PageRequest, Paged};
+use rest::routes;
 use storage::StoreError;
 use utoipa::OpenApi;
-use web::hal::{self, Base, Resource, Search};
-use web::input::{Id, Query};
-use web::openapi;
-use web::paging::{PageRequest, Paged};
-use web::problem::Problem;
-use web::routes;
 
 use crate::use_cases::ports::{ListQuery, ReceiptStore};
 use resource::Receipt;
@@ -47,10 +46,10 @@ pub fn configure(config: &mut ServiceConfig, store: Store) {
         (status = 404, description = "unknown, or withdrawn", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn find(base: Base, id: Id, store: Store) -> Result<HttpResponse, Problem> {
+async fn find(base: Base, id: Id, store: Store) -> rest::Answer {
     match store.find(id.0).await.map_err(|error| problem(&error))? {
         Some(receipt) => Ok(hal::item(&base, &Receipt::from(receipt))),
-        None => Err(Problem::not_found()),
+        None => Err(Problem::not_found().into()),
     }
 }
 
@@ -63,7 +62,7 @@ async fn find(base: Base, id: Id, store: Store) -> Result<HttpResponse, Problem>
     ),
     responses((status = 200, description = "a page of the receipts that stand", content_type = "application/hal+json"))
 )]
-async fn list(base: Base, page: Paged<Receipt>, store: Store) -> Result<HttpResponse, Problem> {
+async fn list(base: Base, page: Paged<Receipt>, store: Store) -> rest::Answer {
     let (items, total) = page_of(&store, None, &page).await?;
     Ok(hal::collection(&base, &page, &items, total)?.respond(&base))
 }
@@ -78,12 +77,7 @@ async fn list(base: Base, page: Paged<Receipt>, store: Store) -> Result<HttpResp
     ),
     responses((status = 200, description = "a page of the user's", content_type = "application/hal+json"))
 )]
-async fn find_by_user_id(
-    base: Base,
-    page: Paged<Receipt>,
-    query: Query,
-    store: Store,
-) -> Result<HttpResponse, Problem> {
+async fn find_by_user_id(base: Base, page: Paged<Receipt>, query: Query, store: Store) -> rest::Answer {
     let mut fields = query.fields();
     let user_id = fields.integer("userId", i64::MIN..=i64::MAX);
     fields.finish()?;

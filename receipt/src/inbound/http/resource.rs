@@ -1,6 +1,6 @@
+use rest::hal::Resource;
 use serde::Serialize;
 use utoipa::ToSchema;
-use web::hal::Resource;
 
 use crate::domain;
 
@@ -15,15 +15,15 @@ pub(super) struct Receipt {
     product_name: String,
     price: i64,
     /// 21 days after the payment.
-    #[serde(with = "web::date")]
+    #[serde(with = "rest::date")]
     #[schema(value_type = String, format = DateTime)]
     expected_delivery_at: i64,
     #[schema(example = "receipt_issued")]
     status: &'static str,
-    #[serde(with = "web::date")]
+    #[serde(with = "rest::date")]
     #[schema(value_type = String, format = DateTime)]
     created_at: i64,
-    #[serde(with = "web::date")]
+    #[serde(with = "rest::date")]
     #[schema(value_type = String, format = DateTime)]
     modified_at: i64,
     /// Its entity tag.

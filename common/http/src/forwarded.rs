@@ -1,0 +1,203 @@
+//! Under which name a client asked: scheme, host and port, from `Host` and from what proxies say (`X-Forwarded-*`).
+//!
+//! The one place that decides it: links, the gateway's own pages and CORS all go by this, so they cannot disagree.
+
+/// What the fields of a request hold. Each may be a list, one element a proxy; the first one is that of the proxy nearest to
+/// the client, and the only one that knows what the client asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Forwarded<'h> {
+    pub proto: Option<&'h str>,
+    pub host: Option<&'h str>,
+    pub port: Option<&'h str>,
+}
+
+/// The origin that a client sees: `https://shop.example:8443`.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientOrigin<'h> {
+    scheme: &'static str,
+    name: &'h str,
+    port: u16,
+}
+
+impl<'h> Forwarded<'h> {
+    /// `local` is where the request arrived (`Host`), if no proxy says otherwise.
+    ///
+    /// A port that was said together with the name wins over `X-Forwarded-Port`: the client typed it, whereas some proxies
+    /// report there the port that they listen on themselves.
+    #[must_use]
+    pub fn origin(&self, local: &'h str) -> ClientOrigin<'h> {
+        let scheme = match self.proto.and_then(first) {
+            Some(proto) if proto.eq_ignore_ascii_case("https") => "https",
+            _ => "http",
+        };
+        let forwarded = self.host.and_then(first).filter(|host| is_authority(host));
+        let (name, own_port) = split_port(forwarded.unwrap_or(local));
+        let said = self.port.and_then(first).and_then(port);
+        let port = match forwarded {
+            Some(_) => own_port.or(said),
+            None => said.or(own_port),
+        };
+        ClientOrigin { scheme, name, port: port.unwrap_or_else(|| default_port(scheme)) }
+    }
+}
+
+impl ClientOrigin<'_> {
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// As a link begins, without the port that the scheme implies.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::with_capacity(self.scheme.len() + self.name.len() + 9);
+        text.push_str(self.scheme);
+        text.push_str("://");
+        text.push_str(self.name);
+        if self.port != default_port(self.scheme) {
+            text.push(':');
+            text.push_str(itoa::Buffer::new().format(self.port));
+        }
+        text
+    }
+
+    /// Whether an `Origin` field names this origin: the same scheme, host and port (RFC 6454 section 5).
+    #[must_use]
+    pub fn is(&self, origin: &str) -> bool {
+        ClientOrigin::parse(origin).is_some_and(|other| self.equals(&other))
+    }
+
+    fn equals(&self, other: &ClientOrigin<'_>) -> bool {
+        self.scheme == other.scheme && self.port == other.port && self.name.eq_ignore_ascii_case(other.name)
+    }
+}
+
+impl<'t> ClientOrigin<'t> {
+    /// Reads `http://` or `https://` with a host and perhaps a port, and nothing behind it.
+    #[must_use]
+    pub fn parse(text: &'t str) -> Option<Self> {
+        let (scheme, authority) = text.split_once("://")?;
+        let scheme = ["http", "https"].into_iter().find(|known| scheme.eq_ignore_ascii_case(known))?;
+        if !is_authority(authority) {
+            return None;
+        }
+        let (name, port) = split_port(authority);
+        Some(Self { scheme, name, port: port.unwrap_or_else(|| default_port(scheme)) })
+    }
+}
+
+/// Only a name or an address, and a port: so it can neither break out of a JSON string nor lead to another path.
+#[must_use]
+pub fn is_authority(text: &str) -> bool {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !text.ends_with(']') => (name, port),
+        _ => (text, ""),
+    };
+    let valid = match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+        Some(address) => {
+            address.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
+                && !address.is_empty()
+        }
+        None => {
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+                && !name.is_empty()
+        }
+    };
+    valid && text.len() <= 255 && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The name alone, and the port if there is one. `[::1]:8080` has colons in the name too.
+#[must_use]
+pub fn split_port(authority: &str) -> (&str, Option<u16>) {
+    match authority.rsplit_once(':') {
+        Some((name, digits)) if !digits.ends_with(']') && (!name.contains(':') || name.ends_with(']')) => {
+            (name, port(digits))
+        }
+        _ => (authority, None),
+    }
+}
+
+fn first(list: &str) -> Option<&str> {
+    list.split(',').next().map(str::trim).filter(|first| !first.is_empty())
+}
+
+fn port(digits: &str) -> Option<u16> {
+    let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|port| all_digits && *port > 0)
+}
+
+fn default_port(scheme: &str) -> u16 {
+    if scheme == "https" { 443 } else { 80 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(proto: &str, host: &str, port: &str) -> String {
+        fn some(text: &str) -> Option<&str> {
+            (!text.is_empty()).then_some(text)
+        }
+        Forwarded { proto: some(proto), host: some(host), port: some(port) }.origin("inner:8088").render()
+    }
+
+    #[test]
+    fn one_proxy_or_a_chain_of_them() {
+        for (proto, host, port, wanted) in [
+            ("", "", "", "http://inner:8088"),
+            ("http", "shop:8088", "8088", "http://shop:8088"),
+            ("http", "shop", "80", "http://shop"),
+            ("https", "shop", "", "https://shop"),
+            ("HTTPS", "shop", "", "https://shop"),
+            ("https", "shop", "443", "https://shop"),
+            ("https", "shop", "8443", "https://shop:8443"),
+            ("https, http", "shop", "", "https://shop"),
+            ("https,http", "shop, inner.svc:8080", "", "https://shop"),
+            ("https", "shop:8443, inner.svc", "", "https://shop:8443"),
+            ("https , http", " shop , inner:80", "443, 80", "https://shop"),
+            ("http, https", "shop, inner:443", "80, 443", "http://shop"),
+            ("https", "shop:8443", "443", "https://shop:8443"),
+            ("", "", "9000", "http://inner:9000"),
+            ("http", "[::1]", "8088", "http://[::1]:8088"),
+            ("http", "[::1]:8088", "", "http://[::1]:8088"),
+            ("gopher", "shop", "99999", "http://shop"),
+            ("https", "shop", "0, 1", "https://shop"),
+            ("https", "evil/path", "", "https://inner:8088"),
+            ("https", "a\"b", "", "https://inner:8088"),
+            (",", ",", ",", "http://inner:8088"),
+        ] {
+            assert_eq!(origin(proto, host, port), wanted, "{proto:?} {host:?} {port:?}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let shop = Forwarded { proto: Some("https"), ..Forwarded::default() }.origin("shop.example");
+        for same in ["https://shop.example", "https://shop.example:443", "HTTPS://Shop.Example"] {
+            assert!(shop.is(same), "{same}");
+        }
+        for other in [
+            "http://shop.example",
+            "https://shop.example:8443",
+            "https://shop.example.evil",
+            "https://shop.example/",
+            "https://shop.example@evil",
+            "null",
+            "",
+        ] {
+            assert!(!shop.is(other), "{other}");
+        }
+        assert!(Forwarded::default().origin("localhost:80").is("http://localhost"));
+        assert!(Forwarded::default().origin("[::1]:8088").is("http://[::1]:8088"));
+    }
+
+    #[test]
+    fn authorities() {
+        for good in ["a", "a.b:80", "localhost:8088", "1.2.3.4", "[::1]", "[::1]:80", "a_b"] {
+            assert!(is_authority(good), "{good}");
+        }
+        for bad in ["", ":80", "a b", "a/b", "a@b", "a:b", "a:123456", "[::1", "a\"", "a,b", "[x]", "[]"] {
+            assert!(!is_authority(bad), "{bad}");
+        }
+    }
+}

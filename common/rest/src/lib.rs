@@ -1,0 +1,39 @@
+//! Resources over HTTP on actix-web: HAL, paging, sorting, searches, lenient input, and a server that ends in order.
+//! What does not depend on actix-web is in `http-common`.
+//!
+//! Reading order: [`server`] (what surrounds the routes), [`routes`] (what a resource offers), [`hal`] (how it is rendered),
+//! [`input`] and [`paging`] (what clients send), [`failure`] (how a handler refuses).
+
+mod actuator;
+pub mod base;
+pub mod conditional;
+mod connections;
+pub mod date;
+mod detached;
+pub mod failure;
+pub mod hal;
+pub mod input;
+mod methods;
+mod middleware;
+pub mod negotiation;
+pub mod openapi;
+pub mod paging;
+mod request_metrics;
+pub mod route_table;
+pub mod routes;
+pub mod server;
+pub mod settings;
+mod shared_reads;
+mod stream;
+mod to_the_end;
+
+pub use base::Base;
+pub use conditional::Preconditions;
+pub use failure::{Answer, Failure};
+pub use hal::{Resource, Search};
+pub use http_common::{FieldError, Problem};
+pub use input::{Body, Fields, Id, Query};
+pub use paging::{PageRequest, Paged, Sort};
+pub use server::Server;
+pub use settings::ServerSettings;
+pub use shared_reads::SharedReads;
