@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 use actix_web::{HttpResponse, body::MessageBody as _};
-use http_common::Problem;
 use proptest::prelude::*;
 use rest::hal::Rendered;
 use rest::{Base, PageRequest, Resource, hal};
