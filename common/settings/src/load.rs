@@ -46,23 +46,21 @@ pub fn load_in<T: DeserializeOwned>(
 }
 
 /// As [`load_in`], with one struct for the sections that `layers.shared` names and one for all others, so that each can
-/// refuse unknown fields.
+/// refuse unknown fields. `finish` adds what the process makes up itself, and checks both.
 ///
 /// # Errors
 /// As [`load_checked`].
 pub fn load_parts_in<S: DeserializeOwned, O: DeserializeOwned>(
     surroundings: &Surroundings,
     layers: &Layers,
-    check: impl FnOnce(&S, &O) -> Result<(), Invalid>,
+    finish: impl FnOnce(&mut S, &mut O) -> Result<(), Invalid>,
 ) -> Result<(S, O), SettingsError> {
     let merged = Merged::of(surroundings, layers)?;
-    let shared = parse(layers.shared.defaults, DEFAULTS)?;
-    let settings = (
-        merged.read(|section| shared.contains_key(section))?,
-        merged.read(|section| !shared.contains_key(section))?,
-    );
-    check(&settings.0, &settings.1).map_err(|invalid| merged.invalid(invalid))?;
-    Ok(settings)
+    let known = parse(layers.shared.defaults, DEFAULTS)?;
+    let mut shared = merged.read(|section| known.contains_key(section))?;
+    let mut own = merged.read(|section| !known.contains_key(section))?;
+    finish(&mut shared, &mut own).map_err(|invalid| merged.invalid(invalid))?;
+    Ok((shared, own))
 }
 
 /// All layers as one. Each value knows its origin.

@@ -57,14 +57,14 @@ fn load(
     own: Compiled,
     profile: Option<&str>,
     variables: &[(&str, &str)],
-    check: impl FnOnce(&Shared, &Own) -> Result<(), Invalid>,
+    finish: impl FnOnce(&mut Shared, &mut Own) -> Result<(), Invalid>,
 ) -> Result<(Shared, Own), SettingsError> {
     let variable = |name: &str| {
         variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
     };
     let surroundings = Surroundings { directories: Vec::new(), variable: &variable };
     let layers = Layers { shared: SHARED, own, profile: profile.map(str::to_owned), ..Layers::default() };
-    load_parts_in(&surroundings, &layers, check)
+    load_parts_in(&surroundings, &layers, finish)
 }
 
 #[test]
@@ -81,8 +81,8 @@ fn each_part_has_its_sections() {
 
 #[test]
 fn a_mistake_in_either_part_is_named() {
-    let line = |own, variables: &[_], check: fn(&Shared, &Own) -> _| {
-        load(own, None, variables, check).unwrap_err().to_string()
+    let line = |own, variables: &[_], finish: fn(&mut Shared, &mut Own) -> _| {
+        load(own, None, variables, finish).unwrap_err().to_string()
     };
     for (variable, value, expected) in [
         (
