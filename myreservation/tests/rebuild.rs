@@ -268,7 +268,7 @@ async fn a_failed_rebuild_leaves_the_view_as_it_was() {
     let mut settings = settings(&db, &log);
     let store = Store::open(&db).await;
     store.apply(&received(&whole_story(1))).await;
-    settings.event_log.url = "sqlite:///proc/no/such.db".into();
+    settings.shared.event_log.url = "sqlite:///proc/no/such.db".into();
     assert!(rebuild(&settings.shared, Options::default(), &silent).await.is_err());
     assert!(store.view.find(1).await.unwrap().is_some());
     assert_eq!(store.view.rebuild_progress().await.unwrap(), None);
