@@ -6,10 +6,6 @@ use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 use futures::future::BoxFuture;
-use http_common::{
-    Actuator, ActuatorEndpoint, Breaker, DiskSpace, HealthCheck, Lifecycle, ManagementSettings,
-};
-use messaging::settings::Location;
 use http_common::{Actuator, ActuatorEndpoint, Breaker, DiskSpace, HealthCheck, Lifecycle};
 use messaging::settings::Location;
 use messaging::{Consumer, ConsumerStatus, DeadLetters, EventLog, Handler, Outbox, RelayStatus};

@@ -1,13 +1,13 @@
 //! The settings of a service: the sections that every service has, and its own.
 
+use http_common::{ManagementSettings, MemorySettings};
 use messaging::{ConsumerSettings, EventLogSettings, KafkaSettings};
+use rest::ServerSettings;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use settings::{Compiled, Invalid};
 use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
-use http_common::{ManagementSettings, MemorySettings};
-use rest::ServerSettings;
 
 /// What every service can be told, commented; and what is different in containers.
 pub const SHARED: Compiled = Compiled {
