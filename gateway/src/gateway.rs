@@ -86,7 +86,33 @@ impl Gateway {
             lifecycle,
         })
     }
+
+    /// What answers at the management address, if that is one of its own: without routes, and with connections that clients
+    /// cannot take, so that probes and operators are answered when those have taken all of theirs.
+    pub(crate) fn management(&self, settings: &Settings) -> Option<Self> {
+        let (server, management) = (&settings.server, &settings.management);
+        management.is_separate(server.port).then(|| Self {
+            routes: Vec::new(),
+            upstream: self.upstream.clone(),
+            rules: Arc::new(Rules {
+                cors: None,
+                trusted_proxies: self.rules.trusted_proxies.clone(),
+                actuator: self.rules.actuator.clone().at_management(management),
+                uploads: Uploads::new(server.max_uploads_per_client),
+                body_buffer_bytes: self.rules.body_buffer_bytes,
+                body_timeout_ms: self.rules.body_timeout_ms,
+            }),
+            times: self.times,
+            header_bytes: self.header_bytes,
+            max_connections: MANAGEMENT_CONNECTIONS,
+            connections: Arc::default(),
+            lifecycle: self.lifecycle.clone(),
+        })
+    }
 }
+
+/// As many as a few collectors, probes and operators need; strangers do not come to the management address.
+const MANAGEMENT_CONNECTIONS: usize = 256;
 
 /// The addresses of a route, each with the key that it came from.
 fn uris(settings: &Settings, row: &RouteSettings, index: usize) -> Result<Vec<(String, String)>, Invalid> {

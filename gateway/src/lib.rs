@@ -11,7 +11,7 @@
 //! - `upstream`: an address: connections to it that are kept, who waits for one, and what goes over them.
 //!
 //! Below them all: `progress` (what a client's connection is waiting for), `deadlines` (the one timer behind all time limits),
-//! `fields`, `problems`, `metrics`. Above: [`startup`] (listeners, threads and the end), `gateway` (what the settings amount
+//! `fields`, `problems`, `metrics`. Above: [`startup`] (`listeners`, `threads` and the end), `gateway` (what the settings amount
 //! to), `worker` (one thread).
 
 mod check;
@@ -20,17 +20,20 @@ mod deadlines;
 mod exchange;
 mod fields;
 mod gateway;
+mod listeners;
 mod metrics;
 mod problems;
 mod progress;
 mod routing;
 pub mod settings;
 pub mod startup;
+mod threads;
 mod upstream;
 mod worker;
 
 pub use settings::Settings;
-pub use startup::{Application, BuildError, RunError};
+pub use startup::{Application, BuildError};
+pub use threads::RunError;
 
 /// The name in metrics, logs and traces.
 pub const APPLICATION: &str = "gateway";

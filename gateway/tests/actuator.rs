@@ -124,8 +124,19 @@ async fn the_management_port_answers_when_all_connections_are_taken() {
         assert_eq!(answer.status, 200, "{path}");
     }
     ask(management, "GET /actuator/loggers", "Host: evil.example\r\n", "").await.is_problem(404);
-    ask(management, "GET /x", "Host: localhost\r\n", "").await.is_problem(404);
+    for nowhere in ["GET /x", "GET /"] {
+        ask(management, nowhere, "Host: localhost\r\n", "").await.is_problem(404);
+    }
 
     drop((stop, taken));
     tokio::time::timeout(support::PATIENCE, run).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_management_port_that_is_taken_is_named() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut separate = settings(&[]);
+    separate.management.port = other.local_addr().unwrap().port();
+    let error = gateway::Application::build(separate).await.err().unwrap();
+    assert!(error.to_string().starts_with("management.port: cannot listen on 127.0.0.1:"), "{error}");
 }

@@ -8,9 +8,7 @@ SERVICES = ["gateway", "prereservation", "payment", "receipt", "myreservation"]
 
 def variables(service):
     """`server.port` is SERVER_PORT: every key of the commented defaults, and PROFILE."""
-    files = [ROOT / service / "config/default.toml"]
-    if service != "gateway":
-        files.append(ROOT / "common/chassis/config/service.toml")
+    defaults = tomllib.loads((ROOT / service / "config/default.toml").read_text(encoding="utf-8"))
     known = {"PROFILE"}
 
     def walk(prefix, table):
@@ -20,6 +18,5 @@ def variables(service):
             if isinstance(value, dict):
                 walk(path, value)
 
-    for file in files:
-        walk("", tomllib.loads(file.read_text(encoding="utf-8")))
+    walk("", defaults)
     return known

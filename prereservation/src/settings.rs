@@ -1,15 +1,29 @@
-use chassis::{OwnSettings, SharedSettings};
-use http_common::{InternalSettings, MemorySettings};
+use chassis::{Parts, ServiceSettings};
+use http_common::{InternalSettings, ManagementSettings, MemorySettings};
+use messaging::{EventLogSettings, KafkaSettings};
+use rest::ServerSettings;
 use serde::Deserialize;
 use settings::{Invalid, in_range};
+use storage::DatabaseSettings;
+use telemetry::{LogSettings, TracingSettings};
 
 use resilience::{BreakerSettings, ClientSettings};
 
-/// The sections that only this service has; `config/default.toml` explains them.
+/// Every key with its default and meaning.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
+pub const PROFILES: &[(&str, &str)] = &[("docker", include_str!("../config/docker.toml"))];
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Own {
+pub struct Settings {
+    pub server: ServerSettings,
+    pub management: ManagementSettings,
     pub memory: MemorySettings,
+    pub log: LogSettings,
+    pub tracing: TracingSettings,
+    pub database: DatabaseSettings,
+    pub event_log: EventLogSettings,
+    pub kafka: KafkaSettings,
     pub internal: InternalSettings,
     pub url: Urls,
     pub payment_client: ClientSettings,
@@ -41,12 +55,40 @@ pub struct IdempotencySettings {
     pub purge_every_ms: u64,
 }
 
-impl OwnSettings for Own {
+impl ServiceSettings for Settings {
+    fn server(&self) -> &ServerSettings {
+        &self.server
+    }
+
+    fn management(&self) -> &ManagementSettings {
+        &self.management
+    }
+
     fn memory(&self) -> Option<MemorySettings> {
         Some(self.memory)
     }
 
-    fn check(&self, _: &SharedSettings) -> Result<(), Invalid> {
+    fn log(&self) -> &LogSettings {
+        &self.log
+    }
+
+    fn tracing(&self) -> &TracingSettings {
+        &self.tracing
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            database: &self.database,
+            event_log: &self.event_log,
+            kafka: &self.kafka,
+            management: &self.management,
+        }
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        self.server.check()?;
+        self.management.check()?;
+        chassis::check_parts(&self.database, &self.event_log, &self.kafka)?;
         let payment = settings::url("url.payment", &self.url.payment, &["http", "https"])?;
         match payment.host_str().is_some_and(settings::is_loopback) {
             true => self.internal.check()?,

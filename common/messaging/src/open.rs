@@ -5,15 +5,13 @@ use std::sync::Arc;
 use crate::kafka::KafkaLog;
 use crate::local::LocalLog;
 use crate::log::{EventLog, EventLogError};
-use settings::Invalid;
-
-use crate::settings::{EventLogSettings, KafkaSettings, Location};
+use crate::settings::{EventLogSettings, InvalidSetting, KafkaSettings, Location};
 
 /// The log could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(transparent)]
-    Setting(#[from] Invalid),
+    Setting(#[from] InvalidSetting),
     #[error("cannot open the event log {location}")]
     Log {
         location: String,

@@ -1,9 +1,4 @@
 use serde::Deserialize;
-use settings::Invalid;
-
-/// The keys that a database of another section has under other names.
-pub const URL: &str = "database.url";
-pub const MAX_CONNECTIONS: &str = "database.max_connections";
 
 /// `[database]`: where a service keeps its state.
 #[derive(Clone, Deserialize)]
@@ -29,17 +24,20 @@ pub struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
+    /// One line that names the key, or nothing.
+    ///
     /// # Errors
     /// A URL that is neither SQLite's nor PostgreSQL's, or a pool without connections.
-    pub fn check(&self) -> Result<(), Invalid> {
+    pub fn check(&self) -> Result<(), String> {
         let known = ["sqlite://", "postgres://", "postgresql://"];
         if !known.iter().any(|scheme| self.url.starts_with(scheme)) {
-            let found = redact(&self.url);
-            let reason = format!("expected sqlite://... or postgres://..., found '{found}'");
-            return Err(Invalid::new(URL, reason));
+            return Err(format!(
+                "database.url: expected sqlite://... or postgres://..., found '{}'",
+                redact(&self.url)
+            ));
         }
         if self.max_connections == 0 {
-            return Err(Invalid::new(MAX_CONNECTIONS, "must be at least 1"));
+            return Err("database.max_connections: must be at least 1".into());
         }
         Ok(())
     }
@@ -109,6 +107,6 @@ mod tests {
             synchronous_commit: true,
             initialization_fail_timeout_ms: 0,
         };
-        assert!(settings.check().is_err_and(|invalid| invalid.key == URL));
+        assert!(settings.check().is_err_and(|e| e.starts_with("database.url")));
     }
 }

@@ -128,7 +128,7 @@ fn decide(
     let route = match context.table.find(&parts.method, &path) {
         Match::Route(route) => route,
         Match::OtherMethods(allow) => return Err(Problem::method_not_allowed(allow)),
-        Match::None if path == "/" => {
+        Match::None if path == "/" && !context.table.routes().is_empty() => {
             observation.is_for(Resource::Root);
             headers::prepare(&mut parts, host, &caller.forwarded);
             let answer = root::answer(context.table.routes(), &parts.method, &parts.headers)?;

@@ -103,7 +103,11 @@ impl TakeOver {
         else {
             return Ok(false);
         };
-        let outcome = SavedOutcome::of(&reservation);
+        let outcome = SavedOutcome {
+            cancelled: reservation.cancel_reason,
+            detail: reservation.cancel_detail.clone(),
+            at: reservation.modified_at,
+        };
         tracing::warn!(reservation = id, "abandoned reservation taken over and cancelled");
         step!("prereservation.take_over.before_save");
         let saved = self.store.save(&reservation, &fact, 0, Some(&outcome)).await?;

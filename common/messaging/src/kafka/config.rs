@@ -7,7 +7,6 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use secrecy::ExposeSecret;
 
 use crate::settings::KafkaSettings;
 
@@ -18,9 +17,9 @@ pub(super) fn common(brokers: &str, kafka: &KafkaSettings) -> ClientConfig {
     // A topic that a broker makes by itself forgets its records after its default time. Topics are made by `topics`.
     config.set("allow.auto.create.topics", "false");
     for (property, value) in [
-        ("sasl.mechanism", kafka.sasl_mechanism.as_str()),
+        ("sasl.mechanism", &kafka.sasl_mechanism),
         ("sasl.username", &kafka.sasl_username),
-        ("sasl.password", kafka.sasl_password.expose_secret()),
+        ("sasl.password", &kafka.sasl_password),
         ("ssl.ca.location", &kafka.ssl_ca_location),
     ] {
         if !value.is_empty() {
@@ -28,7 +27,7 @@ pub(super) fn common(brokers: &str, kafka: &KafkaSettings) -> ClientConfig {
         }
     }
     for (property, value) in &kafka.properties {
-        config.set(property, value.expose_secret());
+        config.set(property, value);
     }
     config
 }

@@ -1,6 +1,6 @@
 //! Which layer wins.
 
-use settings::{Surroundings, load_in};
+use settings::{Layers, Surroundings, load_in};
 
 use super::{DEFAULTS, Settings, Start, directory, with_variable};
 
@@ -81,12 +81,12 @@ fn what_kubernetes_injects_is_not_read() {
     let surroundings = Surroundings {
         directories: Vec::new(),
         variable: &|name| {
-            let known = settings::variables(&super::compiled_in(DEFAULTS)).unwrap();
+            let known = settings::variables(DEFAULTS, None).unwrap();
             assert!(known.iter().any(|(_, variable)| variable == name), "{name} was read");
             None
         },
     };
-    let layers = super::compiled_in(DEFAULTS);
+    let layers = Layers { defaults: DEFAULTS, ..Layers::default() };
     load_in::<Settings>(&surroundings, &layers, |_| Ok(())).unwrap();
     let settings = Start {
         variables: vec![

@@ -3,7 +3,6 @@
 
 mod errors;
 mod layers;
-mod parts;
 mod properties;
 
 use std::collections::HashMap;
@@ -11,7 +10,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use serde::Deserialize;
-use settings::{Compiled, Invalid, Layers, SettingsError, Surroundings, load_in};
+use settings::{Invalid, Layers, SettingsError, Surroundings, load_in};
 
 const DEFAULTS: &str = r#"
 [server]
@@ -101,11 +100,11 @@ impl Start<'_> {
                 variable: &|name| variables.get(name).map(OsString::from),
             },
             &Layers {
-                own: Compiled { defaults: DEFAULTS, profiles: PROFILES },
+                defaults: DEFAULTS,
+                profiles: PROFILES,
                 profile: self.profile.map(str::to_owned),
                 env_prefix: self.prefix,
                 sections: self.sections,
-                ..Layers::default()
             },
             check,
         )
@@ -127,8 +126,4 @@ fn directory(text: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("application-docker.toml"), text).unwrap();
     directory
-}
-
-fn compiled_in(defaults: &str) -> Layers<'_> {
-    Layers { own: Compiled { defaults, profiles: &[] }, ..Layers::default() }
 }

@@ -6,8 +6,7 @@ use async_trait::async_trait;
 use sqlx::Row;
 use storage::{Database, Listing, StoreError, Window};
 
-use super::rows;
-use super::tables::{LIVE, TOTAL};
+use super::{LIVE, TOTAL, rows};
 use crate::domain::{MyReservation, Outcome, Step};
 use crate::use_cases::ports::{ListQuery, SagaCounts, Unfinished, View};
 

@@ -6,8 +6,7 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 use storage::{Database, Dialect, StoreError, Tx, ranges};
 
 use super::rows::{COLUMNS, STEP_COLUMNS};
-use super::tables::{LIVE, SHADOW, TOTAL};
-use super::{catalog, write};
+use super::{LIVE, SHADOW, TOTAL, catalog, write};
 use crate::domain::Batch;
 use crate::use_cases::ports::{Difference, Positions, Shadow, Swap, Vanished};
 
