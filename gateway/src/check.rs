@@ -1,6 +1,6 @@
 //! Where the settings come from, and everything a start would stumble over.
 
-use settings::{Invalid, Layers, SettingsError, Surroundings, in_range, non_empty};
+use settings::{Compiled, Invalid, Layers, SettingsError, Surroundings, in_range, non_empty};
 
 use crate::{gateway::Gateway, settings::Settings};
 
@@ -57,5 +57,6 @@ impl Settings {
 }
 
 fn layers(profile: Option<String>, env_prefix: Option<&str>) -> Layers<'_> {
-    Layers { defaults: DEFAULTS, profiles: PROFILES, profile, env_prefix, sections: &[] }
+    let own = Compiled { defaults: DEFAULTS, profiles: PROFILES };
+    Layers { own, profile, env_prefix, ..Layers::default() }
 }

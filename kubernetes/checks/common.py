@@ -8,7 +8,9 @@ SERVICES = ["gateway", "prereservation", "payment", "receipt", "myreservation"]
 
 def variables(service):
     """`server.port` is SERVER_PORT: every key of the commented defaults, and PROFILE."""
-    defaults = tomllib.loads((ROOT / service / "config/default.toml").read_text(encoding="utf-8"))
+    files = [ROOT / service / "config/default.toml"]
+    if service != "gateway":
+        files.append(ROOT / "common/chassis/config/service.toml")
     known = {"PROFILE"}
 
     def walk(prefix, table):
@@ -18,5 +20,6 @@ def variables(service):
             if isinstance(value, dict):
                 walk(path, value)
 
-    walk("", defaults)
+    for file in files:
+        walk("", tomllib.loads(file.read_text(encoding="utf-8")))
     return known

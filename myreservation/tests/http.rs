@@ -96,7 +96,7 @@ testkit::for_each_backend! {
     async fn replicas_wait_for_each_other(db: TestDatabase) {
         let log = TestLog::new().await;
         let mut settings = settings(&db, &log);
-        settings.read_your_writes.wait_ms = 10_000;
+        settings.own.read_your_writes.wait_ms = 10_000;
         let one = App::start(settings.clone()).await;
         let other = App::start(settings).await;
         for id in [1, 2, 3] {
@@ -145,7 +145,7 @@ async fn nothing_can_be_written() {
 async fn a_reader_waits_for_the_write_and_no_longer_than_allowed() {
     let (db, log) = (TestDatabase::sqlite(), TestLog::new().await);
     let mut settings = settings(&db, &log);
-    settings.read_your_writes.wait_ms = 10_000;
+    settings.own.read_your_writes.wait_ms = 10_000;
     let app = App::start(settings.clone()).await;
     // The token is shown before the fact is told.
     for path in ["/myReservations/5", "/myReservations", "/myReservations/search/findByUserId?userId=6"] {
@@ -160,8 +160,8 @@ async fn a_reader_waits_for_the_write_and_no_longer_than_allowed() {
     }
     app.stop().await;
 
-    settings.read_your_writes.wait_ms = 200;
-    settings.read_your_writes.max_waiting = 1;
+    settings.own.read_your_writes.wait_ms = 200;
+    settings.own.read_your_writes.max_waiting = 1;
     let app = App::start(settings).await;
     let asked = Instant::now();
     let answer = app.get_with_token("/myReservations/5", "5.2").await;
@@ -263,7 +263,7 @@ fn nonsense_is_refused_and_never_our_fault() {
     let (app, _db, _log) = runtime.block_on(async {
         let (db, log) = (TestDatabase::sqlite(), TestLog::new().await);
         let mut settings = settings(&db, &log);
-        settings.read_your_writes.wait_ms = 0;
+        settings.own.read_your_writes.wait_ms = 0;
         (App::start(settings).await, db, log)
     });
     proptest!(ProptestConfig::with_cases(400), |((path, query, accept, token) in request())| {
@@ -294,7 +294,7 @@ fn on_postgres_nothing_that_cannot_be_read_is_a_defect() {
         let log = TestLog::new().await;
         let proxy = TcpProxy::to(db.server().unwrap()).await;
         let mut settings = settings(&db, &log);
-        settings.database =
+        settings.shared.database =
             storage::DatabaseSettings { acquire_timeout_ms: 500, ..db.settings_through(proxy.addr()) };
         let app = App::start(settings).await;
         tell(&log, &[reserved(7), paid(7), issued(7)]).await;

@@ -6,9 +6,9 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chassis::SharedSettings;
 use myreservation::inbound::cli::rebuild;
 use myreservation::outbound::sql::SqlShadow;
-use myreservation::settings::Settings;
 use myreservation::use_cases::ports::{ListQuery, Positions, Shadow, Swap, View};
 use myreservation::use_cases::rebuild::{Options, RebuildError};
 use sqlx::Connection;
@@ -66,7 +66,7 @@ testkit::for_each_backend! {
         let first = index_names().await;
         assert_eq!(first.len(), 4, "{first:?}");
         for _ in 0..2 {
-            let report = rebuild(&settings, VERIFY, &silent).await.unwrap();
+            let report = rebuild(&settings.shared, VERIFY, &silent).await.unwrap();
             assert_eq!((report.records, report.unreadable), (1800, 0));
             assert_eq!(report.differences, Some((Vec::new(), 0)));
             assert_eq!(total(&store).await, 300);
@@ -101,10 +101,10 @@ testkit::for_each_backend! {
             sqlx::query(damage).execute(store.database.writer().await.unwrap()).await.unwrap();
         }
         // Reservation 77 would vanish: nobody knows that it is damage and no loss of the topic.
-        let (objections, count) = refused(&settings, VERIFY).await;
+        let (objections, count) = refused(&settings.shared, VERIFY).await;
         assert_eq!((objections, count), (vec!["1 reservations would vanish".to_owned()], Some(4)));
         assert_eq!(total(&store).await, 20);
-        let report = rebuild(&settings, FORCE, &silent).await.unwrap();
+        let report = rebuild(&settings.shared, FORCE, &silent).await.unwrap();
         assert_eq!(report.unreadable, 1);
         let (shown, count) = report.differences.unwrap();
         let found: Vec<_> =
@@ -130,7 +130,7 @@ testkit::for_each_backend! {
         let last = tokio::join!(
             async {
                 for _ in 0..2 {
-                    let report = rebuild(&settings, VERIFY, &silent).await.unwrap();
+                    let report = rebuild(&settings.shared, VERIFY, &silent).await.unwrap();
                     assert_eq!(report.differences, Some((Vec::new(), 0)));
                 }
                 rebuilt.store(true, Ordering::Release);
@@ -195,7 +195,7 @@ testkit::for_each_backend! {
 }
 
 /// Objections, and how many differences were found where they were asked for.
-async fn refused(settings: &Settings, options: Options) -> (Vec<String>, Option<i64>) {
+async fn refused(settings: &SharedSettings, options: Options) -> (Vec<String>, Option<i64>) {
     let error = rebuild(settings, options, &silent).await.unwrap_err();
     match error.downcast_ref() {
         Some(RebuildError::Poorer { objections, differences }) => {
@@ -230,12 +230,12 @@ async fn a_topic_that_lost_something_does_not_replace_a_sound_view() {
         tell(&log, 21..=21).await;
         sqlx::query(damage).execute(&mut file).await.unwrap();
         for options in [Options::default(), VERIFY] {
-            let (objections, _) = refused(&settings, options).await;
+            let (objections, _) = refused(&settings.shared, options).await;
             assert!(objections.iter().any(|said| said.contains(objection)), "{damage}: {objections:?}");
             assert_eq!(total(&store).await, 20, "{damage}");
             assert_eq!(store.view.rebuild_progress().await.unwrap(), None);
         }
-        let report = rebuild(&settings, FORCE, &silent).await.unwrap();
+        let report = rebuild(&settings.shared, FORCE, &silent).await.unwrap();
         assert!(!report.objections.is_empty());
         let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM record WHERE position < 120")
             .fetch_one(&mut file)
@@ -256,7 +256,7 @@ async fn a_topic_that_is_shorter_than_what_was_read_is_said_at_once() {
     app.stop().await;
     let mut file = SqliteConnection::connect(&format!("sqlite://{}", log.path().display())).await.unwrap();
     sqlx::query("DELETE FROM record WHERE position >= 100").execute(&mut file).await.unwrap();
-    let error = rebuild(&settings, FORCE, &silent).await.unwrap_err();
+    let error = rebuild(&settings.shared, FORCE, &silent).await.unwrap_err();
     assert!(error.to_string().contains("ends at 100, and was read up to 120"), "{error}");
     assert_eq!(total(&store).await, 20);
 }
@@ -268,8 +268,8 @@ async fn a_failed_rebuild_leaves_the_view_as_it_was() {
     let mut settings = settings(&db, &log);
     let store = Store::open(&db).await;
     store.apply(&received(&whole_story(1))).await;
-    settings.event_log.url = "sqlite:///proc/no/such.db".into();
-    assert!(rebuild(&settings, Options::default(), &silent).await.is_err());
+    settings.shared.event_log.url = "sqlite:///proc/no/such.db".into();
+    assert!(rebuild(&settings.shared, Options::default(), &silent).await.is_err());
     assert!(store.view.find(1).await.unwrap().is_some());
     assert_eq!(store.view.rebuild_progress().await.unwrap(), None);
 }

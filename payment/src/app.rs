@@ -1,12 +1,12 @@
-//! The composition root: production, `preorder` and tests all come through here.
+//! The composition root: what the service is and can do. Production, `preorder` and tests all come through here.
 
 use std::sync::Arc;
 
 use actix_web::web::Data;
 use async_trait::async_trait;
-use chassis::{Application, Chassis, ServiceSettings, StartError};
+use chassis::{Application, Chassis, Service, Settings, StartError};
 use http_common::{Health, HealthCheck};
-use settings::Invalid;
+use settings::Compiled;
 use tokio::sync::Notify;
 
 use crate::inbound::events::ReservationEvents;
@@ -14,41 +14,46 @@ use crate::inbound::http::{self, Callers, UseCases};
 use crate::outbound::measured::Measured;
 use crate::outbound::simulated::{Ledger, SimulatedNetwork};
 use crate::outbound::sql::{MIGRATIONS, SqlPaymentStore};
-use crate::settings::Settings;
+use crate::settings::Own;
 use crate::use_cases::ports::{PaymentProvider, PaymentStore};
 use crate::use_cases::{AbandonedCharges, Charge, RefundWorker};
 
+pub const SERVICE: Service<Own> = Service {
+    name: "payment",
+    about: "Charges cards for reservations, and gives the money back",
+    settings: Compiled { defaults: include_str!("../config/default.toml"), profiles: &[] },
+    build: |settings| Box::pin(build(settings)),
+};
+
 /// # Errors
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
-pub async fn build(settings: Settings) -> Result<Application, StartError> {
-    let mut chassis = Chassis::open("payment", settings.parts(), &[MIGRATIONS]).await?;
+pub async fn build(settings: Settings<Own>) -> Result<Application, StartError> {
+    let mut chassis = Chassis::open(SERVICE.name, settings.shared, &[MIGRATIONS]).await?;
     describe_metrics();
     let sql = SqlPaymentStore::new(chassis.database().clone(), chassis.outbox().clone(), chassis.topic());
     let store: Arc<dyn PaymentStore> = Arc::new(sql.clone());
 
-    let ledger = Ledger::open(&settings.provider).await.map_err(|error| {
-        // The same words as for payment's own database, with the key that is meant.
-        let reason = error.to_string();
-        Invalid::new("provider.ledger_url", reason.strip_prefix("database.url: ").unwrap_or(&reason))
-    })?;
-    let network = Arc::new(SimulatedNetwork::new(ledger, settings.provider.clone()));
+    let ledger = Ledger::open(&settings.own.provider).await?;
+    let network = Arc::new(SimulatedNetwork::new(ledger, settings.own.provider.clone()));
     let provider: Arc<dyn PaymentProvider> = Arc::new(Measured::new(network));
     chassis.health(Arc::new(ProviderHealth(provider.clone())));
 
     let refunds = Arc::new(Notify::new());
-    chassis.consume(&settings.consumer, Arc::new(ReservationEvents::new(sql, refunds.clone())));
-    let worker =
-        RefundWorker::new(store.clone(), provider.clone(), refunds.clone(), settings.undo.longest_backoff());
+    chassis.consume(Arc::new(ReservationEvents::new(sql, refunds.clone())));
+    let worker = RefundWorker::new(
+        store.clone(),
+        provider.clone(),
+        refunds.clone(),
+        settings.own.undo.longest_backoff(),
+    );
     chassis.background("refunds", move |stop| worker.run(stop));
-    let abandoned = AbandonedCharges::new(store.clone(), refunds, settings.undo.abandoned_after());
+    let abandoned = AbandonedCharges::new(store.clone(), refunds, settings.own.undo.abandoned_after());
     chassis.background("abandoned charges", move |stop| abandoned.run(stop));
 
-    let callers = Callers::new(settings.internal);
+    let callers = Callers::new(settings.own.internal);
     let rule = callers.rule();
     let use_cases = Data::new(UseCases { charge: Charge::new(store.clone(), provider), store, callers });
-    let application = chassis.serve(&settings.server, &settings.management, move |config| {
-        http::configure(config, use_cases.clone())
-    })?;
+    let application = chassis.serve(move |config| http::configure(config, use_cases.clone()))?;
     tracing::info!("{rule}");
     Ok(application)
 }

@@ -58,8 +58,8 @@ async fn begin_anew(
     data: Option<PathBuf>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let settings = system::load(profile, data)?;
-    for (name, parts) in settings.readers() {
-        chassis::begin_anew(name, &parts, all)
+    for (name, shared) in settings.readers() {
+        chassis::begin_anew(name, shared, all)
             .await
             .map_err(|error| -> Box<dyn std::error::Error> { error })?;
     }

@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use chassis::{Application, Parts, ServiceSettings};
+use chassis::{Application, NothingOfItsOwn, SharedSettings};
 use http_common::{InternalSettings, MemorySettings};
 use serde::Deserialize;
-use settings::{Layers, SettingsError};
+use settings::{Compiled, Layers, SettingsError};
 use telemetry::{LogSettings, TracingSettings};
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -32,20 +32,20 @@ pub(crate) struct DataSettings {
 
 pub(crate) struct Settings {
     pub(crate) process: ProcessSettings,
-    prereservation: prereservation::settings::Settings,
-    payment: payment::settings::Settings,
-    receipt: receipt::settings::Settings,
-    myreservation: myreservation::settings::Settings,
+    prereservation: chassis::Settings<prereservation::settings::Own>,
+    payment: chassis::Settings<payment::settings::Own>,
+    receipt: chassis::Settings<NothingOfItsOwn>,
+    myreservation: chassis::Settings<myreservation::settings::Own>,
     gateway: gateway::Settings,
 }
 
 impl Settings {
     /// The services that read the event log.
-    pub(crate) fn readers(&self) -> [(&'static str, Parts<'_>); 3] {
+    pub(crate) fn readers(&self) -> [(&'static str, &SharedSettings); 3] {
         [
-            ("payment", self.payment.parts()),
-            ("receipt", self.receipt.parts()),
-            ("myreservation", self.myreservation.parts()),
+            (payment::app::SERVICE.name, &self.payment.shared),
+            (receipt::app::SERVICE.name, &self.receipt.shared),
+            (myreservation::app::SERVICE.name, &self.myreservation.shared),
         ]
     }
 }
@@ -65,53 +65,23 @@ pub(crate) fn load(profile: Option<String>, data: Option<PathBuf>) -> Result<Set
     let process = process_settings(profile.clone(), data)?;
     let dir = process.data.dir.clone();
     let made_up = MadeUpToken::new();
-    let mut prereservation: prereservation::settings::Settings = service(
-        prereservation::settings::DEFAULTS,
-        prereservation::settings::PROFILES,
-        &profile,
-        "PRERESERVATION",
-        |mut settings: prereservation::settings::Settings| {
-            made_up.fill(&mut settings.internal);
-            settings
-        },
-    )?;
-    let mut payment: payment::settings::Settings = service(
-        payment::settings::DEFAULTS,
-        payment::settings::PROFILES,
-        &profile,
-        "PAYMENT",
-        |mut settings: payment::settings::Settings| {
-            made_up.fill(&mut settings.internal);
-            settings
-        },
-    )?;
-    let mut receipt: receipt::settings::Settings =
-        service(receipt::settings::DEFAULTS, receipt::settings::PROFILES, &profile, "RECEIPT", |as_is| {
-            as_is
-        })?;
-    let mut myreservation: myreservation::settings::Settings = service(
-        myreservation::settings::DEFAULTS,
-        myreservation::settings::PROFILES,
-        &profile,
-        "MYRESERVATION",
-        |as_is| as_is,
-    )?;
+    let of = || profile.clone();
+    let mut prereservation = prereservation::app::SERVICE
+        .load_among("PRERESERVATION", of(), |own| made_up.fill(&mut own.internal))?;
+    let mut payment =
+        payment::app::SERVICE.load_among("PAYMENT", of(), |own| made_up.fill(&mut own.internal))?;
+    let mut receipt = receipt::app::SERVICE.load_among("RECEIPT", of(), |_| {})?;
+    let mut myreservation = myreservation::app::SERVICE.load_among("MYRESERVATION", of(), |_| {})?;
     let gateway = gateway::Settings::load(profile, Some("GATEWAY"))?;
 
-    made_up.agree(&mut prereservation.internal, &mut payment.internal);
-    for url in [
-        &mut prereservation.database.url,
-        &mut prereservation.event_log.url,
-        &mut payment.database.url,
-        &mut payment.event_log.url,
-        &mut payment.provider.ledger_url,
-        &mut receipt.database.url,
-        &mut receipt.event_log.url,
-        &mut myreservation.database.url,
-        &mut myreservation.event_log.url,
-    ] {
-        *url = below(&dir, url);
+    made_up.agree(&mut prereservation.own.internal, &mut payment.own.internal);
+    for shared in
+        [&mut prereservation.shared, &mut payment.shared, &mut receipt.shared, &mut myreservation.shared]
+    {
+        shared.database.url = below(&dir, &shared.database.url);
+        shared.event_log.url = below(&dir, &shared.event_log.url);
     }
+    payment.own.provider.ledger_url = below(&dir, &payment.own.provider.ledger_url);
     Ok(Settings { process, prereservation, payment, receipt, myreservation, gateway })
 }
 
@@ -144,27 +114,13 @@ fn process_settings(
     profile: Option<String>,
     data: Option<PathBuf>,
 ) -> Result<ProcessSettings, SettingsError> {
-    let layers =
-        Layers { defaults: DEFAULTS, profiles: PROFILES, profile, env_prefix: None, sections: SERVICES };
+    let own = Compiled { defaults: DEFAULTS, profiles: PROFILES };
+    let layers = Layers { own, profile, sections: SERVICES, ..Layers::default() };
     let mut process: ProcessSettings = settings::load(&layers)?;
     if let Some(dir) = data {
         process.data.dir = dir;
     }
     Ok(process)
-}
-
-/// `complete` adds what this process makes up itself, before the settings are checked.
-fn service<S: ServiceSettings + Clone>(
-    defaults: &str,
-    profiles: &[(&str, &str)],
-    profile: &Option<String>,
-    env_prefix: &str,
-    complete: impl Fn(S) -> S,
-) -> Result<S, SettingsError> {
-    let layers =
-        Layers { defaults, profiles, profile: profile.clone(), env_prefix: Some(env_prefix), sections: &[] };
-    let settings = settings::load_checked(&layers, |settings: &S| complete(settings.clone()).check())?;
-    Ok(complete(settings))
 }
 
 /// What lies in `data/` by default lies in the chosen directory.
@@ -183,7 +139,7 @@ pub(crate) fn event_log_path(
     profile: Option<String>,
     data: Option<PathBuf>,
 ) -> Result<PathBuf, Box<dyn Error>> {
-    let settings = load(profile, data)?.prereservation;
+    let settings = load(profile, data)?.prereservation.shared;
     match settings.event_log.location(&settings.kafka)? {
         messaging::settings::Location::Local(path) => Ok(path),
         messaging::settings::Location::Kafka(brokers) => {
@@ -202,7 +158,7 @@ impl System {
         let payment = payment::app::build(settings.payment).await?;
         let urls = &mut settings.gateway.url;
         wire(urls.get_mut("payment"), &payment, 8081);
-        wire(Some(&mut settings.prereservation.url.payment), &payment, 8081);
+        wire(Some(&mut settings.prereservation.own.url.payment), &payment, 8081);
         let prereservation = prereservation::app::build(settings.prereservation).await?;
         wire(urls.get_mut("prereservation"), &prereservation, 8082);
         let receipt = receipt::app::build(settings.receipt).await?;

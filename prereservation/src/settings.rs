@@ -1,29 +1,15 @@
-use chassis::{Parts, ServiceSettings};
-use http_common::{InternalSettings, ManagementSettings, MemorySettings};
-use messaging::{EventLogSettings, KafkaSettings};
-use rest::ServerSettings;
+use chassis::{OwnSettings, SharedSettings};
+use http_common::{InternalSettings, MemorySettings};
 use serde::Deserialize;
 use settings::{Invalid, in_range};
-use storage::DatabaseSettings;
-use telemetry::{LogSettings, TracingSettings};
 
 use resilience::{BreakerSettings, ClientSettings};
 
-/// Every key with its default and meaning.
-pub const DEFAULTS: &str = include_str!("../config/default.toml");
-pub const PROFILES: &[(&str, &str)] = &[("docker", include_str!("../config/docker.toml"))];
-
+/// The sections that only this service has; `config/default.toml` explains them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {
-    pub server: ServerSettings,
-    pub management: ManagementSettings,
+pub struct Own {
     pub memory: MemorySettings,
-    pub log: LogSettings,
-    pub tracing: TracingSettings,
-    pub database: DatabaseSettings,
-    pub event_log: EventLogSettings,
-    pub kafka: KafkaSettings,
     pub internal: InternalSettings,
     pub url: Urls,
     pub payment_client: ClientSettings,
@@ -55,40 +41,12 @@ pub struct IdempotencySettings {
     pub purge_every_ms: u64,
 }
 
-impl ServiceSettings for Settings {
-    fn server(&self) -> &ServerSettings {
-        &self.server
-    }
-
-    fn management(&self) -> &ManagementSettings {
-        &self.management
-    }
-
+impl OwnSettings for Own {
     fn memory(&self) -> Option<MemorySettings> {
         Some(self.memory)
     }
 
-    fn log(&self) -> &LogSettings {
-        &self.log
-    }
-
-    fn tracing(&self) -> &TracingSettings {
-        &self.tracing
-    }
-
-    fn parts(&self) -> Parts<'_> {
-        Parts {
-            database: &self.database,
-            event_log: &self.event_log,
-            kafka: &self.kafka,
-            management: &self.management,
-        }
-    }
-
-    fn check(&self) -> Result<(), Invalid> {
-        self.server.check()?;
-        self.management.check()?;
-        chassis::check_parts(&self.database, &self.event_log, &self.kafka)?;
+    fn check(&self, _: &SharedSettings) -> Result<(), Invalid> {
         let payment = settings::url("url.payment", &self.url.payment, &["http", "https"])?;
         match payment.host_str().is_some_and(settings::is_loopback) {
             true => self.internal.check()?,

@@ -1,28 +1,34 @@
-//! The composition root: production, `preorder` and tests all come through here.
+//! The composition root: what the service is and can do. Production, `preorder` and tests all come through here.
 
 use std::sync::Arc;
 
 use actix_web::web::Data;
-use chassis::{Application, Chassis, ServiceSettings, StartError};
+use chassis::{Application, Chassis, NothingOfItsOwn, Service, Settings, StartError};
+use settings::Compiled;
 
 use crate::inbound::{events::Facts, http};
 use crate::outbound::store::{MIGRATIONS, SqlReceiptStore};
-use crate::settings::Settings;
 use crate::use_cases::follow::Follow;
 use crate::use_cases::ports::ReceiptStore;
 
+pub const SERVICE: Service<NothingOfItsOwn> = Service {
+    name: "receipt",
+    about: "Issues receipts with a delivery date",
+    settings: Compiled { defaults: include_str!("../config/default.toml"), profiles: &[] },
+    build: |settings| Box::pin(build(settings)),
+};
+
 /// # Errors
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
-pub async fn build(settings: Settings) -> Result<Application, StartError> {
-    let mut chassis = Chassis::open("receipt", settings.parts(), &[MIGRATIONS]).await?;
+pub async fn build(settings: Settings<NothingOfItsOwn>) -> Result<Application, StartError> {
+    let mut chassis = Chassis::open(SERVICE.name, settings.shared, &[MIGRATIONS]).await?;
     let store: Arc<dyn ReceiptStore> = Arc::new(SqlReceiptStore::new(
         chassis.database().clone(),
         chassis.outbox().clone(),
         chassis.topic().to_owned(),
     ));
     let facts = Facts { follow: Follow { store: store.clone() } };
-    chassis.consume(&settings.consumer, Arc::new(facts));
+    chassis.consume(Arc::new(facts));
     let store = Data::new(store);
-    chassis
-        .serve(&settings.server, &settings.management, move |config| http::configure(config, store.clone()))
+    chassis.serve(move |config| http::configure(config, store.clone()))
 }

@@ -5,7 +5,7 @@ use std::error::Error;
 use messaging::begin_anew::Partition;
 use storage::Database;
 
-use crate::Parts;
+use crate::settings::SharedSettings;
 
 /// Has a service read the log that is there from its beginning, where it is not the one that was read, and prints what
 /// was done.
@@ -14,12 +14,12 @@ use crate::Parts;
 /// Database or log cannot be asked; nothing is changed then.
 pub async fn begin_anew(
     name: &str,
-    parts: &Parts<'_>,
+    settings: &SharedSettings,
     all: bool,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let database = Database::open(parts.database, &[]).await?;
-    let log = messaging::open(parts.event_log, parts.kafka).await?;
-    let done = messaging::begin_anew(&database, log.as_ref(), &parts.event_log.topic, all).await;
+    let database = Database::open(&settings.database, &[]).await?;
+    let log = messaging::open(&settings.event_log, &settings.kafka).await?;
+    let done = messaging::begin_anew(&database, log.as_ref(), &settings.event_log.topic, all).await;
     log.flush_and_close().await;
     database.close().await;
     for partition in &done? {

@@ -6,30 +6,18 @@ use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 use futures::future::BoxFuture;
-use http_common::{
-    Actuator, ActuatorEndpoint, Breaker, DiskSpace, HealthCheck, Lifecycle, ManagementSettings,
-};
+use http_common::{Actuator, ActuatorEndpoint, Breaker, DiskSpace, HealthCheck, Lifecycle};
 use messaging::settings::Location;
-use messaging::{
-    Consumer, ConsumerSettings, ConsumerStatus, DeadLetters, EventLog, EventLogSettings, Handler,
-    KafkaSettings, Outbox, RelayStatus,
-};
-use rest::{Server, ServerSettings};
-use storage::{Database, DatabaseSettings, Migrations};
+use messaging::{Consumer, ConsumerStatus, DeadLetters, EventLog, Handler, Outbox, RelayStatus};
+use rest::Server;
+use storage::{Database, Migrations};
 use tokio_util::sync::CancellationToken;
 
 use crate::application::{Application, PARTS_LIMIT, Task};
 use crate::checks::{ConsumerHealth, DatabaseHealth, EventLogHealth, OutboxHealth};
 use crate::dead_letters::DeadLettersEndpoint;
+use crate::settings::SharedSettings;
 use crate::topic_watch::TopicWatch;
-
-/// The sections of the settings that the chassis itself needs.
-pub struct Parts<'a> {
-    pub database: &'a DatabaseSettings,
-    pub event_log: &'a EventLogSettings,
-    pub kafka: &'a KafkaSettings,
-    pub management: &'a ManagementSettings,
-}
 
 /// Why a service did not start; `main` prints it as one line.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +37,7 @@ pub enum StartError {
 /// A service being put together.
 pub struct Chassis {
     name: &'static str,
-    topic: String,
+    settings: SharedSettings,
     database: Database,
     outbox: Outbox,
     relay_status: RelayStatus,
@@ -68,7 +56,7 @@ impl Chassis {
     /// A wrong setting, a database that does not answer, a log file that cannot be opened. Kafka may be away.
     pub async fn open(
         name: &'static str,
-        parts: Parts<'_>,
+        settings: SharedSettings,
         migrations: &[Migrations],
     ) -> Result<Self, StartError> {
         // What is described before there is a recorder is described to nobody.
@@ -76,10 +64,10 @@ impl Chassis {
         crate::descriptions::describe();
         let mut all = vec![messaging::MIGRATIONS];
         all.extend_from_slice(migrations);
-        let database = Database::open(parts.database, &all).await?;
-        let log = messaging::open(parts.event_log, parts.kafka).await?;
-        let files = database.directory().into_iter().chain(event_log_directory(&parts)?);
-        let disk_space = DiskSpace::new(&parts.management.health.diskspace, files);
+        let database = Database::open(&settings.database, &all).await?;
+        let log = messaging::open(&settings.event_log, &settings.kafka).await?;
+        let files = database.directory().into_iter().chain(event_log_directory(&settings)?);
+        let disk_space = DiskSpace::new(&settings.management.health.diskspace, files);
         let lifecycle = Lifecycle::new();
         let relay_status = RelayStatus::default();
         let consumer_status = ConsumerStatus::default();
@@ -89,10 +77,9 @@ impl Chassis {
             .health(Arc::new(DatabaseHealth::new(database.clone())))
             .health(Arc::new(EventLogHealth::new(log.clone(), topic_watch.clone(), consumer_status.clone())))
             .health(Arc::new(OutboxHealth::new(relay_status.clone())));
-        let (watched, topic) = (log.clone(), parts.event_log.topic.clone());
+        let (watched, topic) = (log.clone(), settings.event_log.topic.clone());
         let mut chassis = Self {
             name,
-            topic: parts.event_log.topic.clone(),
             outbox: Outbox::new(database.clone()),
             database,
             relay_status,
@@ -100,7 +87,8 @@ impl Chassis {
             log,
             lifecycle,
             actuator,
-            topics: vec![parts.event_log.topic.clone()],
+            topics: vec![topic.clone()],
+            settings,
             tasks: Vec::new(),
         };
         chassis.background("topic watch", move |stop| topic_watch.run(watched, topic, stop));
@@ -120,7 +108,7 @@ impl Chassis {
     }
 
     pub fn topic(&self) -> &str {
-        &self.topic
+        &self.settings.event_log.topic
     }
 
     pub fn lifecycle(&self) -> &Lifecycle {
@@ -128,19 +116,19 @@ impl Chassis {
     }
 
     /// Reads the topic as the group of this service's name.
-    pub fn consume(&mut self, settings: &ConsumerSettings, handler: Arc<dyn Handler>) {
+    pub fn consume(&mut self, handler: Arc<dyn Handler>) {
         let status = self.consumer_status.clone();
         let letters = DeadLetters::new(self.database.clone());
         self.health(Arc::new(ConsumerHealth::new(status.clone())));
         self.actuator_endpoint("deadletters", Arc::new(DeadLettersEndpoint::new(letters)));
-        self.topics.push(format!("{}.{}.dlt", self.topic, self.name));
+        self.topics.push(format!("{}.{}.dlt", self.topic(), self.name));
         let consumer = Consumer {
             group: self.name,
-            topic: self.topic.clone(),
+            topic: self.topic().to_owned(),
             outbox: self.outbox.clone(),
             log: self.log.clone(),
             handler,
-            settings: settings.clone(),
+            settings: self.settings.consumer.clone(),
             status,
         };
         self.background("consumer", move |stop| consumer.run(stop));
@@ -182,20 +170,19 @@ impl Chassis {
     /// An address is taken, or not this machine's.
     pub fn serve(
         self,
-        server: &ServerSettings,
-        management: &ManagementSettings,
         configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     ) -> Result<Application, StartError> {
+        let SharedSettings { server, management, .. } = self.settings;
         let stop_limit = server.shutdown_delay() + server.shutdown_timeout() + PARTS_LIMIT;
-        let bound = Server::bind_management(management, server.port, &self.actuator, &self.lifecycle);
+        let bound = Server::bind_management(&management, server.port, &self.actuator, &self.lifecycle);
         let managed = bound.map_err(|source| StartError::Listen {
             key: "management.port",
             host: management.host.clone(),
             port: management.port,
             source,
         })?;
-        let actuator = self.actuator.at_server(management, server.port);
-        let bound = Server::bind(server, actuator, self.lifecycle.clone(), configure);
+        let actuator = self.actuator.at_server(&management, server.port);
+        let bound = Server::bind(&server, actuator, self.lifecycle.clone(), configure);
         let server = bound.map_err(|source| StartError::Listen {
             key: "server.port",
             host: server.host.clone(),
@@ -221,40 +208,11 @@ impl Chassis {
 }
 
 /// Where the local log lies.
-fn event_log_directory(parts: &Parts<'_>) -> Result<Option<PathBuf>, StartError> {
-    let location = parts.event_log.location(parts.kafka).map_err(messaging::OpenError::from)?;
-    Ok(match location {
+fn event_log_directory(settings: &SharedSettings) -> Result<Option<PathBuf>, StartError> {
+    Ok(match settings.event_log.location(&settings.kafka)? {
         Location::Local(path) => {
             std::path::absolute(path).ok().and_then(|path| path.parent().map(PathBuf::from))
         }
         Location::Kafka(_) => None,
-    })
-}
-
-/// The checks of the sections that every service has; for its `ServiceSettings::check`.
-///
-/// # Errors
-/// The first key that is wrong.
-pub fn check_parts(
-    database: &DatabaseSettings,
-    event_log: &EventLogSettings,
-    kafka: &KafkaSettings,
-) -> Result<(), settings::Invalid> {
-    database.check().map_err(|line| {
-        let (key, reason) = line.split_once(": ").unwrap_or(("database", &line));
-        settings::Invalid::new(key, reason)
-    })?;
-    event_log.location(kafka).map_err(|invalid| settings::Invalid::new(invalid.key, invalid.reason))?;
-    Ok(())
-}
-
-/// The check of `[consumer]`, where a service has one.
-///
-/// # Errors
-/// The first key that is wrong.
-pub fn check_consumer(consumer: &ConsumerSettings) -> Result<(), settings::Invalid> {
-    consumer.check().map_err(|line| {
-        let (key, reason) = line.split_once(": ").unwrap_or(("consumer", &line));
-        settings::Invalid::new(key, reason)
     })
 }

@@ -1,6 +1,7 @@
 //! The microservice chassis: what every service that keeps state and speaks through the log has in common.
 //!
-//! Reading order: [`process`] (what `main.rs` calls), [`chassis`] (from settings to an application),
+//! Reading order: [`service`] and [`settings`] (what a service says about itself, and what it can be told), [`process`] (what
+//! `main.rs` calls), [`chassis`] (from settings to an application),
 //! [`application`] (how it runs and ends), [`mod@begin_anew`] (a command of operators), [`checks`], [`topic_watch`] and
 //! [`dead_letters`] (what its actuator shows).
 //!
@@ -13,10 +14,14 @@ mod checks;
 mod dead_letters;
 mod descriptions;
 pub mod process;
+pub mod service;
+pub mod settings;
 mod topic_watch;
 
 pub use application::{Application, RunError};
 pub use begin_anew::begin_anew;
-pub use chassis::{Chassis, Parts, StartError, check_consumer, check_parts};
-pub use process::{Service, ServiceSettings, main, stop_signal};
+pub use chassis::{Chassis, StartError};
+pub use process::{main, stop_signal};
+pub use service::Service;
+pub use settings::{NothingOfItsOwn, OwnSettings, Settings, SharedSettings};
 pub use telemetry::error_chain;

@@ -1,69 +1,36 @@
 //! From the command line to the last log line: what `main.rs` of a service calls.
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
-use futures::future::BoxFuture;
-use http_common::{ManagementSettings, MemorySettings};
-use rest::ServerSettings;
-use serde::de::DeserializeOwned;
-use settings::{Invalid, Layers};
-use telemetry::{LogSettings, TracingSettings, error_chain};
+use telemetry::error_chain;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Application, Parts, StartError};
+use crate::service::Service;
+use crate::settings::{OwnSettings, Settings, SharedSettings};
 
 /// The exit code of a process that could not do what it was started for.
 const FAILED: u8 = 1;
 
-/// What every service's settings offer.
-pub trait ServiceSettings: DeserializeOwned {
-    fn server(&self) -> &ServerSettings;
-    fn management(&self) -> &ManagementSettings;
-    fn log(&self) -> &LogSettings;
-    fn tracing(&self) -> &TracingSettings;
-    fn parts(&self) -> Parts<'_>;
-    /// Of a service that sees secrets of its customers.
-    fn memory(&self) -> Option<MemorySettings> {
-        None
-    }
-    /// # Errors
-    /// The first key whose value cannot be worked with.
-    fn check(&self) -> Result<(), Invalid>;
-}
-
-/// A service as its `main.rs` describes it.
-pub struct Service<S> {
-    pub name: &'static str,
-    /// One line for `--help`.
-    pub about: &'static str,
-    /// The commented `default.toml`.
-    pub defaults: &'static str,
-    /// Compiled-in profiles.
-    pub profiles: &'static [(&'static str, &'static str)],
-    pub build: fn(S) -> BoxFuture<'static, Result<Application, StartError>>,
-}
-
 /// Runs a service until SIGTERM or SIGINT. What prevents the start is one line on standard error.
-pub fn main<S: ServiceSettings>(service: &Service<S>) -> ExitCode {
+pub fn main<O: OwnSettings>(service: &Service<O>) -> ExitCode {
     let arguments = command(service).get_matches();
     let profile = settings::active_profile(std::env::args().skip(1));
-    let layers = Layers {
-        defaults: service.defaults,
-        profiles: service.profiles,
-        profile,
-        env_prefix: None,
-        sections: &[],
-    };
-    let settings: S = match settings::load_checked(&layers, S::check) {
+    if arguments.get_flag("print-settings") {
+        // Whoever reads it may have read enough.
+        let _ = writeln!(io::stdout(), "{}", service.commented_defaults());
+        return ExitCode::SUCCESS;
+    }
+    let settings = match service.load(profile) {
         Ok(settings) => settings,
         Err(error) => return fail(service.name, &error),
     };
     if arguments.get_flag("health") {
-        let server = settings.server();
-        let ready = http_common::probe::is_ready(settings.management(), &server.host, server.port);
+        let SharedSettings { server, management, .. } = &settings.shared;
+        let ready = http_common::probe::is_ready(management, &server.host, server.port);
         return if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if arguments.get_flag("check") {
@@ -74,49 +41,44 @@ pub fn main<S: ServiceSettings>(service: &Service<S>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(service.name, &error),
     };
-    if arguments.get_flag("begin-anew") {
-        let all = arguments.get_flag("all");
-        let code = runtime.block_on(async {
-            let code = match crate::begin_anew(service.name, &settings.parts(), all).await {
-                Ok(()) => 0,
-                Err(error) => {
-                    fail(service.name, error.as_ref());
-                    FAILED
-                }
-            };
-            ending::within(ending::AFTER_THE_WORK, code);
-            code
-        });
-        return ending::of(runtime, code);
-    }
+    let anew = arguments.get_flag("begin-anew").then(|| arguments.get_flag("all"));
     let code = runtime.block_on(async {
-        let telemetry = telemetry::init(service.name, settings.log(), settings.tracing());
-        let _telemetry = match telemetry {
-            Ok(guard) => guard,
-            Err(error) => {
-                fail(service.name, &error);
-                return FAILED;
-            }
-        };
-        if let Some(Err(error)) = settings.memory().map(MemorySettings::apply) {
-            fail(service.name, &error);
-            return FAILED;
+        match anew {
+            Some(all) => ended(service.name, crate::begin_anew(service.name, &settings.shared, all).await),
+            None => run(service, settings).await,
         }
-        let code = match run(service, settings).await {
-            Ok(()) => 0,
-            Err(error) => {
-                fail(service.name, error.as_ref());
-                FAILED
-            }
-        };
-        // What is dropped from here on may wait for ever.
-        ending::within(ending::AFTER_THE_WORK, code);
-        code
     });
     ending::of(runtime, code)
 }
 
-async fn run<S: ServiceSettings>(service: &Service<S>, settings: S) -> Result<(), Box<dyn Error>> {
+async fn run<O: OwnSettings>(service: &Service<O>, settings: Settings<O>) -> u8 {
+    let _telemetry = match telemetry::init(service.name, &settings.shared.log, &settings.shared.tracing) {
+        Ok(guard) => guard,
+        Err(error) => return ended(service.name, Err(error.into())),
+    };
+    ended(service.name, serve(service, settings).await)
+}
+
+/// The exit code. From here on the process ends, whatever waits for ever when it is dropped.
+fn ended(name: &str, outcome: Result<(), Box<dyn Error + Send + Sync>>) -> u8 {
+    let code = match outcome {
+        Ok(()) => 0,
+        Err(error) => {
+            fail(name, error.as_ref());
+            FAILED
+        }
+    };
+    ending::within(ending::AFTER_THE_WORK, code);
+    code
+}
+
+async fn serve<O: OwnSettings>(
+    service: &Service<O>,
+    settings: Settings<O>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    if let Some(memory) = settings.own.memory() {
+        memory.apply()?;
+    }
     let stop = stop_signal()?;
     // It may be waiting for its database.
     let Some(application) = stop.run_until_cancelled((service.build)(settings)).await else { return Ok(()) };
@@ -133,13 +95,13 @@ async fn run<S: ServiceSettings>(service: &Service<S>, settings: S) -> Result<()
     Ok(())
 }
 
-fn command<S>(service: &Service<S>) -> Command {
+fn command<O>(service: &Service<O>) -> Command {
     Command::new(service.name)
         .about(service.about)
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(
-            "Settings: the commented defaults (config/default.toml), application-<profile>.toml beside the binary or \
-             in ./config, environment variables (server.port is SERVER_PORT).",
+            "Settings: the commented defaults (--print-settings), application-<profile>.toml beside the binary or in \
+             ./config, environment variables (server.port is SERVER_PORT).",
         )
         .arg(
             Arg::new("profile")
@@ -158,6 +120,12 @@ fn command<S>(service: &Service<S>) -> Command {
                 .long("check")
                 .action(ArgAction::SetTrue)
                 .help("Check the settings and exit"),
+        )
+        .arg(
+            Arg::new("print-settings")
+                .long("print-settings")
+                .action(ArgAction::SetTrue)
+                .help("Print every key with its default and meaning, and exit"),
         )
         .arg(
             Arg::new("begin-anew")

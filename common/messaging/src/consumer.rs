@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use settings::{Invalid, in_range};
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::Handler;
@@ -41,15 +42,13 @@ pub struct ConsumerSettings {
 
 impl ConsumerSettings {
     /// # Errors
-    /// One line that names the key.
-    pub fn check(&self) -> Result<(), String> {
-        if !(1..=10_000).contains(&self.batch) {
-            return Err(format!("consumer.batch: {} is not within 1..=10000", self.batch));
+    /// The first key that is wrong.
+    pub fn check(&self) -> Result<(), Invalid> {
+        in_range("consumer.batch", self.batch, 1..=10_000)?;
+        match self.attempts {
+            0 => Err(Invalid::new("consumer.attempts", "must be at least 1")),
+            _ => Ok(()),
         }
-        if self.attempts == 0 {
-            return Err("consumer.attempts: must be at least 1".into());
-        }
-        Ok(())
     }
 }
 

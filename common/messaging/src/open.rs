@@ -5,13 +5,15 @@ use std::sync::Arc;
 use crate::kafka::KafkaLog;
 use crate::local::LocalLog;
 use crate::log::{EventLog, EventLogError};
-use crate::settings::{EventLogSettings, InvalidSetting, KafkaSettings, Location};
+use settings::Invalid;
+
+use crate::settings::{EventLogSettings, KafkaSettings, Location};
 
 /// The log could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(transparent)]
-    Setting(#[from] InvalidSetting),
+    Setting(#[from] Invalid),
     #[error("cannot open the event log {location}")]
     Log {
         location: String,

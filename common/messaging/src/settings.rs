@@ -1,10 +1,11 @@
 //! `[event_log]` and `[kafka]`: which log, and how to reach it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
+use secrecy::SecretString;
 use serde::Deserialize;
+use settings::{Invalid, in_range};
 
 /// `[event_log]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -32,7 +33,7 @@ impl Default for EventLogSettings {
 }
 
 /// `[kafka]`: the connection. `brokers`, when not empty, overrides `event_log.url`.
-#[derive(Clone, PartialEq, Eq, Deserialize, Default)]
+#[derive(Debug, Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct KafkaSettings {
     /// `host:port,host:port`.
@@ -41,11 +42,11 @@ pub struct KafkaSettings {
     /// `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512`; empty where the protocol has no SASL.
     pub sasl_mechanism: String,
     pub sasl_username: String,
-    pub sasl_password: String,
+    pub sasl_password: SecretString,
     /// A PEM file; empty: the system's certificates.
     pub ssl_ca_location: String,
-    /// Any property of librdkafka, by its own name; wins over what this crate sets.
-    pub properties: BTreeMap<String, String>,
+    /// Any property of librdkafka, by its own name; wins over what this crate sets. There are passwords among them.
+    pub properties: BTreeMap<String, SecretString>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
@@ -77,22 +78,6 @@ impl SecurityProtocol {
     }
 }
 
-impl fmt::Debug for KafkaSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secret = |s: &str| if s.is_empty() { "" } else { "***" };
-        f.debug_struct("KafkaSettings")
-            .field("brokers", &self.brokers)
-            .field("security_protocol", &self.security_protocol)
-            .field("sasl_mechanism", &self.sasl_mechanism)
-            .field("sasl_username", &self.sasl_username)
-            .field("sasl_password", &secret(&self.sasl_password))
-            .field("ssl_ca_location", &self.ssl_ca_location)
-            // Passwords of keys and proxies hide among them, so their names have to do.
-            .field("properties", &self.properties.keys().collect::<Vec<_>>())
-            .finish()
-    }
-}
-
 /// Where the log is, after both sections were read together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
@@ -101,16 +86,8 @@ pub enum Location {
     Kafka(String),
 }
 
-/// A setting that is wrong; one line that names the key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: {reason}")]
-pub struct InvalidSetting {
-    pub key: &'static str,
-    pub reason: String,
-}
-
-fn invalid<T>(key: &'static str, reason: impl Into<String>) -> Result<T, InvalidSetting> {
-    Err(InvalidSetting { key, reason: reason.into() })
+fn invalid<T>(key: &str, reason: impl Into<String>) -> Result<T, Invalid> {
+    Err(Invalid::new(key, reason))
 }
 
 impl EventLogSettings {
@@ -118,17 +95,12 @@ impl EventLogSettings {
     ///
     /// # Errors
     /// The first key that is wrong.
-    pub fn location(&self, kafka: &KafkaSettings) -> Result<Location, InvalidSetting> {
+    pub fn location(&self, kafka: &KafkaSettings) -> Result<Location, Invalid> {
         check_topic("event_log.topic", &self.topic)?;
         if self.partitions < 1 {
             return invalid("event_log.partitions", format!("{} is less than 1", self.partitions));
         }
-        if !(100..=3_600_000).contains(&self.delivery_timeout_ms) {
-            return invalid(
-                "event_log.delivery_timeout_ms",
-                format!("{} is not within 100..=3600000", self.delivery_timeout_ms),
-            );
-        }
+        in_range("event_log.delivery_timeout_ms", self.delivery_timeout_ms, 100..=3_600_000)?;
         if !kafka.brokers.is_empty() {
             check_brokers("kafka.brokers", &kafka.brokers)?;
             kafka.check()?;
@@ -161,7 +133,7 @@ impl EventLogSettings {
 }
 
 impl KafkaSettings {
-    fn check(&self) -> Result<(), InvalidSetting> {
+    fn check(&self) -> Result<(), Invalid> {
         let protocol = self.security_protocol;
         if protocol.has_tls() && cfg!(not(feature = "tls")) {
             return invalid(
@@ -184,7 +156,7 @@ impl KafkaSettings {
 }
 
 /// Kafka's rule for names of topics; the local log keeps it too, so that a name works on both.
-pub(crate) fn check_topic(key: &'static str, topic: &str) -> Result<(), InvalidSetting> {
+pub(crate) fn check_topic(key: &str, topic: &str) -> Result<(), Invalid> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if topic.is_empty() || topic.len() > 249 || topic == "." || topic == ".." {
         return invalid(key, format!("{topic:?} cannot be the name of a topic"));
@@ -198,7 +170,7 @@ pub(crate) fn check_topic(key: &'static str, topic: &str) -> Result<(), InvalidS
     }
 }
 
-fn check_brokers(key: &'static str, brokers: &str) -> Result<(), InvalidSetting> {
+fn check_brokers(key: &str, brokers: &str) -> Result<(), Invalid> {
     for broker in brokers.split(',') {
         let port = broker.rsplit_once(':').filter(|(host, _)| !host.is_empty());
         if port.is_none_or(|(_, port)| !port.parse::<u16>().is_ok_and(|p| p > 0)) {
@@ -213,7 +185,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn location(url: &str, brokers: &str) -> Result<Location, InvalidSetting> {
+    fn location(url: &str, brokers: &str) -> Result<Location, Invalid> {
         let event_log = EventLogSettings { url: url.to_owned(), ..EventLogSettings::default() };
         event_log.location(&KafkaSettings { brokers: brokers.to_owned(), ..KafkaSettings::default() })
     }
@@ -261,14 +233,14 @@ mod tests {
         use SecurityProtocol::{Plaintext, SaslPlaintext};
         assert_eq!(check(Plaintext, ""), Ok(()));
         assert_eq!(check(SaslPlaintext, "PLAIN"), Ok(()));
-        assert_eq!(check(SaslPlaintext, ""), Err("kafka.sasl_mechanism"));
-        assert_eq!(check(Plaintext, "PLAIN"), Err("kafka.sasl_mechanism"));
+        assert_eq!(check(SaslPlaintext, ""), Err("kafka.sasl_mechanism".to_owned()));
+        assert_eq!(check(Plaintext, "PLAIN"), Err("kafka.sasl_mechanism".to_owned()));
     }
 
     #[test]
     fn secrets_are_not_shown() {
-        let mut kafka = KafkaSettings { sasl_password: "hunter2".to_owned(), ..KafkaSettings::default() };
-        let password = ("ssl.key.password".to_owned(), "hunter3".to_owned());
+        let mut kafka = KafkaSettings { sasl_password: "hunter2".into(), ..KafkaSettings::default() };
+        let password = ("ssl.key.password".to_owned(), "hunter3".into());
         kafka.properties.extend([password]);
         let shown = format!("{kafka:?}");
         assert!(!shown.contains("hunter"), "{shown}");

@@ -75,7 +75,7 @@ async fn tell_as_a_service(brokers: &str, user: &str, topic: &str) {
         ("sasl.username", user),
         ("sasl.password", user),
     ] {
-        kafka.properties.insert(name.to_owned(), value.to_owned());
+        kafka.properties.insert(name.to_owned(), value.into());
     }
     let settings = EventLogSettings { delivery_timeout_ms: 30_000, ..EventLogSettings::default() };
     let log = KafkaLog::new(brokers, &settings, &kafka).unwrap();

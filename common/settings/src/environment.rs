@@ -1,29 +1,33 @@
-//! Environment variables as a layer.
+//! Environment variables as layers.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 
-use toml::{Table, Value};
+use config::{FileFormat, Format, Value, ValueKind};
 
 use crate::error::SettingsError;
-use crate::layer::Layer;
-use crate::schema::{Leaf, Schema, show_text, wrong_type};
+use crate::layers::Layers;
+use crate::schema::{Leaf, Schema, Table, shorten, wrong_type};
 
-/// Every key with the variable that sets it, in the order of the defaults: for `--help` and documents.
+/// Every key with the variable that sets it, sorted: for `--help` and documents.
 ///
 /// # Errors
 /// Defaults that are no TOML, or in which two keys share a variable.
-pub fn variables(defaults: &str, prefix: Option<&str>) -> Result<Vec<(String, String)>, SettingsError> {
-    let schema = Schema::of(defaults)?;
-    distinct(&schema, prefix)?.into_iter().map(|(leaf, variable)| Ok((leaf.key, variable))).collect()
+pub fn variables(layers: &Layers) -> Result<Vec<(String, String)>, SettingsError> {
+    let schema = Schema::of(&layers.defaults())?;
+    let known = distinct(&schema, layers.env_prefix)?;
+    Ok(known.into_iter().map(|(leaf, variable)| (leaf.key, variable)).collect())
 }
 
 /// One layer per variable that is set, so that each value keeps the name of its variable.
-pub(crate) fn layer(
+///
+/// `config` has a source for the environment, which splits names at a separator. Here `_` separates the words of a key as
+/// well as the parts of its path, so only the known keys say what a variable means.
+pub(crate) fn layers(
     schema: &Schema,
     prefix: Option<&str>,
     variable: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<Vec<Layer>, SettingsError> {
+) -> Result<Vec<Table>, SettingsError> {
     let mut layers = Vec::new();
     for (leaf, name) in distinct(schema, prefix)? {
         let Some(text) = variable(&name) else {
@@ -33,9 +37,9 @@ pub(crate) fn layer(
         let Some(text) = text.to_str() else {
             return Err(wrong_type(&leaf.key, leaf.default, "bytes that are not UTF-8".to_owned(), &origin));
         };
-        let value = parse(text, leaf.default).ok_or_else(|| {
-            wrong_type(&leaf.key, leaf.default, show_text(&leaf.key, &format!("{text:?}")), &origin)
-        })?;
+        let kind = parse(text, leaf.default)
+            .ok_or_else(|| wrong_type(&leaf.key, leaf.default, shorten(&format!("{text:?}")), &origin))?;
+        let value = Value::new(Some(&origin), kind);
         layers.push(schema.checked(nested(&leaf.key, value), &origin)?);
     }
     Ok(layers)
@@ -59,42 +63,42 @@ fn name(key: &str, prefix: Option<&str>) -> String {
 }
 
 /// The text as a value of the default's type.
-fn parse(text: &str, default: &Value) -> Option<Value> {
+fn parse(text: &str, default: &ValueKind) -> Option<ValueKind> {
     let trimmed = text.trim();
     match default {
-        Value::String(_) => Some(Value::String(text.to_owned())),
-        Value::Integer(_) => trimmed.parse().ok().map(Value::Integer),
-        Value::Float(_) => trimmed.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float),
-        Value::Boolean(_) => match trimmed.to_ascii_lowercase().as_str() {
-            "true" => Some(Value::Boolean(true)),
-            "false" => Some(Value::Boolean(false)),
-            _ => None,
-        },
-        Value::Datetime(_) => trimmed.parse().ok().map(Value::Datetime),
-        Value::Array(_) if trimmed.starts_with('[') => toml_or_json(trimmed).filter(Value::is_array),
+        ValueKind::I64(_) => trimmed.parse().ok().map(ValueKind::I64),
+        ValueKind::Float(_) => {
+            trimmed.parse().ok().filter(|number: &f64| number.is_finite()).map(ValueKind::Float)
+        }
+        ValueKind::Boolean(_) => trimmed.to_ascii_lowercase().parse().ok().map(ValueKind::Boolean),
+        ValueKind::Array(_) if trimmed.starts_with('[') => {
+            toml_or_json(trimmed).filter(|kind| matches!(kind, ValueKind::Array(_)))
+        }
         // Spring's habit: a,b,c
-        Value::Array(_) => Some(Value::Array(
-            trimmed
-                .split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty())
-                .map(|item| Value::String(item.to_owned()))
-                .collect(),
-        )),
-        Value::Table(_) => toml_or_json(trimmed).filter(Value::is_table),
+        ValueKind::Array(_) => {
+            let items = trimmed.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Some(items.collect::<Vec<_>>().into())
+        }
+        ValueKind::Table(_) => toml_or_json(trimmed).filter(|kind| matches!(kind, ValueKind::Table(_))),
+        _ => Some(ValueKind::String(text.to_owned())),
     }
 }
 
-fn toml_or_json(text: &str) -> Option<Value> {
-    let toml =
-        || format!("value = {text}").parse::<Table>().ok().filter(|table| table.len() == 1)?.remove("value");
-    toml().or_else(|| serde_json::from_str(text).ok())
+fn toml_or_json(text: &str) -> Option<ValueKind> {
+    let toml = || {
+        let mut table = FileFormat::Toml.parse(None, &format!("value = {text}")).ok()?;
+        table.remove("value").filter(|_| table.is_empty())
+    };
+    toml().or_else(|| serde_json::from_str(text).ok()).map(|value: Value| value.kind)
 }
 
 /// `a.b.c` and a value as a table in a table.
 fn nested(key: &str, value: Value) -> Table {
     match key.split_once('.') {
         None => Table::from_iter([(key.to_owned(), value)]),
-        Some((first, rest)) => Table::from_iter([(first.to_owned(), Value::Table(nested(rest, value)))]),
+        Some((first, rest)) => {
+            let inner = nested(rest, value);
+            Table::from_iter([(first.to_owned(), Value::new(None, inner))])
+        }
     }
 }

@@ -1,12 +1,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use config::ConfigError;
-
-use crate::Origins;
-
-/// What is wrong with the settings. `Display` is one line that names the key and its origin; it never shows the value of
-/// a key that sounds like a secret.
+/// What is wrong with the settings. `Display` is one line that names the key and its origin; it never shows
+/// a value where a string is expected, for it may be a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
@@ -37,53 +33,24 @@ fn suggest(key: Option<&str>) -> String {
     key.map(|key| format!(", did you mean {key}?")).unwrap_or_default()
 }
 
-/// Line and column (from 1) of what `toml` complains about; its own `Display` is a picture over several lines that would
-/// also show the line, which may hold a secret.
-pub(crate) fn unparsable(error: &toml::de::Error, text: &str, origin: &str) -> SettingsError {
-    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-    SettingsError::Unparsable {
-        origin: origin.to_owned(),
-        line: before.matches('\n').count() + 1,
-        column: before.chars().rev().take_while(|&c| c != '\n').count() + 1,
-        message: one_line(error.message()),
-    }
-}
-
-/// What the target struct said while it was filled.
-pub(crate) fn refused(error: ConfigError, origins: &Origins) -> SettingsError {
-    let (key, reason) = explain(error);
-    let reason = one_line(&reason);
-    match key.map(|key| punctuate(&key)) {
-        Some(key) => SettingsError::Invalid { origin: origins.of(&key), key, reason },
-        None => SettingsError::Invalid {
-            key: "settings".to_owned(),
-            origin: "the compiled-in defaults".to_owned(),
-            reason,
-        },
-    }
-}
-
-fn explain(error: ConfigError) -> (Option<String>, String) {
-    match error {
-        ConfigError::NotFound(key) => (Some(key), "is missing".to_owned()),
-        ConfigError::Type { unexpected, expected, key, .. } => {
-            let found = match &key {
-                Some(key) if crate::schema::is_secret(key) => "another value".to_owned(),
-                _ => unexpected.to_string(),
-            };
-            (key, format!("expected {expected}, found {found}"))
+impl SettingsError {
+    /// Line and column (from 1) of what `toml` complains about; its own `Display` is a picture over several lines that would
+    /// also show the line, which may hold a secret.
+    pub(crate) fn unparsable(
+        error: &(dyn std::error::Error + Send + Sync + 'static),
+        text: &str,
+        origin: &str,
+    ) -> SettingsError {
+        let toml = error.downcast_ref::<toml::de::Error>();
+        let span = toml.and_then(toml::de::Error::span);
+        let before = span.and_then(|span| text.get(..span.start)).unwrap_or_default();
+        SettingsError::Unparsable {
+            origin: origin.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.chars().rev().take_while(|&c| c != '\n').count() + 1,
+            message: one_line(toml.map_or(&error.to_string(), |error| error.message())),
         }
-        ConfigError::At { error, key, .. } => {
-            let (inner, reason) = explain(*error);
-            (inner.or(key), reason)
-        }
-        other => (None, other.to_string()),
     }
-}
-
-/// `config` writes `routes[0]uri`.
-fn punctuate(key: &str) -> String {
-    key.replace("].", "]").replace(']', "].").replace("].[", "][").trim_end_matches('.').to_owned()
 }
 
 pub(crate) fn one_line(text: &str) -> String {

@@ -3,12 +3,11 @@
 use std::ffi::OsString;
 use std::io::ErrorKind;
 
-use toml::{Table, Value};
+use config::ValueKind;
 
 use crate::error::SettingsError;
-use crate::layer::Layer;
-use crate::schema::{Schema, wrong_type};
-use crate::{Layers, Surroundings};
+use crate::layers::{Layers, Surroundings};
+use crate::schema::{Schema, Table, parse, wrong_type};
 
 /// The profile asked for: `--profile X` or `--profile=X` among the arguments, else the environment variable `PROFILE`.
 /// `default`, and an empty name, mean none.
@@ -44,13 +43,14 @@ pub(crate) fn layers(
     schema: &Schema,
     layers: &Layers,
     surroundings: &Surroundings,
-) -> Result<Vec<Layer>, SettingsError> {
+) -> Result<Vec<Table>, SettingsError> {
     let Some(profile) = layers.profile.as_deref() else {
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
-    for (_, text) in layers.profiles.iter().filter(|(name, _)| *name == profile) {
-        found.push(schema.layer(text, &format!("the compiled-in profile {profile}"))?);
+    for (_, text) in layers.profiles().filter(|(name, _)| *name == profile) {
+        let origin = format!("the compiled-in profile {profile}");
+        found.push(schema.checked(parse(text, &origin)?, &origin)?);
     }
     // The name becomes part of a path: it must not lead elsewhere.
     if profile.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_')) {
@@ -67,7 +67,7 @@ fn files(
     layers: &Layers,
     profile: &str,
     surroundings: &Surroundings,
-) -> Result<Vec<Layer>, SettingsError> {
+) -> Result<Vec<Table>, SettingsError> {
     let mut found = Vec::new();
     for directory in &surroundings.directories {
         let path = directory.join(file_name(profile));
@@ -77,11 +77,10 @@ fn files(
             Err(source) => return Err(SettingsError::Unreadable { path, source }),
         };
         let origin = path.display().to_string();
-        let mut file: Table =
-            text.parse().map_err(|error| crate::error::unparsable(&error, &text, &origin))?;
+        let mut file = parse(&text, &origin)?;
         let own = match layers.env_prefix {
             None => {
-                file.retain(|name, _| !layers.sections.contains(&name));
+                file.retain(|name, _| !layers.sections.contains(&name.as_str()));
                 file
             }
             Some(prefix) => section(file, prefix, &origin)?,
@@ -94,11 +93,11 @@ fn files(
 /// The part of a file that several services share which belongs to the one with this prefix.
 fn section(mut file: Table, prefix: &str, origin: &str) -> Result<Table, SettingsError> {
     let name = prefix.to_lowercase();
-    match file.remove(&name) {
+    match file.remove(&name).map(|value| value.kind) {
         None => Ok(Table::new()),
-        Some(Value::Table(section)) => Ok(section),
-        Some(other) => {
-            Err(wrong_type(&name, &Value::Table(Table::new()), other.type_str().to_owned(), origin))
+        Some(ValueKind::Table(section)) => Ok(section),
+        Some(_) => {
+            Err(wrong_type(&name, &ValueKind::Table(Table::new()), "something else".to_owned(), origin))
         }
     }
 }
@@ -112,15 +111,12 @@ fn unknown(layers: &Layers, profile: &str, surroundings: &Surroundings) -> Setti
         true => "none".to_owned(),
         false => names.join(", "),
     };
+    let mut known = vec!["default".to_owned()];
+    known.extend(layers.profiles().map(|(name, _)| (*name).to_owned()));
+    known.dedup();
     SettingsError::UnknownProfile {
         profile: profile.to_owned(),
-        known: list(
-            ["default"]
-                .into_iter()
-                .chain(layers.profiles.iter().map(|(name, _)| *name))
-                .map(str::to_owned)
-                .collect(),
-        ),
+        known: list(known),
         file: file_name(profile).escape_debug().to_string(),
         looked_in: list(
             surroundings.directories.iter().map(|directory| directory.display().to_string()).collect(),

@@ -1,90 +1,78 @@
 //! What may be set, and as what: read off the defaults.
 
-use toml::{Table, Value};
+use config::{FileFormat, Format, Map, Value, ValueKind};
 
-use crate::error::{self, SettingsError};
-use crate::layer::Layer;
+use crate::error::{SettingsError, one_line};
 
-const DEFAULTS: &str = "the compiled-in defaults";
+pub(crate) const DEFAULTS: &str = "the compiled-in defaults";
+
+pub(crate) type Table = Map<String, Value>;
 
 /// The keys that exist, with the type of each.
 pub(crate) struct Schema {
-    defaults: Table,
+    known: Table,
 }
 
 /// One key that can be set by itself.
 pub(crate) struct Leaf<'a> {
     pub(crate) key: String,
-    pub(crate) default: &'a Value,
+    pub(crate) default: &'a ValueKind,
 }
 
 impl Schema {
-    pub(crate) fn of(defaults: &str) -> Result<Schema, SettingsError> {
-        Ok(Schema { defaults: parse(defaults, DEFAULTS)? })
+    /// `defaults` are TOML; all of their keys exist.
+    pub(crate) fn of(defaults: &[&str]) -> Result<Schema, SettingsError> {
+        let mut known = Table::new();
+        for text in defaults {
+            merge(&mut known, parse(text, DEFAULTS)?);
+        }
+        Ok(Schema { known })
     }
 
-    pub(crate) fn defaults_layer(&self) -> Layer {
-        Layer { origin: DEFAULTS.to_owned(), table: self.defaults.clone() }
-    }
-
-    /// Every key with a value of its own; an open table counts as one.
+    /// Every key with a value of its own, sorted; an open table counts as one.
     pub(crate) fn leaves(&self) -> Vec<Leaf<'_>> {
         fn walk<'a>(table: &'a Table, path: &str, leaves: &mut Vec<Leaf<'a>>) {
             for (name, value) in table {
                 let key = join(path, name);
-                match value {
-                    Value::Table(inner) if !inner.is_empty() => walk(inner, &key, leaves),
+                match &value.kind {
+                    ValueKind::Table(inner) if !inner.is_empty() => walk(inner, &key, leaves),
                     default => leaves.push(Leaf { key, default }),
                 }
             }
         }
         let mut leaves = Vec::new();
-        walk(&self.defaults, "", &mut leaves);
+        walk(&self.known, "", &mut leaves);
+        leaves.sort_by(|a, b| a.key.cmp(&b.key));
         leaves
     }
 
-    /// A layer from the text of a file.
-    pub(crate) fn layer(&self, text: &str, origin: &str) -> Result<Layer, SettingsError> {
-        self.checked(parse(text, origin)?, origin)
+    /// The table, if all its keys exist and have the type of their default.
+    pub(crate) fn checked(&self, table: Table, origin: &str) -> Result<Table, SettingsError> {
+        self.check(&table, &self.known, "", origin)?;
+        Ok(table)
     }
 
-    /// A layer, if all its keys exist and have the type of their default.
-    pub(crate) fn checked(&self, mut table: Table, origin: &str) -> Result<Layer, SettingsError> {
-        self.check(&mut table, &self.defaults, "", origin)?;
-        Ok(Layer { origin: origin.to_owned(), table })
-    }
-
-    fn check(
-        &self,
-        table: &mut Table,
-        defaults: &Table,
-        path: &str,
-        origin: &str,
-    ) -> Result<(), SettingsError> {
-        for (name, value) in table.iter_mut() {
+    fn check(&self, table: &Table, known: &Table, path: &str, origin: &str) -> Result<(), SettingsError> {
+        let mut names: Vec<_> = table.iter().collect();
+        names.sort_by_key(|(name, _)| *name);
+        for (name, value) in names {
             let key = join(path, name);
-            let Some(default) = defaults.get(name) else {
+            let Some(default) = known.get(name) else {
                 return Err(SettingsError::UnknownKey {
                     suggestion: self.similar(&key),
                     key,
                     origin: origin.to_owned(),
                 });
             };
-            match (value, default) {
-                (Value::Table(_), Value::Table(open)) if open.is_empty() => {}
-                (Value::Table(table), Value::Table(defaults)) => {
-                    self.check(table, defaults, &key, origin)?;
+            match (&value.kind, &default.kind) {
+                (ValueKind::Table(_), ValueKind::Table(open)) if open.is_empty() => {}
+                (ValueKind::Table(table), ValueKind::Table(known)) => {
+                    self.check(table, known, &key, origin)?
                 }
                 // 1 is a fraction as well.
-                (value @ Value::Integer(_), Value::Float(_)) => {
-                    if let Value::Integer(whole) = *value {
-                        *value = Value::Float(whole as f64);
-                    }
-                }
-                (value, default) if value.same_type(default) => {}
-                (value, default) => {
-                    return Err(wrong_type(&key, default, show(&key, value), origin));
-                }
+                (ValueKind::I64(_), ValueKind::Float(_)) => {}
+                (value, default) if same_type(value, default) => {}
+                (value, default) => return Err(wrong_type(&key, default, found(value, default), origin)),
             }
         }
         Ok(())
@@ -106,50 +94,70 @@ impl Schema {
     }
 }
 
-pub(crate) fn wrong_type(key: &str, default: &Value, found: String, origin: &str) -> SettingsError {
-    let expected = match default {
-        Value::String(_) => "a string",
-        Value::Integer(_) => "an integer",
-        Value::Float(_) => "a number",
-        Value::Boolean(_) => "true or false",
-        Value::Datetime(_) => "a date",
-        Value::Array(_) => "a list",
-        Value::Table(_) => "a table",
-    };
-    SettingsError::WrongType { key: key.to_owned(), origin: origin.to_owned(), expected, found }
+/// TOML whose values remember their origin.
+pub(crate) fn parse(text: &str, origin: &str) -> Result<Table, SettingsError> {
+    let parsed = FileFormat::Toml.parse(Some(&origin.to_owned()), text);
+    parsed.map_err(|error| SettingsError::unparsable(error.as_ref(), text, origin))
 }
 
-fn show(key: &str, value: &Value) -> String {
-    match value {
-        Value::Table(_) => "a table".to_owned(),
-        Value::Array(_) => "a list".to_owned(),
-        value => show_text(key, &value.to_string()),
+fn merge(into: &mut Table, from: Table) {
+    for (name, value) in from {
+        match (into.get_mut(&name).map(|known| &mut known.kind), value.kind) {
+            (Some(ValueKind::Table(known)), ValueKind::Table(more)) => merge(known, more),
+            (_, kind) => {
+                into.insert(name, Value::new(None, kind));
+            }
+        }
     }
 }
 
-/// The offending text as it may stand in an error message.
-pub(crate) fn show_text(key: &str, text: &str) -> String {
+fn same_type(a: &ValueKind, b: &ValueKind) -> bool {
+    std::mem::discriminant(a) == std::mem::discriminant(b)
+}
+
+pub(crate) fn wrong_type(key: &str, default: &ValueKind, found: String, origin: &str) -> SettingsError {
+    SettingsError::WrongType {
+        key: key.to_owned(),
+        origin: origin.to_owned(),
+        expected: type_name(default),
+        found,
+    }
+}
+
+fn type_name(kind: &ValueKind) -> &'static str {
+    match kind {
+        ValueKind::Nil => "nothing",
+        ValueKind::Boolean(_) => "true or false",
+        ValueKind::I64(_) | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => "an integer",
+        ValueKind::Float(_) => "a number",
+        ValueKind::String(_) => "a string",
+        ValueKind::Table(_) => "a table",
+        ValueKind::Array(_) => "a list",
+    }
+}
+
+/// The offending value as it may stand in an error message. Secrets are strings: where one is expected, nothing is shown.
+fn found(value: &ValueKind, default: &ValueKind) -> String {
+    match (value, default) {
+        (_, ValueKind::String(_)) | (ValueKind::Table(_) | ValueKind::Array(_), _) => {
+            type_name(value).to_owned()
+        }
+        (ValueKind::String(text), _) => shorten(&format!("{text:?}")),
+        (value, _) => shorten(&value.to_string()),
+    }
+}
+
+/// The text on one line, as much of it as a message needs.
+pub(crate) fn shorten(text: &str) -> String {
     const LONGEST: usize = 60;
-    if is_secret(key) {
-        return "another value".to_owned();
-    }
-    let text = error::one_line(text);
+    let text = one_line(text);
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
     }
 }
 
-/// Whether the key sounds as if its value were nobody's business.
-pub(crate) fn is_secret(key: &str) -> bool {
-    ["password", "secret", "token", "credential"].iter().any(|word| key.contains(word))
-}
-
-fn parse(text: &str, origin: &str) -> Result<Table, SettingsError> {
-    text.parse().map_err(|error| error::unparsable(&error, text, origin))
-}
-
-pub(crate) fn join(path: &str, name: &str) -> String {
+fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 

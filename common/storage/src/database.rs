@@ -32,7 +32,7 @@ impl Database {
     /// A wrong URL, a directory that cannot be made, a database that does not answer or cannot be written, a migration that
     /// fails or is missing.
     pub async fn open(settings: &DatabaseSettings, migrations: &[Migrations]) -> Result<Self, OpenError> {
-        settings.check().map_err(OpenError::Settings)?;
+        settings.check()?;
         static DRIVERS: Once = Once::new();
         DRIVERS.call_once(install_default_drivers);
 

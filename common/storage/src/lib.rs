@@ -38,7 +38,7 @@ pub use files::{FileGone, OpenFile};
 pub use group_commit::{GroupCommit, Transact};
 pub use lease::Lease;
 pub use listing::{Listing, Order, Window};
-pub use open_error::OpenError;
+pub use open_error::{OpenError, Unusable};
 pub use pace::Pace;
 pub use ranges::range_counters;
 pub use schema::Migrations;

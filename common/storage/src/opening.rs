@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::connections::{Connections, IDLE_IS_DOUBTFUL};
 use crate::failure::{is_busy, is_not_there_yet};
 use crate::health::{Work, Writes};
-use crate::open_error::OpenError;
+use crate::open_error::Unusable;
 use crate::pools::Pools;
 use crate::settings::{DatabaseSettings, redact};
 
@@ -41,16 +41,16 @@ fn pool_options(settings: &DatabaseSettings) -> AnyPoolOptions {
         .test_before_acquire(false)
 }
 
-pub(crate) async fn sqlite(settings: &DatabaseSettings, path: &str) -> Result<Pools, OpenError> {
+pub(crate) async fn sqlite(settings: &DatabaseSettings, path: &str) -> Result<Pools, Unusable> {
     let file = path.split('?').next().unwrap_or(path);
     if let Some(directory) = Path::new(file).parent().filter(|d| !d.as_os_str().is_empty()) {
         std::fs::create_dir_all(directory)
-            .map_err(|source| OpenError::Directory { path: directory.display().to_string(), source })?;
+            .map_err(|source| Unusable::Directory { path: directory.display().to_string(), source })?;
     }
     if Path::new(file).is_dir() {
-        return Err(OpenError::IsDirectory { path: file.to_owned() });
+        return Err(Unusable::IsDirectory { path: file.to_owned() });
     }
-    let connect = |source| OpenError::Connect { url: settings.url.clone(), source };
+    let connect = |source| Unusable::Connect { url: settings.url.clone(), source };
     let separator = if path.contains('?') { '&' } else { '?' };
     let url = |mode: &str| format!("{}{separator}mode={mode}", settings.url);
 
@@ -171,8 +171,8 @@ async fn set_up_postgres(connection: &mut AnyConnection, synchronous: bool) -> R
     Ok(())
 }
 
-pub(crate) async fn postgres(settings: &DatabaseSettings) -> Result<Pools, OpenError> {
-    let connect = |source| OpenError::Connect { url: redact(&settings.url), source };
+pub(crate) async fn postgres(settings: &DatabaseSettings) -> Result<Pools, Unusable> {
+    let connect = |source| Unusable::Connect { url: redact(&settings.url), source };
     let synchronous = settings.synchronous_commit;
     let mut first = await_server(settings).await.map_err(connect)?;
     set_up_postgres(&mut first, synchronous).await.map_err(connect)?;
@@ -180,7 +180,7 @@ pub(crate) async fn postgres(settings: &DatabaseSettings) -> Result<Pools, OpenE
         sqlx::query_scalar("SHOW server_encoding").fetch_one(&mut first).await.map_err(connect)?;
     first.close().await.map_err(connect)?;
     if encoding != UTF8 {
-        return Err(OpenError::Encoding { url: redact(&settings.url), encoding });
+        return Err(Unusable::Encoding { url: redact(&settings.url), encoding });
     }
 
     let work = Arc::new(Work::default());

@@ -1,4 +1,9 @@
 use serde::Deserialize;
+use settings::Invalid;
+
+/// The keys that a database of another section has under other names.
+pub const URL: &str = "database.url";
+pub const MAX_CONNECTIONS: &str = "database.max_connections";
 
 /// `[database]`: where a service keeps its state.
 #[derive(Clone, Deserialize)]
@@ -24,20 +29,17 @@ pub struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
-    /// One line that names the key, or nothing.
-    ///
     /// # Errors
     /// A URL that is neither SQLite's nor PostgreSQL's, or a pool without connections.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), Invalid> {
         let known = ["sqlite://", "postgres://", "postgresql://"];
         if !known.iter().any(|scheme| self.url.starts_with(scheme)) {
-            return Err(format!(
-                "database.url: expected sqlite://... or postgres://..., found '{}'",
-                redact(&self.url)
-            ));
+            let found = redact(&self.url);
+            let reason = format!("expected sqlite://... or postgres://..., found '{found}'");
+            return Err(Invalid::new(URL, reason));
         }
         if self.max_connections == 0 {
-            return Err("database.max_connections: must be at least 1".into());
+            return Err(Invalid::new(MAX_CONNECTIONS, "must be at least 1"));
         }
         Ok(())
     }
@@ -107,6 +109,6 @@ mod tests {
             synchronous_commit: true,
             initialization_fail_timeout_ms: 0,
         };
-        assert!(settings.check().is_err_and(|e| e.starts_with("database.url")));
+        assert!(settings.check().is_err_and(|invalid| invalid.key == URL));
     }
 }

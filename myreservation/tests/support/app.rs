@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use myreservation::settings::{DEFAULTS, PROFILES, Settings};
+use chassis::Settings;
+use myreservation::settings::Own;
 use serde_json::Value;
-use settings::{Layers, Surroundings};
 use testkit::{SOON, TestDatabase, TestLog, eventually};
 use tokio_util::sync::CancellationToken;
 
@@ -33,20 +33,18 @@ impl Answer {
     }
 }
 
-pub fn settings(database: &TestDatabase, log: &TestLog) -> Settings {
-    let layers =
-        Layers { defaults: DEFAULTS, profiles: PROFILES, profile: None, env_prefix: None, sections: &[] };
-    let mut settings: Settings = settings::load_in(&Surroundings::none(), &layers, |_| Ok(())).unwrap();
-    settings.server.port = 0;
-    settings.server.workers = 2;
-    settings.database = database.settings();
-    settings.event_log = log.settings(TOPIC);
-    settings.sagas.measure_every_ms = 100;
+pub fn settings(database: &TestDatabase, log: &TestLog) -> Settings<Own> {
+    let mut settings = myreservation::app::SERVICE.compiled_in(None, &[]).unwrap();
+    settings.shared.server.port = 0;
+    settings.shared.server.workers = 2;
+    settings.shared.database = database.settings();
+    settings.shared.event_log = log.settings(TOPIC);
+    settings.own.sagas.measure_every_ms = 100;
     settings
 }
 
 impl App {
-    pub async fn start(settings: Settings) -> Self {
+    pub async fn start(settings: Settings<Own>) -> Self {
         let stop = CancellationToken::new();
         let (told, address) = tokio::sync::oneshot::channel();
         let token = stop.clone();

@@ -5,7 +5,7 @@ use failpoints::{sabotaged, step};
 use crate::domain::{Change, Order, Payment, Transition};
 use crate::use_cases::ports::Cancellations;
 
-/// More rounds than a payment has states: who is still overtaken then is not overtaken by anybody.
+/// Retry limit of the optimistic lock. A payment changes at most a few times, so more conflicts are a bug.
 const MOST_ROUNDS: u32 = 16;
 
 /// Marks the payments of cancelled reservations for undoing, and leaves a tombstone where the cancellation came

@@ -8,7 +8,6 @@ use crate::use_cases::now_ms;
 use crate::use_cases::ports::{Intent, PaymentProvider, PaymentStore, ProviderError};
 
 /// Charges a card for a reservation, once, however often it is asked to.
-#[derive(Clone)]
 pub struct Charge {
     store: Arc<dyn PaymentStore>,
     provider: Arc<dyn PaymentProvider>,

@@ -12,7 +12,7 @@ const NEXT: &str = "the-token-to-come-1111";
 async fn a_stranger_charges_nobody() {
     on_each(async |backend| {
         let app = App::start_with(backend, |settings| {
-            settings.internal.token = format!("{TOKEN},{NEXT}").into();
+            settings.own.internal.token = format!("{TOKEN},{NEXT}").into();
         })
         .await;
         let post = || app.http.post(app.url("/payments")).json(&body(7));

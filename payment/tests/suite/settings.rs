@@ -1,41 +1,28 @@
 //! What may be set, and what a wrong setting says.
 
-use std::ffi::OsString;
+use chassis::Settings;
+use payment::settings::Own;
+use settings::SettingsError;
 
-use chassis::ServiceSettings;
-use payment::settings::{DEFAULTS, PROFILES, Settings};
-use settings::{Layers, SettingsError, Surroundings};
-
-fn load(profile: Option<&str>, variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-    let layers = Layers {
-        defaults: DEFAULTS,
-        profiles: PROFILES,
-        profile: profile.map(str::to_owned),
-        env_prefix: None,
-        sections: &[],
-    };
-    let variable = |name: &str| {
-        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
-    };
-    let surroundings = Surroundings { directories: Vec::new(), variable: &variable };
-    settings::load_in(&surroundings, &layers, Settings::check)
+fn load(profile: Option<&str>, variables: &[(&str, &str)]) -> Result<Settings<Own>, SettingsError> {
+    payment::app::SERVICE.compiled_in(profile, variables)
 }
 
 #[test]
 fn the_defaults_and_the_docker_profile() {
     let defaults = load(None, &[]).unwrap();
-    assert_eq!((defaults.server.host.as_str(), defaults.server.port), ("127.0.0.1", 8081));
-    assert_eq!(defaults.provider.ledger_url, "sqlite://data/ledger.db");
+    assert_eq!((defaults.shared.server.host.as_str(), defaults.shared.server.port), ("127.0.0.1", 8081));
+    assert_eq!(defaults.own.provider.ledger_url, "sqlite://data/ledger.db");
     let docker = load(Some("docker"), &[("INTERNAL_TOKEN", "0123456789abcdef")]).unwrap();
-    assert_eq!((docker.server.host.as_str(), docker.server.port), ("0.0.0.0", 8080));
-    assert_eq!(docker.kafka.brokers, "my-kafka:9092");
+    assert_eq!((docker.shared.server.host.as_str(), docker.shared.server.port), ("0.0.0.0", 8080));
+    assert_eq!(docker.shared.kafka.brokers, "my-kafka:9092");
 }
 
 #[test]
 fn the_original_latency_can_be_set() {
     let variables = [("PROVIDER_LATENCY_MIN_MS", "400"), ("PROVIDER_LATENCY_MAX_MS", "620")];
     let settings = load(None, &variables).unwrap();
-    assert_eq!((settings.provider.latency_min_ms, settings.provider.latency_max_ms), (400, 620));
+    assert_eq!((settings.own.provider.latency_min_ms, settings.own.provider.latency_max_ms), (400, 620));
 }
 
 #[test]
@@ -86,11 +73,11 @@ async fn a_ledger_that_cannot_be_opened_names_its_key() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| format!("sqlite://{}/{name}", directory.path().display());
     let mut settings = load(None, &[]).unwrap();
-    settings.server.port = 0;
-    settings.database.url = file("payment.db");
-    settings.event_log.url = file("events.db");
+    settings.shared.server.port = 0;
+    settings.shared.database.url = file("payment.db");
+    settings.shared.event_log.url = file("events.db");
     std::fs::write(directory.path().join("taken"), "").unwrap();
-    settings.provider.ledger_url = file("taken/ledger.db");
+    settings.own.provider.ledger_url = file("taken/ledger.db");
     let Err(error) = payment::app::build(settings).await else { panic!("it started") };
     let line = chassis::error_chain(&error);
     assert!(line.starts_with("provider.ledger_url: cannot create directory"), "{line}");

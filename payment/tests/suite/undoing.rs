@@ -61,8 +61,8 @@ async fn a_cancellation_that_comes_first_refuses_the_charge() {
 async fn what_racing_requests_and_cancellations_leave_is_even() {
     on_each(async |backend| {
         let app = App::start_with(backend, |settings| {
-            settings.provider.latency_max_ms = 20;
-            settings.provider.error_rate = 0.2;
+            settings.own.provider.latency_max_ms = 20;
+            settings.own.provider.error_rate = 0.2;
         })
         .await;
         let (requests, cancelled) = (60, 40);
@@ -97,8 +97,8 @@ async fn what_racing_requests_and_cancellations_leave_is_even() {
 async fn a_charge_that_nobody_finishes_is_undone() {
     on_each(async |backend| {
         let app = App::start_with(backend, |settings| {
-            settings.provider.error_rate = 1.0;
-            settings.undo.abandoned_after_ms = 300;
+            settings.own.provider.error_rate = 1.0;
+            settings.own.undo.abandoned_after_ms = 300;
         })
         .await;
         for id in 1..=10 {
@@ -123,7 +123,7 @@ async fn a_charge_that_nobody_finishes_is_undone() {
 #[tokio::test]
 async fn a_network_that_is_closed_charges_nothing() {
     on_each(async |backend| {
-        let app = App::start_with(backend, |settings| settings.provider.charge_enabled = false).await;
+        let app = App::start_with(backend, |settings| settings.own.provider.charge_enabled = false).await;
         let answer = app.post(&body(7)).await;
         assert_eq!(answer.status, 503, "{}", answer.text);
         assert!(!answer.header("retry-after").is_empty());
@@ -141,8 +141,8 @@ async fn a_network_that_is_closed_charges_nothing() {
 async fn a_client_that_hangs_up_leaves_no_charge_half_done() {
     on_each(async |backend| {
         let app = App::start_with(backend, |settings| {
-            settings.provider.latency_min_ms = 600;
-            settings.provider.latency_max_ms = 600;
+            settings.own.provider.latency_min_ms = 600;
+            settings.own.provider.latency_max_ms = 600;
         })
         .await;
         let request = app.http.post(app.url("/payments")).json(&body(7)).timeout(Duration::from_millis(300));
@@ -158,7 +158,7 @@ async fn a_client_that_hangs_up_leaves_no_charge_half_done() {
 #[tokio::test]
 async fn a_restart_goes_on_where_it_was() {
     on_each(async |backend| {
-        let app = App::start_with(backend, |settings| settings.provider.error_rate = 1.0).await;
+        let app = App::start_with(backend, |settings| settings.own.provider.error_rate = 1.0).await;
         assert_eq!(app.post(&body(1)).await.status, 503);
         app.cancel(1).await;
         until("read", async || app.post(&body(1)).await.status == 409).await;

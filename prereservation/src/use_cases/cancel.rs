@@ -8,19 +8,19 @@ use storage::{StoreError, now_ms};
 use super::ports::{ReservationStore, SavedOutcome};
 use crate::domain::{CancelReason, Reservation, Status, Transition};
 
-/// A reservation changes twice in its life; who is overtaken so often is not overtaken by anybody.
-const MOST_ROUNDS: u32 = 16;
+/// Retry limit of the optimistic lock. A reservation changes at most twice, so more conflicts are a bug.
+const MOST_TRIES: u32 = 16;
 
 pub struct Cancel {
     pub store: Arc<dyn ReservationStore>,
 }
 
 #[derive(Debug)]
-pub enum Cancelled {
-    Now(Reservation),
-    /// Left as it is: the customer meant another version than this one.
-    Changed(i64),
-    /// Unknown, or cancelled before.
+pub enum Cancellation {
+    Done(Reservation),
+    /// The customer meant another version than this one; nothing was changed.
+    OtherVersion(i64),
+    /// The reservation is unknown, or was cancelled before.
     NotFound,
 }
 
@@ -29,31 +29,27 @@ impl Cancel {
     ///
     /// # Errors
     /// The store's; [`StoreError::Refused`] where the reservation does not change whatever is tried.
-    pub async fn execute(&self, id: i64, allows: impl Fn(i64) -> bool) -> Result<Cancelled, StoreError> {
-        for _ in 0..MOST_ROUNDS {
+    pub async fn execute(&self, id: i64, allows: impl Fn(i64) -> bool) -> Result<Cancellation, StoreError> {
+        for _ in 0..MOST_TRIES {
             step!("prereservation.cancel.before_find");
             let Some(mut reservation) = self.store.find(id).await? else {
-                return Ok(Cancelled::NotFound);
+                return Ok(Cancellation::NotFound);
             };
             let expected_version = reservation.version;
             // Whoever repeats the keyed request that is still waiting for its payment is told of the cancellation.
             let interrupted = reservation.status == Status::Pending;
             let Transition::Applied(fact) = reservation.cancel(CancelReason::ByCustomer, None, now_ms())
             else {
-                return Ok(Cancelled::NotFound);
+                return Ok(Cancellation::NotFound);
             };
             if !allows(expected_version) {
-                return Ok(Cancelled::Changed(expected_version));
+                return Ok(Cancellation::OtherVersion(expected_version));
             }
-            let outcome = interrupted.then_some(SavedOutcome {
-                cancelled: reservation.cancel_reason,
-                detail: None,
-                at: reservation.modified_at,
-            });
+            let outcome = interrupted.then(|| SavedOutcome::of(&reservation));
             step!("prereservation.cancel.before_save");
             if self.store.save(&reservation, &fact, expected_version, outcome.as_ref()).await? {
                 step!("prereservation.cancel.after_save");
-                return Ok(Cancelled::Now(reservation));
+                return Ok(Cancellation::Done(reservation));
             }
         }
         Err(StoreError::Refused(format!("reservation {id} cannot be changed").into()))

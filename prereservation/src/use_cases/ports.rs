@@ -202,6 +202,17 @@ pub struct SavedOutcome {
     pub at: i64,
 }
 
+impl SavedOutcome {
+    /// How the reservation stands now.
+    pub fn of(reservation: &Reservation) -> Self {
+        Self {
+            cancelled: reservation.cancel_reason,
+            detail: reservation.cancel_detail.clone(),
+            at: reservation.modified_at,
+        }
+    }
+}
+
 /// A page of the reservations that are not cancelled.
 #[derive(Clone, Debug, Default)]
 pub struct ListQuery {

@@ -137,11 +137,7 @@ impl Reserve {
         expected_version: i64,
         keyed: bool,
     ) -> Result<bool, StoreError> {
-        let outcome = keyed.then(|| SavedOutcome {
-            cancelled: reservation.cancel_reason,
-            detail: reservation.cancel_detail.clone(),
-            at: reservation.modified_at,
-        });
+        let outcome = keyed.then(|| SavedOutcome::of(reservation));
         step!("prereservation.reserve.before_save");
         let saved = self.store.save(reservation, fact, expected_version, outcome.as_ref()).await?;
         step!("prereservation.reserve.after_save");

@@ -103,11 +103,7 @@ impl TakeOver {
         else {
             return Ok(false);
         };
-        let outcome = SavedOutcome {
-            cancelled: reservation.cancel_reason,
-            detail: reservation.cancel_detail.clone(),
-            at: reservation.modified_at,
-        };
+        let outcome = SavedOutcome::of(&reservation);
         tracing::warn!(reservation = id, "abandoned reservation taken over and cancelled");
         step!("prereservation.take_over.before_save");
         let saved = self.store.save(&reservation, &fact, 0, Some(&outcome)).await?;

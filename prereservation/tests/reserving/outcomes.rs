@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prereservation::domain::{CancelReason, Status};
-use prereservation::use_cases::cancel::{Cancel, Cancelled};
+use prereservation::use_cases::cancel::{Cancel, Cancellation};
 use prereservation::use_cases::ports::RefusedWhy;
 use prereservation::use_cases::reserve::Reserved;
 use prereservation::use_cases::take_over::TakeOver;
@@ -44,7 +44,7 @@ testkit::for_each_backend! {
         let payments = Meanwhile {
             act: move |id| {
                 let canceller = canceller.clone();
-                async move { assert!(matches!(canceller.execute(id, |_| true).await.unwrap(), Cancelled::Now(_))) }
+                async move { assert!(matches!(canceller.execute(id, |_| true).await.unwrap(), Cancellation::Done(_))) }
             },
             then: paid(),
         };
@@ -61,7 +61,7 @@ testkit::for_each_backend! {
         let payments = Meanwhile {
             act: move |id| {
                 let canceller = canceller.clone();
-                async move { assert!(matches!(canceller.execute(id, |_| true).await.unwrap(), Cancelled::Now(_))) }
+                async move { assert!(matches!(canceller.execute(id, |_| true).await.unwrap(), Cancellation::Done(_))) }
             },
             then: refused(RefusedWhy::ReservationCancelled),
         };
@@ -75,9 +75,9 @@ testkit::for_each_backend! {
         let rig = Rig::on(&db).await;
         let Reserved::Confirmed(reservation) =
             rig.reserve(Answers(paid())).execute(order(1), card(), None).await.unwrap() else { panic!() };
-        assert!(matches!(rig.cancel().execute(reservation.id, |_| true).await.unwrap(), Cancelled::Now(_)));
-        assert!(matches!(rig.cancel().execute(reservation.id, |_| true).await.unwrap(), Cancelled::NotFound));
-        assert!(matches!(rig.cancel().execute(999, |_| true).await.unwrap(), Cancelled::NotFound));
+        assert!(matches!(rig.cancel().execute(reservation.id, |_| true).await.unwrap(), Cancellation::Done(_)));
+        assert!(matches!(rig.cancel().execute(reservation.id, |_| true).await.unwrap(), Cancellation::NotFound));
+        assert!(matches!(rig.cancel().execute(999, |_| true).await.unwrap(), Cancellation::NotFound));
         assert_eq!(rig.told().await, ["ReservationCreated", "ReservationCancelled"]);
     }
 
@@ -86,11 +86,11 @@ testkit::for_each_backend! {
         let Reserved::Confirmed(reservation) =
             rig.reserve(Answers(paid())).execute(order(1), card(), None).await.unwrap() else { panic!() };
         let cancel = async |meant: i64| rig.cancel().execute(reservation.id, |version| version == meant).await.unwrap();
-        assert!(matches!(cancel(reservation.version - 1).await, Cancelled::Changed(is) if is == reservation.version));
+        assert!(matches!(cancel(reservation.version - 1).await, Cancellation::OtherVersion(is) if is == reservation.version));
         assert_eq!(rig.told().await, ["ReservationCreated"]);
-        assert!(matches!(cancel(reservation.version).await, Cancelled::Now(_)));
+        assert!(matches!(cancel(reservation.version).await, Cancellation::Done(_)));
         // What is not there has no version to be asked about.
-        assert!(matches!(cancel(reservation.version).await, Cancelled::NotFound));
+        assert!(matches!(cancel(reservation.version).await, Cancellation::NotFound));
         assert_eq!(rig.told().await, ["ReservationCreated", "ReservationCancelled"]);
     }
 

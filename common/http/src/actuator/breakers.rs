@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use super::{ActuatorEndpoint, Json};
 use crate::problem::{FieldError, Problem};
 
-/// What a circuit breaker looks like at this moment. Rates are percentages; -1 while there are too few calls to say.
+/// What a circuit breaker looks like at this moment. Rates are percentages of the buffered calls.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BreakerSnapshot {
     /// `CLOSED`, `OPEN`, `HALF_OPEN`, `FORCED_OPEN` or `DISABLED`.

@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use secrecy::ExposeSecret;
 
 use crate::settings::KafkaSettings;
 
@@ -17,9 +18,9 @@ pub(super) fn common(brokers: &str, kafka: &KafkaSettings) -> ClientConfig {
     // A topic that a broker makes by itself forgets its records after its default time. Topics are made by `topics`.
     config.set("allow.auto.create.topics", "false");
     for (property, value) in [
-        ("sasl.mechanism", &kafka.sasl_mechanism),
+        ("sasl.mechanism", kafka.sasl_mechanism.as_str()),
         ("sasl.username", &kafka.sasl_username),
-        ("sasl.password", &kafka.sasl_password),
+        ("sasl.password", kafka.sasl_password.expose_secret()),
         ("ssl.ca.location", &kafka.ssl_ca_location),
     ] {
         if !value.is_empty() {
@@ -27,7 +28,7 @@ pub(super) fn common(brokers: &str, kafka: &KafkaSettings) -> ClientConfig {
         }
     }
     for (property, value) in &kafka.properties {
-        config.set(property, value);
+        config.set(property, value.expose_secret());
     }
     config
 }

@@ -22,7 +22,7 @@ fn log(properties: &[(&str, &str)]) -> Result<KafkaLog, EventLogError> {
     let event_log = EventLogSettings { delivery_timeout_ms: 500, ..EventLogSettings::default() };
     let mut kafka = KafkaSettings::default();
     for (name, value) in properties {
-        kafka.properties.insert((*name).to_owned(), (*value).to_owned());
+        kafka.properties.insert((*name).to_owned(), (*value).into());
     }
     KafkaLog::new(NOWHERE, &event_log, &kafka)
 }

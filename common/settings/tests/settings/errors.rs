@@ -70,7 +70,7 @@ fn bytes_that_are_no_text_are_refused() {
         directories: Vec::new(),
         variable: &|name| (name == "SERVER_HOST").then(|| OsString::from_vec(vec![0xff])),
     };
-    let layers = Layers { defaults: DEFAULTS, ..Layers::default() };
+    let layers = super::compiled_in(DEFAULTS);
     let error = load_in::<Settings>(&surroundings, &layers, |_| Ok(())).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -88,7 +88,7 @@ fn wrong_files_are_named() {
         ("[server]\nport = \"8080\"", "server.port: expected an integer, found \"8080\""),
         ("server = 1", "server: expected a table, found 1"),
         ("[server.port]\nnumber = 1", "server.port: expected an integer, found a table"),
-        ("[kafka]\nsasl_password = 12345", "kafka.sasl_password: expected a string, found another value"),
+        ("[kafka]\nsasl_password = 12345", "kafka.sasl_password: expected a string, found an integer"),
         (
             "[server]\nport = -1",
             "server.port: expected an unsigned 64 bit or less integer, found 64-bit integer `-1`",
@@ -163,13 +163,14 @@ fn a_check_is_reported_with_the_origin_of_its_key() {
 
 #[test]
 fn keys_that_share_a_variable_are_refused() {
-    let error = settings::variables("[event_log]\nurl = 1\n[event]\nlog_url = 1", None).unwrap_err();
+    let error =
+        settings::variables(&super::compiled_in("[event_log]\nurl = 1\n[event]\nlog_url = 1")).unwrap_err();
     assert_eq!(
         error.to_string(),
         "event.log_url and event_log.url share the environment variable EVENT_LOG_URL (the compiled-in defaults)"
     );
-    let variables = settings::variables("[server]\nport = 1\n[kafka.properties]", Some("GATEWAY"));
-    let variables = variables.unwrap();
+    let gateway = super::compiled_in("[server]\nport = 1\n[kafka.properties]");
+    let variables = settings::variables(&Layers { env_prefix: Some("GATEWAY"), ..gateway }).unwrap();
     let names: Vec<_> = variables.iter().map(|(_, name)| name.as_str()).collect();
     assert_eq!(names, ["GATEWAY_KAFKA_PROPERTIES", "GATEWAY_SERVER_PORT"]);
 }

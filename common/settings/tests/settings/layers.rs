@@ -1,6 +1,6 @@
 //! Which layer wins.
 
-use settings::{Layers, Surroundings, load_in};
+use settings::{Surroundings, load_in};
 
 use super::{DEFAULTS, Settings, Start, directory, with_variable};
 
@@ -81,12 +81,12 @@ fn what_kubernetes_injects_is_not_read() {
     let surroundings = Surroundings {
         directories: Vec::new(),
         variable: &|name| {
-            let known = settings::variables(DEFAULTS, None).unwrap();
+            let known = settings::variables(&super::compiled_in(DEFAULTS)).unwrap();
             assert!(known.iter().any(|(_, variable)| variable == name), "{name} was read");
             None
         },
     };
-    let layers = Layers { defaults: DEFAULTS, ..Layers::default() };
+    let layers = super::compiled_in(DEFAULTS);
     load_in::<Settings>(&surroundings, &layers, |_| Ok(())).unwrap();
     let settings = Start {
         variables: vec![

@@ -3,6 +3,7 @@
 
 mod errors;
 mod layers;
+mod parts;
 mod properties;
 
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use serde::Deserialize;
-use settings::{Invalid, Layers, SettingsError, Surroundings, load_in};
+use settings::{Compiled, Invalid, Layers, SettingsError, Surroundings, load_in};
 
 const DEFAULTS: &str = r#"
 [server]
@@ -100,11 +101,11 @@ impl Start<'_> {
                 variable: &|name| variables.get(name).map(OsString::from),
             },
             &Layers {
-                defaults: DEFAULTS,
-                profiles: PROFILES,
+                own: Compiled { defaults: DEFAULTS, profiles: PROFILES },
                 profile: self.profile.map(str::to_owned),
                 env_prefix: self.prefix,
                 sections: self.sections,
+                ..Layers::default()
             },
             check,
         )
@@ -126,4 +127,8 @@ fn directory(text: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("application-docker.toml"), text).unwrap();
     directory
+}
+
+fn compiled_in(defaults: &str) -> Layers<'_> {
+    Layers { own: Compiled { defaults, profiles: &[] }, ..Layers::default() }
 }

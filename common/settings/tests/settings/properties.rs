@@ -12,7 +12,7 @@ proptest! {
     /// Whatever a variable holds: it is taken as it is, or refused in one line that names it.
     #[test]
     fn any_variable_is_read_or_named(text in anything()) {
-        for (_, name) in settings::variables(DEFAULTS, None).unwrap() {
+        for (_, name) in settings::variables(&super::compiled_in(DEFAULTS)).unwrap() {
             if let Err(error) = with_variable(&name, &text).load() {
                 let line = error.to_string();
                 prop_assert!(line.ends_with(&format!("(environment variable {name})")), "{}", line);

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, Executor, SqliteConnection};
 use storage::failure::is_unique_violation;
-use storage::{Database, DatabaseSettings, OpenError, is_unavailable};
+use storage::{Database, DatabaseSettings, OpenError, Unusable, is_unavailable};
 use testkit::{Backend, SOON, TcpProxy, TestDatabase, eventually};
 
 use crate::TABLES;
@@ -109,7 +109,7 @@ fn on_postgres_a_server_that_is_being_set_up_is_nobodys_fault() {
             }
             let settings = DatabaseSettings { url, ..db.settings() };
             match Database::open(&settings, &[]).await {
-                Err(OpenError::Connect { source, .. }) => {
+                Err(OpenError::Unusable(Unusable::Connect { source, .. })) => {
                     assert!(is_unavailable(&source), "{source:?}");
                 }
                 _ => panic!("opened what is not there"),
@@ -127,7 +127,9 @@ fn on_postgres_a_start_waits_for_a_server_that_comes_later() {
             interrupt(&proxy);
             let impatient = DatabaseSettings { initialization_fail_timeout_ms: 0, ..settings.clone() };
             match Database::open(&impatient, &[TABLES]).await {
-                Err(OpenError::Connect { source, .. }) => assert!(is_unavailable(&source), "{source:?}"),
+                Err(OpenError::Unusable(Unusable::Connect { source, .. })) => {
+                    assert!(is_unavailable(&source), "{source:?}")
+                }
                 _ => panic!("opened what is not there"),
             }
             let (start, longer_than_one_attempt) = (Instant::now(), Duration::from_millis(600));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sqlx::Executor;
-use storage::{Database, DatabaseSettings, OpenError};
+use storage::{Database, DatabaseSettings, OpenError, Unusable};
 use testkit::{Backend, TestDatabase};
 
 use crate::TABLES;
@@ -84,7 +84,9 @@ fn on_postgres_a_database_without_all_letters_is_refused() {
         let settings = DatabaseSettings { url: format!("{}_latin1", db.url()), ..db.settings() };
         let opened = Database::open(&settings, &[TABLES]).await;
         owners(format!("DROP DATABASE {latin} WITH (FORCE)")).await;
-        let Err(OpenError::Encoding { encoding, .. }) = opened else { panic!("opened a database in LATIN1") };
+        let Err(OpenError::Unusable(Unusable::Encoding { encoding, .. })) = opened else {
+            panic!("opened a database in LATIN1")
+        };
         assert_eq!(encoding, "LATIN1");
     });
 }

@@ -5,14 +5,13 @@ mod progress;
 use std::error::Error;
 use std::process::ExitCode;
 
-use chassis::{ServiceSettings, error_chain};
+use chassis::{Service, SharedSettings, error_chain};
 use clap::Parser;
-use settings::Layers;
 use storage::Database;
 
 use crate::inbound::events;
 use crate::outbound::sql::{MIGRATIONS, SqlShadow};
-use crate::settings::{DEFAULTS, PROFILES, Settings};
+use crate::settings::Own;
 use crate::use_cases::rebuild::{Differences, Options, Rebuild, RebuildError, Report};
 use progress::Progress;
 
@@ -33,7 +32,7 @@ struct Arguments {
 }
 
 /// The subcommand, with its arguments behind the word `rebuild`.
-pub fn main() -> ExitCode {
+pub fn main(service: &Service<Own>) -> ExitCode {
     let arguments = Arguments::parse_from(std::env::args().skip(1));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -42,7 +41,7 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = match runtime.block_on(execute(&arguments)) {
+    let code = match runtime.block_on(execute(service, &arguments)) {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("myreservation: {}", error_chain(error.as_ref()));
@@ -52,11 +51,10 @@ pub fn main() -> ExitCode {
     ending::of(runtime, code)
 }
 
-async fn execute(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn execute(service: &Service<Own>, arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
     let profile = arguments.profile.clone().or_else(|| settings::active_profile(std::env::args().skip(1)));
-    let layers = Layers { defaults: DEFAULTS, profiles: PROFILES, profile, env_prefix: None, sections: &[] };
-    let settings: Settings = settings::load_checked(&layers, Settings::check)?;
-    let _telemetry = telemetry::init("myreservation", &settings.log, &settings.tracing)?;
+    let settings = service.load(profile)?.shared;
+    let _telemetry = telemetry::init(service.name, &settings.log, &settings.tracing)?;
     let progress = Progress::new();
     let options = Options { verify: arguments.verify, force: arguments.force };
     let report = match rebuild(&settings, options, &|done, total| progress.show(done, total)).await {
@@ -80,7 +78,7 @@ async fn execute(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Syn
 /// # Errors
 /// The database or the log failed; the live view is as it was.
 pub async fn rebuild(
-    settings: &Settings,
+    settings: &SharedSettings,
     options: Options,
     progress: &(dyn Fn(i64, i64) + Sync),
 ) -> Result<Report, Box<dyn Error + Send + Sync>> {

@@ -7,6 +7,7 @@ mod catalog;
 mod read;
 mod rows;
 mod shadow;
+mod tables;
 mod upsert;
 mod write;
 
@@ -20,19 +21,6 @@ pub use write::SqlProjection;
 pub static MIGRATIONS: storage::Migrations = storage::Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
 static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
-
-/// The counter of all rows; `{TOTAL}/{outcome}` are those by outcome.
-const TOTAL: &str = "my_reservation";
-
-/// The tables of a view: the live one's, or those being built beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Tables {
-    rows: &'static str,
-    steps: &'static str,
-}
-
-const LIVE: Tables = Tables { rows: "my_reservation", steps: "my_reservation_step" };
-const SHADOW: Tables = Tables { rows: "my_reservation_shadow", steps: "my_reservation_step_shadow" };
 
 /// Reading and writing of one database.
 pub fn adapters(database: &Database) -> (SqlView, SqlProjection) {

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use sqlx::Row;
 use storage::{Database, Listing, StoreError, Window};
 
-use super::{LIVE, TOTAL, rows};
+use super::rows;
+use super::tables::{LIVE, TOTAL};
 use crate::domain::{MyReservation, Outcome, Step};
 use crate::use_cases::ports::{ListQuery, SagaCounts, Unfinished, View};
 

@@ -6,7 +6,8 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 use storage::{Database, Dialect, StoreError, Tx, ranges};
 
 use super::rows::{COLUMNS, STEP_COLUMNS};
-use super::{LIVE, SHADOW, TOTAL, catalog, write};
+use super::tables::{LIVE, SHADOW, TOTAL};
+use super::{catalog, write};
 use crate::domain::Batch;
 use crate::use_cases::ports::{Difference, Positions, Shadow, Swap, Vanished};
 

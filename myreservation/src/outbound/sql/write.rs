@@ -7,7 +7,9 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use storage::{Dialect, StoreError, Tx, range_counters, sql};
 
-use super::{LIVE, TOTAL, Tables, rows::STEP_COLUMNS, upsert::upsert};
+use super::rows::STEP_COLUMNS;
+use super::tables::{LIVE, TOTAL, Tables};
+use super::upsert::upsert;
 use crate::domain::{Batch, Step};
 use crate::use_cases::ports::Projection;
 

@@ -5,16 +5,18 @@
 //! happened. The last records are applied in the transaction of the swap, which holds the consumer's position; nothing
 //! that it does meanwhile can be lost, because it can do nothing until the swap is committed.
 
+mod error;
 mod reader;
 
 use std::time::{Duration, Instant};
 
-use messaging::mark::NotOurLog;
-use messaging::{EventLog, EventLogError, ReceivedRecord};
+use messaging::EventLog;
 use storage::StoreError;
 
-use super::ports::{Difference, Positions, Shadow, Swap};
+use super::ports::{Positions, Shadow, Swap};
 use crate::domain::Batch;
+pub use error::{Differences, RebuildError};
+pub use reader::Read;
 use reader::Reader;
 
 /// Records in one transaction of the bulk.
@@ -28,9 +30,6 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(60);
 /// The same while the live consumer is held.
 const SILENCE_IN_SWAP: Duration = Duration::from_secs(10);
-
-/// Makes a record part of a batch; the reason where it cannot be.
-pub type Read = fn(&mut Batch, &ReceivedRecord) -> Result<(), String>;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -61,22 +60,6 @@ pub struct Report {
     pub took: Duration,
     /// Where asked for.
     pub differences: Differences,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum RebuildError {
-    #[error("the database failed")]
-    Database(#[from] StoreError),
-    #[error("the event log failed")]
-    Log(#[from] EventLogError),
-    #[error("the event log has delivered nothing for {} s; the topic is not complete, or not there", .0.as_secs())]
-    Silent(Duration),
-    #[error("another rebuild has taken over")]
-    TakenOver,
-    #[error("{0}; the view cannot be rebuilt from it. See `--begin-anew`")]
-    Shorter(NotOurLog),
-    #[error("the old view stays, because the new one would be poorer: {}; --force swaps all the same", .objections.join("; "))]
-    Poorer { objections: Vec<String>, differences: Differences },
 }
 
 impl Rebuild<'_> {
@@ -220,6 +203,3 @@ impl Rebuild<'_> {
         }
     }
 }
-
-/// Some of what differs, and how many reservations do in all.
-pub type Differences = Option<(Vec<Difference>, i64)>;

@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 use messaging::mark::{Mark, NotOurLog};
 use messaging::{EventLog, Polled, ReceivedRecord, Subscription};
 
-use super::{Read, RebuildError};
+use super::error::RebuildError;
 use crate::domain::Batch;
 use crate::use_cases::ports::Positions;
+
+/// Makes a record part of a batch; the reason where it cannot be.
+pub type Read = fn(&mut Batch, &ReceivedRecord) -> Result<(), String>;
 
 const POLL_WAIT: Duration = Duration::from_millis(100);
 /// Records kept of a partition that is ahead of its bound; what comes after is read again when it is wanted.

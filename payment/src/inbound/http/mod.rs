@@ -15,7 +15,6 @@ use rest::hal::{self, Base, Resource, Search};
 use rest::input::{Body, Id, Query};
 use rest::paging::{PageRequest, Paged};
 use rest::routes;
-use telemetry::Scope;
 
 use crate::use_cases::ports::{ListQuery, PaymentStore, SortField};
 use crate::use_cases::{self, Charge};
@@ -60,14 +59,8 @@ pub fn configure(config: &mut ServiceConfig, use_cases: Data<UseCases>) {
 )]
 async fn charge(_: MayCharge, base: Base, body: Body, use_cases: Data<UseCases>) -> rest::Answer {
     let (order, card) = command::parse(&body)?;
-    let charge = use_cases.charge.clone();
-    // A task of its own: a client that hangs up must not leave a charge half done.
-    let task = tokio::spawn(Scope::current().run(async move { charge.charge(order, &card).await }));
-    let outcome = task.await.map_err(|error| {
-        tracing::error!(%error, "charging panicked; the charge will be undone");
-        Problem::internal()
-    })?;
-    answer::answer(&base, outcome.map_err(|error| charge_failed(&error))?)
+    let outcome = use_cases.charge.charge(order, &card).await.map_err(|error| charge_failed(&error))?;
+    answer::answer(&base, outcome)
 }
 
 #[utoipa::path(

@@ -1,9 +1,10 @@
 use failpoints::sabotaged;
+use settings::Invalid;
 use sqlx::Row;
 use storage::{Database, GroupCommit, Migrations, OpenError, StoreError};
 
 use super::entries::{Entries, Entry, Kind};
-use super::settings::SimulatedSettings;
+use super::settings::{LEDGER_URL, SimulatedSettings};
 use crate::domain::{ChargeAnswer, Decline, MaskedCard, RefundAnswer};
 
 static MIGRATIONS: Migrations = Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
@@ -39,9 +40,17 @@ struct First {
 
 impl Ledger {
     /// # Errors
-    /// The database's; the URL is the network's, not payment's.
-    pub async fn open(settings: &SimulatedSettings) -> Result<Self, OpenError> {
-        let database = Database::open(&settings.ledger(), &[MIGRATIONS]).await?;
+    /// The database's, under the key of the network's URL.
+    pub async fn open(settings: &SimulatedSettings) -> Result<Self, Invalid> {
+        let opened = Database::open(&settings.ledger(), &[MIGRATIONS]).await;
+        let database = opened.map_err(|error| {
+            let reason = match error {
+                OpenError::Setting(invalid) => invalid.reason,
+                OpenError::Unusable(why) => why.to_string(),
+                error @ (OpenError::Outdated { .. } | OpenError::Migrate { .. }) => error.to_string(),
+            };
+            Invalid::new(LEDGER_URL, reason)
+        })?;
         let entries = GroupCommit::new(Entries { database: database.clone() }, &database);
         Ok(Self { entries, database })
     }

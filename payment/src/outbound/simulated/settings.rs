@@ -6,6 +6,8 @@ use settings::{Invalid, in_range};
 use storage::DatabaseSettings;
 use storage::settings::redact;
 
+pub(super) const LEDGER_URL: &str = "provider.ledger_url";
+
 /// `[provider]`: how the simulated card network behaves.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,10 +27,9 @@ impl SimulatedSettings {
     /// # Errors
     /// The first key that cannot be worked with.
     pub fn check(&self) -> Result<(), Invalid> {
-        self.ledger().check().map_err(|reason| {
-            let (key, reason) = reason.split_once(": ").unwrap_or(("", reason.as_str()));
-            let key = if key.ends_with("max_connections") { "ledger_max_connections" } else { "ledger_url" };
-            Invalid::new(format!("provider.{key}"), reason)
+        self.ledger().check().map_err(|invalid| {
+            let most = invalid.key == storage::settings::MAX_CONNECTIONS;
+            Invalid::new(if most { "provider.ledger_max_connections" } else { LEDGER_URL }, invalid.reason)
         })?;
         if self.latency_min_ms > self.latency_max_ms {
             let reason = format!("{} is more than provider.latency_max_ms", self.latency_min_ms);

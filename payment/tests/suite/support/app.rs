@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chassis::Settings;
 use events::{Event, ReservationCancelled};
 use messaging::{EventLog, KafkaSettings, Polled, Record};
 use payment::outbound::simulated::Ledger;
-use payment::settings::{DEFAULTS, PROFILES, Settings};
+use payment::settings::Own;
 use serde_json::{Value, json};
-use settings::{Layers, Surroundings};
 use tokio_util::sync::CancellationToken;
 
 use super::backend::Backend;
@@ -17,7 +17,7 @@ use super::backend::Backend;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct App {
-    pub(crate) settings: Settings,
+    pub(crate) settings: Settings<Own>,
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
     pub(crate) log: Arc<dyn EventLog>,
@@ -47,19 +47,18 @@ impl App {
     }
 
     /// The settings as compiled in, on the databases of the test, changed by `change`.
-    pub(crate) async fn start_with(backend: &Backend, change: impl FnOnce(&mut Settings)) -> Self {
-        let layers =
-            Layers { defaults: DEFAULTS, profiles: PROFILES, profile: None, env_prefix: None, sections: &[] };
-        let mut settings: Settings = settings::load_in(&Surroundings::none(), &layers, |_| Ok(())).unwrap();
-        settings.server.port = 0;
-        settings.server.workers = 2;
-        settings.database.url = backend.url("payment").await;
-        settings.provider.ledger_url = backend.url("ledger").await;
-        settings.event_log.url = format!("sqlite://{}", backend.directory.path().join("events.db").display());
-        settings.undo.longest_backoff_ms = 300;
+    pub(crate) async fn start_with(backend: &Backend, change: impl FnOnce(&mut Settings<Own>)) -> Self {
+        let mut settings = payment::app::SERVICE.compiled_in(None, &[]).unwrap();
+        settings.shared.server.port = 0;
+        settings.shared.server.workers = 2;
+        settings.shared.database.url = backend.url("payment").await;
+        settings.own.provider.ledger_url = backend.url("ledger").await;
+        settings.shared.event_log.url =
+            format!("sqlite://{}", backend.directory.path().join("events.db").display());
+        settings.own.undo.longest_backoff_ms = 300;
         change(&mut settings);
 
-        let log = messaging::open(&settings.event_log, &KafkaSettings::default()).await.unwrap();
+        let log = messaging::open(&settings.shared.event_log, &KafkaSettings::default()).await.unwrap();
         let stop = CancellationToken::new();
         let (told, address) = tokio::sync::oneshot::channel();
         let (token, own) = (stop.clone(), settings.clone());
@@ -104,7 +103,7 @@ impl App {
 
     /// Money taken and given back, as the card network's own ledger says.
     pub(crate) async fn ledger(&self) -> (i64, i64) {
-        let ledger = Ledger::open(&self.settings.provider).await.unwrap();
+        let ledger = Ledger::open(&self.settings.own.provider).await.unwrap();
         let totals = ledger.totals().await.unwrap();
         ledger.close().await;
         totals
@@ -112,7 +111,7 @@ impl App {
 
     pub(crate) async fn publish(&self, key: i64, payload: Vec<u8>) {
         let record = Record {
-            topic: self.settings.event_log.topic.clone(),
+            topic: self.settings.shared.event_log.topic.clone(),
             key: Some(key.to_string()),
             payload,
             headers: Vec::new(),
@@ -145,7 +144,8 @@ impl App {
     /// The facts that payment told, once there are `count` of them.
     pub(crate) async fn told(&self, count: usize) -> Vec<(Event, Record)> {
         let group = format!("test-{}", rand::random::<u64>());
-        let mut subscription = self.log.subscribe(&self.settings.event_log.topic, &group).await.unwrap();
+        let mut subscription =
+            self.log.subscribe(&self.settings.shared.event_log.topic, &group).await.unwrap();
         let mut told = Vec::new();
         let deadline = Instant::now() + PATIENCE;
         while told.len() < count {

@@ -17,7 +17,7 @@ use rest::routes;
 
 use crate::domain::{Reservation, Status};
 use crate::use_cases::UseCases;
-use crate::use_cases::cancel::Cancelled;
+use crate::use_cases::cancel::Cancellation;
 use crate::use_cases::ports::ListQuery;
 pub use openapi::document as openapi_document;
 use resource::PreReservation;
@@ -79,9 +79,9 @@ async fn reserve(base: Base, request: HttpRequest, body: Body, use_cases: Data<U
 async fn cancel(id: Id, conditions: Preconditions, use_cases: Data<UseCases>) -> rest::Answer {
     let cancelled = use_cases.cancel.execute(id.0, |version| conditions.allow(version)).await;
     match cancelled.map_err(|error| outcome::perhaps_cancelled(&error))? {
-        Cancelled::Now(reservation) => Ok(with_min_version(hal::deleted(), &reservation)),
-        Cancelled::Changed(version) => Err(Preconditions::failed(version).into()),
-        Cancelled::NotFound => Err(Problem::not_found().into()),
+        Cancellation::Done(reservation) => Ok(with_min_version(hal::deleted(), &reservation)),
+        Cancellation::OtherVersion(version) => Err(Preconditions::failed(version).into()),
+        Cancellation::NotFound => Err(Problem::not_found().into()),
     }
 }
 
