@@ -8,7 +8,6 @@ mod request;
 
 use std::collections::HashSet;
 
-use failpoints::sabotaged;
 use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -156,9 +155,6 @@ pub(crate) async fn blocked_keys(
     topic: &str,
     partition: i32,
 ) -> Result<HashSet<String>, sqlx::Error> {
-    if sabotaged!("nobody_waits_behind_a_dead_letter") {
-        return Ok(HashSet::new());
-    }
     let keys: Vec<String> = sqlx::query_scalar(
         "SELECT DISTINCT record_key FROM dead_letter \
          WHERE topic = $1 AND log_partition = $2 AND record_key IS NOT NULL",

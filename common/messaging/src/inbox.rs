@@ -3,7 +3,6 @@
 //! Each partition has one row. Whoever is assigned the partition writes its own name into it; a replica that
 //! lost the partition finds another name there and cannot commit. Which log the position belongs to stands there too.
 
-use failpoints::sabotaged;
 use storage::{Database, Tx};
 
 use crate::mark::{Mark, Place};
@@ -84,13 +83,8 @@ impl Inbox {
         to: i64,
         mark: Option<&Mark>,
     ) -> Result<bool, sqlx::Error> {
-        let text = if sabotaged!("skip_inbox_guard") {
-            "UPDATE inbox_position SET next_offset = $1, mark = coalesce($6, mark), anchor = coalesce(anchor, $6) \
-             WHERE topic = $2 AND log_partition = $3 AND $4 <> '' AND $5 >= 0"
-        } else {
-            "UPDATE inbox_position SET next_offset = $1, mark = coalesce($6, mark), anchor = coalesce(anchor, $6) \
-             WHERE topic = $2 AND log_partition = $3 AND owner = $4 AND next_offset = $5"
-        };
+        let text = "UPDATE inbox_position SET next_offset = $1, mark = coalesce($6, mark), anchor = coalesce(anchor, $6) \
+             WHERE topic = $2 AND log_partition = $3 AND owner = $4 AND next_offset = $5";
         let moved = sqlx::query(text)
             .bind(to)
             .bind(self.topic.as_str())

@@ -9,8 +9,6 @@ mod backoff;
 pub mod begin_anew;
 pub mod consumer;
 pub mod dead_letters;
-#[cfg(feature = "failpoints")]
-mod failpoints;
 pub mod handler;
 mod header_text;
 mod identity;
@@ -25,8 +23,6 @@ pub mod outbox;
 pub mod relay;
 mod relay_status;
 mod replay;
-#[cfg(feature = "failpoints")]
-mod sabotage;
 mod set_aside;
 pub mod settings;
 

@@ -5,9 +5,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-#[cfg(feature = "failpoints")]
-use failpoints::sabotaged;
-use failpoints::step;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use storage::{Database, Dialect, Tx, sql};
@@ -54,12 +51,6 @@ impl Outbox {
             return Ok(());
         }
         tx.wakes(&self.committed);
-        #[cfg(feature = "failpoints")]
-        if sabotaged!("publish_before_commit") {
-            crate::sabotage::keep(records);
-            return Ok(());
-        }
-        step!("messaging.outbox.before_append");
         for chunk in sql::chunks(records, LARGEST_INSERT) {
             let text = format!(
                 "INSERT INTO outbox (topic, record_key, payload, headers, timestamp_ms) VALUES {}",
@@ -84,9 +75,7 @@ impl Outbox {
     /// # Errors
     /// The database's; whether the transaction was committed is then unknown to the caller.
     pub async fn commit(&self, tx: Tx) -> Result<(), sqlx::Error> {
-        step!("messaging.outbox.before_commit");
         tx.commit().await?;
-        step!("messaging.outbox.after_commit");
         Ok(())
     }
 

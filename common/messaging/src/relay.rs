@@ -29,8 +29,7 @@ use crate::relay_status::RelayStatus;
 /// Another process's commit wakes nobody here, so the relay looks again after this long.
 const POLL: Duration = Duration::from_millis(50);
 /// How long a relay may be silent before another replica's takes over.
-/// Test builds have it die by the hundred, and wait less.
-const LEASE_TTL: Duration = Duration::from_millis(if cfg!(feature = "failpoints") { 800 } else { 3_000 });
+const LEASE_TTL: Duration = Duration::from_millis(3_000);
 const METRICS_EVERY: Duration = Duration::from_secs(5);
 /// The search for other topics' records takes at most this share of the time while a topic cannot be written.
 const SEARCH_SHARE: u32 = 10;

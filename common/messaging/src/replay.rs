@@ -4,7 +4,6 @@
 //! A request is served in steps, one record and one transaction each. The step that removes a record hands the
 //! request on to the next one of its key, so that whoever continues after a crash finds it there.
 
-use failpoints::step;
 use storage::Tx;
 
 use crate::consumer::{Failed, Reader};
@@ -74,7 +73,6 @@ async fn step(reader: &mut Reader, partition: i32) -> Result<bool, Failed> {
         Step::Failed(failure) => {
             let Failure { asked, tried, reason } = *failure;
             tracing::warn!(id = tried.id, %reason, "replay failed; the record stays a dead letter");
-            step!("messaging.replay.before_failed_again");
             let mut tx = reader.database().begin().await?;
             reader.guard(&mut tx, partition, None).await?;
             dead_letters::failed_again(&mut tx, tried.id, &reason).await?;
@@ -82,14 +80,12 @@ async fn step(reader: &mut Reader, partition: i32) -> Result<bool, Failed> {
                 dead_letters::withdraw_request(&mut tx, asked.id).await?;
             }
             tx.commit().await?;
-            step!("messaging.replay.after_failed_again");
             Ok(true)
         }
     }
 }
 
 async fn serve(reader: &mut Reader, partition: i32) -> Result<Step, Failed> {
-    step!("messaging.replay.before_begin");
     let mut tx = reader.database().begin().await?;
     reader.guard(&mut tx, partition, None).await?;
     let Some(asked) = dead_letters::requested(&mut tx, &reader.consumer.topic, partition).await? else {
@@ -97,15 +93,12 @@ async fn serve(reader: &mut Reader, partition: i32) -> Result<Step, Failed> {
     };
     if asked.is_to_be_discarded() {
         dead_letters::remove(&mut tx, asked.id).await?;
-        step!("messaging.replay.after_discard");
         let first = dead_letters::first_of_key(&mut tx, &asked).await?;
         let freed = if first.is_none() { asked.key.clone() } else { None };
         if let Some(first) = first.filter(DeadLetter::is_waiting) {
             dead_letters::request_replay(&mut tx, first.id).await?;
         }
-        step!("messaging.replay.before_discard_commit");
         tx.commit().await?;
-        step!("messaging.replay.after_discard_commit");
         tracing::info!(id = asked.id, key = asked.key.as_deref(), "dead letter discarded");
         return Ok(Step::Done { freed });
     }
@@ -118,7 +111,6 @@ async fn serve(reader: &mut Reader, partition: i32) -> Result<Step, Failed> {
         tx.commit().await?;
         return Ok(Step::Done { freed: None });
     }
-    step!("messaging.replay.before_handle");
     match reader.handle(&mut tx, &[tried.received()]).await {
         Ok(()) => {}
         Err(Failed::Unattributed(reason)) => {
@@ -131,9 +123,7 @@ async fn serve(reader: &mut Reader, partition: i32) -> Result<Step, Failed> {
         Err(error) => return Err(error),
     }
     let freed = hand_on(&mut tx, &asked, &tried).await?;
-    step!("messaging.replay.before_commit");
     reader.consumer.outbox.commit(tx).await?;
-    step!("messaging.replay.after_commit");
     reader.consumer.handler.committed();
     tracing::info!(id = tried.id, key = tried.key.as_deref(), "dead letter replayed");
     Ok(Step::Done { freed })

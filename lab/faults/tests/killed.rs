@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use faults::failpoints::registry;
+use faults::failpoints::weave::Woven;
 use harness::binaries::workspace;
 use harness::{Error, Service};
 use rustix::process::{Pid, test_kill_process};
@@ -75,7 +75,7 @@ fn killed_failpoints_leave_no_service() -> Result<(), Error> {
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("preorder");
     idle(&program);
-    let step = registry::steps()?.remove(0).name;
+    let step = Woven::read()?.steps.remove(0).name;
     let mut runner = Command::new(env!("CARGO_BIN_EXE_failpoints"));
     runner.args([step.as_str(), "--actions", "kill", "--jobs", "1", "--preorder"]).arg(&program);
     runner.arg("--data").arg(directory.path().join("data"));

@@ -2,7 +2,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use failpoints::step;
 use storage::StoreError;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -51,7 +50,6 @@ impl AbandonedCharges {
         let mut seen = HashMap::new();
         let mut last_id = i64::MIN;
         loop {
-            step!("payment.abandon.before_read");
             let page = self.store.unfinished(Status::Charging, last_id, PAGE).await?;
             let Some(last) = page.last() else { break };
             last_id = last.payment.id;
@@ -84,9 +82,7 @@ impl AbandonedCharges {
         if changes.is_empty() {
             return Ok(());
         }
-        step!("payment.abandon.before_save");
         let saved = self.store.save(&changes).await?;
-        step!("payment.abandon.after_save");
         for change in changes.iter().zip(saved).filter_map(|(change, saved)| saved.then_some(change)) {
             let payment = change.after();
             tracing::warn!(

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use failpoints::{sabotaged, step};
 use storage::StoreError;
 
 use crate::domain::{CardNumber, Decline, Order, Payment, State, Transition};
@@ -54,7 +53,6 @@ impl Charge {
 
     async fn charge_once(&self, order: Order, card: &CardNumber) -> Result<Outcome, ChargeError> {
         // The intent is on disk before any money moves.
-        step!("payment.charge.before_intent");
         let mut payment = match self.store.intend(order.clone(), now_ms()).await? {
             Intent::Stored(payment) => payment,
             Intent::Existing(payment) => match settled(&payment, &order) {
@@ -63,23 +61,16 @@ impl Charge {
                 None => payment,
             },
         };
-        let mut key = payment.order.idempotency_key();
-        if sabotaged!("charge_with_a_new_key") {
-            key += &format!("-{}", now_ms());
-        }
-        step!("payment.charge.before_provider");
+        let key = payment.order.idempotency_key();
         let answer = self.provider.charge(&key, payment.order.price, card).await?;
 
         while let Transition::Applied(change) = payment.charge_answered(&answer, now_ms()) {
-            step!("payment.charge.before_save");
             if self.store.save(std::slice::from_ref(&change)).await? == [true] {
-                step!("payment.charge.after_save");
                 payment = change.into_after();
                 break;
             }
             // Somebody else was faster: another request with the same answer, or the cancellation. What the answer
             // means to the payment as it is now, the payment knows.
-            step!("payment.charge.before_find");
             match self.store.find(payment.id).await? {
                 Some(current) => payment = current,
                 None => break,

@@ -5,8 +5,6 @@ pub mod abandon;
 pub mod cancel;
 pub mod charge;
 mod clock;
-#[cfg(feature = "failpoints")]
-mod failpoints;
 pub mod find;
 pub mod ports;
 pub mod refund;

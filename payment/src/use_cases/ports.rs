@@ -103,7 +103,7 @@ pub struct Page {
 /// commits together with how far the batch was read.
 #[async_trait]
 pub trait Cancellations: Send {
-    type Error: Send + failpoints::Fails;
+    type Error: Send;
 
     /// The payments of these reservations, where they have one; what concurrent transactions committed is seen.
     async fn of_reservations(&mut self, reservation_ids: &[i64]) -> Result<Vec<Payment>, Self::Error>;

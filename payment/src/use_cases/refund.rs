@@ -2,7 +2,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use failpoints::step;
 use futures::StreamExt;
 use storage::StoreError;
 use telemetry::{Kind, Operation, TraceContext};
@@ -82,7 +81,6 @@ impl RefundWorker {
         let mut open = HashSet::new();
         let mut last_id = i64::MIN;
         loop {
-            step!("payment.refund.before_read");
             let page = self.refund.store.unfinished(Status::Refunding, last_id, PAGE).await?;
             let Some(last) = page.last() else { break };
             last_id = last.payment.id;
@@ -149,7 +147,6 @@ impl Refund {
     }
 
     async fn undo(&self, payment: &Payment) -> Result<(), RefundError> {
-        step!("payment.refund.before_provider");
         let answer = self.provider.refund(&payment.order.idempotency_key()).await?;
         let change = match payment.refund_answered(answer, now_ms()) {
             Transition::Applied(change) => change,
@@ -159,9 +156,7 @@ impl Refund {
                 return Ok(());
             }
         };
-        step!("payment.refund.before_save");
         if self.store.save(std::slice::from_ref(&change)).await? == [true] {
-            step!("payment.refund.after_save");
             let outcome = change.after().status();
             tracing::debug!(
                 payment = payment.id,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use failpoints::step;
 use storage::{StoreError, now_ms};
 
 use super::ports::{ReservationStore, SavedOutcome};
@@ -31,7 +30,6 @@ impl Cancel {
     /// The store's; [`StoreError::Refused`] where the reservation does not change whatever is tried.
     pub async fn execute(&self, id: i64, allows: impl Fn(i64) -> bool) -> Result<Cancellation, StoreError> {
         for _ in 0..MOST_TRIES {
-            step!("prereservation.cancel.before_find");
             let Some(mut reservation) = self.store.find(id).await? else {
                 return Ok(Cancellation::NotFound);
             };
@@ -46,9 +44,7 @@ impl Cancel {
                 return Ok(Cancellation::OtherVersion(expected_version));
             }
             let outcome = interrupted.then(|| SavedOutcome::of(&reservation));
-            step!("prereservation.cancel.before_save");
             if self.store.save(&reservation, &fact, expected_version, outcome.as_ref()).await? {
-                step!("prereservation.cancel.after_save");
                 return Ok(Cancellation::Done(reservation));
             }
         }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events::Event;
-use failpoints::step;
 use storage::{StoreError, now_ms};
 
 use super::ports::{
@@ -48,7 +47,6 @@ impl Reserve {
         card: CardNumber,
         key: Option<IdempotencyKey>,
     ) -> Result<Reserved, StoreError> {
-        step!("prereservation.reserve.before_begin");
         let reservation = match self.store.begin(&order, key.as_ref()).await? {
             Begun::Started(reservation) => reservation,
             Begun::Answered(reservation, outcome) => return Ok(replay(reservation, &outcome)),
@@ -63,9 +61,7 @@ impl Reserve {
             price: order.price,
             card,
         };
-        step!("prereservation.reserve.before_payment");
         let outcome = self.payments.pay(&request).await;
-        step!("prereservation.reserve.after_payment");
         self.settle(reservation, outcome, key.is_some()).await
     }
 
@@ -138,14 +134,11 @@ impl Reserve {
         keyed: bool,
     ) -> Result<bool, StoreError> {
         let outcome = keyed.then(|| SavedOutcome::of(reservation));
-        step!("prereservation.reserve.before_save");
         let saved = self.store.save(reservation, fact, expected_version, outcome.as_ref()).await?;
-        step!("prereservation.reserve.after_save");
         Ok(saved)
     }
 
     async fn find(&self, id: i64) -> Result<Option<Reservation>, StoreError> {
-        step!("prereservation.reserve.before_find");
         self.store.find(id).await
     }
 

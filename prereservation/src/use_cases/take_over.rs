@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use failpoints::{sabotaged, step};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use storage::{StoreError, now_ms};
 use tokio_util::sync::CancellationToken;
@@ -67,10 +66,6 @@ impl TakeOver {
     /// # Errors
     /// The store's.
     pub async fn execute(&mut self) -> Result<(usize, usize), StoreError> {
-        if sabotaged!("no_take_over") {
-            return Ok((0, 0));
-        }
-        step!("prereservation.take_over.before_pending");
         let pending = self.store.pending(BATCH).await?;
         let now = Instant::now();
         let before = std::mem::take(&mut self.seen);
@@ -92,7 +87,6 @@ impl TakeOver {
     }
 
     async fn end(&self, id: i64) -> Result<bool, StoreError> {
-        step!("prereservation.take_over.before_find");
         let Some(mut reservation) = self.store.find(id).await? else { return Ok(false) };
         if reservation.version != 0 {
             return Ok(false);
@@ -105,9 +99,7 @@ impl TakeOver {
         };
         let outcome = SavedOutcome::of(&reservation);
         tracing::warn!(reservation = id, "abandoned reservation taken over and cancelled");
-        step!("prereservation.take_over.before_save");
         let saved = self.store.save(&reservation, &fact, 0, Some(&outcome)).await?;
-        step!("prereservation.take_over.after_save");
         Ok(saved)
     }
 }

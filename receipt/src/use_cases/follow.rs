@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use events::{Event, PaymentCreated};
-use failpoints::{sabotaged, step};
 use storage::{StoreError, Tx, now_ms};
 
 use super::ports::{ReceiptStore, Telling};
@@ -66,11 +65,6 @@ impl Follow {
             let slot = slots.entry(reservation_id).or_default();
             let transition = match &instruction {
                 Instruction::Issue(payment) => issue(&mut slot.receipt, payment, now),
-                Instruction::Withdraw { .. }
-                    if slot.receipt.is_none() && sabotaged!("no_tombstone_at_receipt") =>
-                {
-                    Transition::AlreadyApplied
-                }
                 Instruction::Withdraw { .. } => withdraw(&mut slot.receipt, reservation_id, now),
             };
             match transition {
@@ -93,7 +87,6 @@ impl Follow {
             instructions.iter().map(|(instruction, _)| instruction.reservation_id()).collect();
         ids.sort_unstable();
         ids.dedup();
-        step!("receipt.follow.before_read");
         let stored = self.store.of_reservations(tx, &ids).await?;
         Ok(stored
             .into_iter()
@@ -110,14 +103,12 @@ impl Follow {
             .filter(|slot| slot.changed && !slot.stored)
             .filter_map(|slot| slot.receipt.as_mut())
             .collect();
-        step!("receipt.follow.before_add");
         self.store.add(tx, &mut added).await?;
         let updated: Vec<&Receipt> = slots
             .values()
             .filter(|slot| slot.changed && slot.stored)
             .filter_map(|slot| slot.receipt.as_ref())
             .collect();
-        step!("receipt.follow.before_update");
         self.store.update(tx, &updated).await?;
         let facts: Vec<Telling> = slots
             .into_values()
@@ -127,9 +118,7 @@ impl Follow {
                     .map(move |(told, traceparent)| Telling { event: receipt.fact(told), traceparent })
             })
             .collect();
-        step!("receipt.follow.before_tell");
         self.store.tell(tx, &facts).await?;
-        step!("receipt.follow.after");
         Ok(())
     }
 }

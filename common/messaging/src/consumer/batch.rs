@@ -4,7 +4,6 @@ use std::any::Any;
 use std::collections::{BTreeMap, HashSet};
 use std::panic::AssertUnwindSafe;
 
-use failpoints::{sabotaged, step};
 use futures::FutureExt;
 use storage::{StoreError, Tx, sql};
 use tokio::time::Instant;
@@ -116,11 +115,9 @@ impl Reader {
         let Some(next_offset) = self.position(partition).map(|position| position.next_offset) else {
             return Ok(());
         };
-        step!("messaging.consumer.before_storing_position");
         let mut tx = self.database().begin().await?;
         self.guard(&mut tx, partition, Some(next_offset)).await?;
         tx.commit().await?;
-        step!("messaging.consumer.after_storing_position");
         if let Some(position) = self.position(partition) {
             position.stored = next_offset;
             position.ahead_since = None;
@@ -183,16 +180,8 @@ impl Reader {
         verdicts: &BTreeMap<i64, Verdict>,
     ) -> Result<(), Failed> {
         let next_offset = batch[batch.len() - 1].offset + 1;
-        if sabotaged!("acknowledge_before_commit") {
-            let mut tx = self.database().begin().await?;
-            self.guard(&mut tx, partition, Some(next_offset)).await?;
-            tx.commit().await?;
-            self.position(partition).ok_or(Failed::Lost)?.stored = next_offset;
-        }
-        step!("messaging.consumer.before_begin");
         let mut tx = self.database().begin().await?;
         self.guard(&mut tx, partition, Some(next_offset)).await?;
-        step!("messaging.consumer.after_guard");
         let known = self.position(partition).and_then(|position| position.blocked.take());
         let mut blocked = match known {
             Some(blocked) => blocked,
@@ -209,9 +198,7 @@ impl Reader {
                 return Err(failed);
             }
         }
-        step!("messaging.consumer.before_commit");
         self.consumer.outbox.commit(tx).await.map_err(Failed::of_records)?;
-        step!("messaging.consumer.after_commit");
         self.backoff.succeeded();
         self.consumer.status.going();
         if let Some(position) = self.position(partition) {
@@ -341,12 +328,7 @@ impl Reader {
                     verdict.attempts,
                 ));
             }
-            if copies.len() < group.len() {
-                step!("messaging.dead_letters.before_wait");
-            }
-            step!("messaging.dead_letters.before_set_aside");
             dead_letters::set_aside(tx, group).await?;
-            step!("messaging.dead_letters.after_set_aside");
             self.consumer.outbox.append(tx, &copies).await?;
         }
         if logged > LOGGED {

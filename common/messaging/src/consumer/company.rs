@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Reader;
 use crate::log::{EventLogError, Subscription};
 
-const ASK_EVERY: Duration = Duration::from_secs(if cfg!(feature = "failpoints") { 2 } else { 10 });
+const ASK_EVERY: Duration = Duration::from_secs(10);
 
 /// The question that nobody waits for.
 #[derive(Default)]

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-use failpoints::step;
 use storage::{Database, Pace};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -124,7 +123,6 @@ impl Reader {
         let Some(first) = records.first() else {
             return Ok(());
         };
-        step!("messaging.consumer.polled");
         let partition = first.partition;
         let Some(position) = self.position(partition) else {
             return Ok(());
@@ -142,11 +140,9 @@ impl Reader {
         };
         match applied {
             Applied::Everything(next_offset) => {
-                step!("messaging.consumer.before_acknowledgement");
                 if let Err(error) = subscription.commit(partition, next_offset).await {
                     tracing::debug!(%error, "group offset not committed; the position in the database counts");
                 }
-                step!("messaging.consumer.after_acknowledgement");
             }
             Applied::Lost => self.lost(partition),
             Applied::Doubtful => {

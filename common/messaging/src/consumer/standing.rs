@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use failpoints::step;
 use tokio::time::Instant;
 
 use super::Reader;
@@ -82,9 +81,7 @@ impl Reader {
     }
 
     async fn claim(&mut self, partition: i32) -> Result<Place, sqlx::Error> {
-        step!("messaging.consumer.before_claim");
         let place = self.inbox.claim(self.database(), partition).await?;
-        step!("messaging.consumer.after_claim");
         self.backoff.succeeded();
         Ok(place)
     }

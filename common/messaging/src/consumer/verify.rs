@@ -13,7 +13,7 @@ use crate::log::{EventLogError, PartitionView, ReceivedRecord, Subscription};
 use crate::mark::{Mark, NotOurLog, Place, Verdict};
 
 /// A topic that is deleted and created again may go unnoticed by the client, if the new one is soon as long as the old one.
-const WATCH_EVERY: Duration = Duration::from_secs(if cfg!(feature = "failpoints") { 2 } else { 10 });
+const WATCH_EVERY: Duration = Duration::from_secs(10);
 
 /// The look at the log that nobody waits for.
 #[derive(Default)]

@@ -15,9 +15,9 @@ pub(super) const BEAT: Duration = unit(3);
 pub(super) const FENCE: Duration = unit(8);
 const STALE: Duration = unit(12);
 
-/// Quarters of a second. Test builds have holders die by the hundred, and wait less.
+/// Quarters of a second.
 const fn unit(n: u64) -> Duration {
-    Duration::from_millis(n * if cfg!(feature = "failpoints") { 70 } else { 250 })
+    Duration::from_millis(n * 250)
 }
 
 /// What a subscription knows of its lease.

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::error::Error;
 use std::time::Duration;
 
-use failpoints::{sabotaged, step};
 use futures::FutureExt;
 use tokio::time::{Instant, sleep};
 
@@ -42,8 +41,7 @@ impl Relay {
     }
 
     async fn publish_batch(&mut self, last: bool) -> Result<Turn, sqlx::Error> {
-        step!("messaging.relay.before_lease");
-        if !self.lease.hold().await? && !sabotaged!("no_lease_check") {
+        if !self.lease.hold().await? {
             self.stand_back();
             return Ok(Turn::NotOurs);
         }
@@ -56,15 +54,9 @@ impl Relay {
             self.held.load(&self.outbox).await?;
             self.status.holding(self.held.rows(), None);
         }
-        step!("messaging.relay.before_read");
-        #[cfg(feature = "failpoints")]
-        crate::sabotage::publish(self.log.as_ref()).await;
-        let mut batch = self.search().await?;
-        if sabotaged!("relay_out_of_order") {
-            batch.reverse();
-        }
+        let batch = self.search().await?;
         // Reading may have taken long: a relay that lost its lease meanwhile must not publish.
-        if !self.lease.is_held() && !sabotaged!("no_lease_check") {
+        if !self.lease.is_held() {
             return Ok(Turn::NotOurs);
         }
         if !last && let Some(portion) = self.held.portion(&self.outbox, &self.published).await? {
@@ -78,11 +70,6 @@ impl Relay {
         let (behind, free): (Vec<_>, Vec<_>) =
             batch.into_iter().partition(|Pending { record, .. }| self.held.blocks(record));
         self.hold(&behind).await?;
-        if sabotaged!("remove_before_publish") {
-            let ids: Vec<i64> = free.iter().map(|pending| pending.id).collect();
-            self.outbox.remove(&ids).await?;
-        }
-        step!("messaging.relay.before_publish");
         if !free.is_empty() {
             self.lanes.send(&self.log, free);
             self.wait_for_lanes().await?;
@@ -248,9 +235,7 @@ impl Relay {
         if self.published.is_empty() {
             return Ok(());
         }
-        step!("messaging.relay.before_remove");
         self.outbox.remove(&self.published).await?;
-        step!("messaging.relay.after_remove");
         self.published.clear();
         Ok(())
     }

@@ -8,8 +8,8 @@ use std::time::Instant;
 use clap::Parser;
 use faults::failpoints::case::{Case, Outcome};
 use faults::failpoints::play::play;
-use faults::failpoints::registry::{self, Step};
 use faults::failpoints::scene::Action;
+use faults::failpoints::weave::{Step, Woven};
 use faults::failpoints::{preorder, switches, table};
 use harness::binaries::{Binaries, workspace};
 use harness::{Error, Stage};
@@ -80,7 +80,7 @@ async fn run(arguments: &Arguments) -> Result<bool, Error> {
     let wanted = |step: &Step| {
         arguments.steps.is_empty() || arguments.steps.iter().any(|part| step.name.contains(part.as_str()))
     };
-    let steps: Vec<Step> = registry::steps()?.into_iter().filter(wanted).collect();
+    let steps: Vec<Step> = Woven::read()?.steps.into_iter().filter(wanted).collect();
     if arguments.list {
         for step in &steps {
             let file = step.file.strip_prefix(workspace()).unwrap_or(&step.file);

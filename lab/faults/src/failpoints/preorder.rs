@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::binaries::workspace;
+use crate::failpoints::weave;
 use harness::http::Client;
 use harness::process::Process;
 use harness::{Error, Ground, Plan, Service};
@@ -38,18 +38,10 @@ const SETTINGS: [(&str, &str); 15] = [
 /// cargo failed.
 pub fn build(directory: &Path) -> Result<PathBuf, Error> {
     eprintln!("building preorder with its failpoints");
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // The whole workspace's features, so that what others have built is not built again.
-    command.args([
-        "build",
-        "--quiet",
-        "--workspace",
-        "--bin",
-        "preorder",
-        "--features",
-        "preorder/failpoints",
-    ]);
-    command.args(["--message-format", "json-render-diagnostics"]).current_dir(workspace());
+    let mut command = weave::cargo()?;
+    // The whole workspace's features, so that libraries that others have built are not built again.
+    command.args(["build", "--quiet", "--workspace", "--bin", "preorder"]);
+    command.args(["--message-format", "json-render-diagnostics"]);
     let output =
         command.stderr(std::process::Stdio::inherit()).output().map_err(Error::io("starting cargo"))?;
     let text = String::from_utf8_lossy(&output.stdout);

@@ -11,9 +11,8 @@ use harness::reaper::Watched;
 
 use crate::failpoints::case::Case;
 use crate::failpoints::play::play;
-use crate::failpoints::registry;
 use crate::failpoints::scene::Action;
-use harness::binaries::workspace;
+use crate::failpoints::weave::{self, Woven};
 use harness::{Error, Stage};
 
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +71,7 @@ impl Caught {
 /// Something that is the runner's own; a switch without anybody who is to notice it; a test that fails on a sound system.
 pub async fn run(stage: &Arc<Stage>, program: &Path, jobs: usize, seed: u64) -> Result<Vec<Caught>, Error> {
     let known: BTreeMap<&str, Catcher> = CATCHERS.into_iter().collect();
-    let switches = registry::switches()?;
+    let switches = Woven::read()?.mutations;
     if let Some(stranger) = switches.iter().find(|switch| !known.contains_key(switch.as_str())) {
         return Err(Error::unexpected(format!("nobody is to notice the switch {stranger}")));
     }
@@ -140,14 +139,14 @@ pub fn table(caught: &[Caught]) -> String {
 /// The tests' programs by their names, with the switches in them.
 fn build_tests() -> Result<BTreeMap<String, PathBuf>, Error> {
     eprintln!("building the tests with their switches");
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["test", "--quiet", "--workspace", "--no-run", "--features", "preorder/failpoints"]);
+    let mut command = weave::cargo()?;
+    command.args(["test", "--quiet", "--workspace", "--no-run"]);
     for (_, catcher) in CATCHERS {
         if let Catcher::Test { target, .. } = catcher {
             command.args(["--test", target]);
         }
     }
-    command.args(["--message-format", "json-render-diagnostics"]).current_dir(workspace());
+    command.args(["--message-format", "json-render-diagnostics"]);
     let output = command.stderr(Stdio::inherit()).output().map_err(Error::io("starting cargo"))?;
     if !output.status.success() {
         return Err(Error::unexpected("the tests do not compile"));
@@ -198,12 +197,13 @@ mod tests {
     #[test]
     fn every_switch_has_somebody_who_is_to_notice_it() {
         let known: BTreeSet<String> = CATCHERS.iter().map(|(switch, _)| (*switch).to_owned()).collect();
-        assert_eq!(registry::switches().unwrap(), known);
+        assert_eq!(Woven::read().unwrap().mutations, known);
     }
 
     #[test]
     fn the_steps_are_there() {
-        let steps: BTreeSet<String> = registry::steps().unwrap().into_iter().map(|step| step.name).collect();
+        let steps: BTreeSet<String> =
+            Woven::read().unwrap().steps.into_iter().map(|step| step.name).collect();
         for (switch, catcher) in CATCHERS {
             if let Catcher::Step { step, .. } = catcher {
                 assert!(steps.contains(step), "{switch}: {step}");

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use events::{Event, ReadError};
-use failpoints::step;
 use messaging::{HandleError, Handler, ReceivedRecord, read_all};
 use storage::Tx;
 use telemetry::TraceContext;
@@ -34,16 +33,13 @@ impl Facts {
 impl Handler for Facts {
     async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError> {
         let Some(partition) = records.first().map(|record| record.partition) else { return Ok(()) };
-        step!("myreservation.events.received");
         let mut batch = Batch::default();
         read_all(records, |record| read(&mut batch, record).map(|()| None::<()>))?;
         self.hold(batch.reservation_versions().collect());
         if batch.is_empty() {
             return Ok(());
         }
-        step!("myreservation.events.before_apply");
         self.projection.apply(tx, batch, partition).await?;
-        step!("myreservation.events.after_apply");
         Ok(())
     }
 

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use failpoints::sabotaged;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe};
@@ -119,10 +118,7 @@ fn text(dialect: Dialect, table: &str, shape: Shape, rows: usize) -> String {
     let columns: Vec<&str> =
         ["id"].iter().chain(&SHARED).chain(facets.iter().flat_map(|facet| facet.all)).copied().collect();
 
-    let newer = |facet: &Columns| match sabotaged!("view_takes_any_version") {
-        true => "1 = 1".to_owned(),
-        false => format!("excluded.{0} > {table}.{0}", facet.version),
-    };
+    let newer = |facet: &Columns| format!("excluded.{0} > {table}.{0}", facet.version);
     // What all three tell is taken from the lead unless a more trusted one has told already.
     let unknown: Vec<String> = FACETS
         .iter()

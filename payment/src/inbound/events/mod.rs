@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use events::{Event, ReadError, ReservationCancelled};
-use failpoints::step;
 use messaging::{BadRecord, HandleError, Handler, ReceivedRecord, read_all};
 use storage::Tx;
 use tokio::sync::Notify;
@@ -31,7 +30,6 @@ impl ReservationEvents {
 #[async_trait]
 impl Handler for ReservationEvents {
     async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError> {
-        step!("payment.events.received");
         let orders = read_all(records, |received| match Event::from_json(&received.record.payload) {
             Ok(fact) => Ok(match fact.event {
                 Event::ReservationCancelled(fact) => Some(order(fact)),

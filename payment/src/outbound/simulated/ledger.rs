@@ -1,4 +1,3 @@
-use failpoints::sabotaged;
 use settings::Invalid;
 use sqlx::Row;
 use storage::{Database, GroupCommit, Migrations, OpenError, StoreError};
@@ -69,10 +68,6 @@ impl Ledger {
             return Ok(decline.map_or(ChargeAnswer::Charged, ChargeAnswer::Declined));
         }
         let first = self.first(key).await?;
-        if first.kind == Kind::Tombstone && sabotaged!("late_charge_is_not_barred") {
-            self.insert(&format!("{key}-late"), Kind::Charge, amount, card.as_str(), None, now).await?;
-            return Ok(ChargeAnswer::Charged);
-        }
         Ok(match first.kind {
             Kind::Charge if first.refunded => ChargeAnswer::Undone,
             Kind::Charge => ChargeAnswer::Charged,
@@ -90,10 +85,6 @@ impl Ledger {
         let first = self.first(key).await?;
         if first.kind != Kind::Charge {
             return Ok(RefundAnswer::NothingCharged);
-        }
-        if first.refunded && sabotaged!("refund_as_often_as_asked") {
-            let again = format!("{key}-{now}");
-            self.insert(&again, Kind::Refund, first.amount, &first.card_no, None, now).await?;
         }
         if !first.refunded {
             self.insert(key, Kind::Refund, first.amount, &first.card_no, None, now).await?;

@@ -6,7 +6,6 @@ mod save;
 
 use async_trait::async_trait;
 use events::Event;
-use failpoints::sabotaged;
 use messaging::Outbox;
 use storage::{Database, GroupCommit, Listing, StoreError, Window, now_ms};
 use telemetry::TraceContext;
@@ -50,7 +49,6 @@ impl SqlReservationStore {
 #[async_trait]
 impl ReservationStore for SqlReservationStore {
     async fn begin(&self, order: &NewReservation, key: Option<&IdempotencyKey>) -> Result<Begun, StoreError> {
-        let key = key.filter(|_| !sabotaged!("forget_idempotency_key"));
         // Repetitions are mostly of answered requests: look before writing.
         if let Some(key) = key
             && let Some(begun) = begin::known(&self.database, key).await?

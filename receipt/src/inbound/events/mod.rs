@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use events::{Event, ReadError};
-use failpoints::step;
 use messaging::{HandleError, Handler, ReceivedRecord, read_all};
 use storage::Tx;
 use telemetry::TraceContext;
@@ -16,7 +15,6 @@ pub struct Facts {
 #[async_trait]
 impl Handler for Facts {
     async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError> {
-        step!("receipt.events.received");
         let instructions = read_all(records, |received| match Event::from_json(&received.record.payload) {
             Ok(fact) => {
                 let instruction = Instruction::of(fact.event);

@@ -1,3 +1,9 @@
+//! What the woven sources call (`lab/faults/weave/`): the services themselves do not know this crate.
+//!
+//! The variable `FAILPOINTS` arms steps, in the language of the `fail` crate
+//! (`payment.charge.before_provider=1*return(kill)`), and `SABOTAGE` names one mutation. What happens at a step: `error` is an
+//! error of the kind that the function has, `panic` a panic, `kill` the end of the process by SIGKILL.
+
 use std::fmt;
 use std::io;
 use std::sync::{LazyLock, Once};
@@ -31,10 +37,6 @@ impl From<Injected> for storage::StoreError {
     }
 }
 
-/// What a port's error has to be made of where a step may err.
-pub trait Fails: From<Injected> {}
-impl<T: From<Injected>> Fails for T {}
-
 /// What is to happen at this step. Said on standard error, so that a test knows that it happened.
 pub fn reach(step: &'static str) -> Option<Injected> {
     static ARMED: Once = Once::new();
@@ -58,8 +60,8 @@ fn asked(step: &str) -> Option<String> {
     None
 }
 
-/// Whether `SABOTAGE` names this switch.
-pub fn is_sabotaged(switch: &str) -> bool {
+/// Whether `SABOTAGE` names this mutation.
+pub fn is_sabotaged(mutation: &str) -> bool {
     static CHOSEN: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("SABOTAGE").ok());
-    CHOSEN.as_deref() == Some(switch)
+    CHOSEN.as_deref() == Some(mutation)
 }
