@@ -1,10 +1,10 @@
 //! One timer for a whole worker instead of one for each request.
 //!
-//! A timer of the runtime costs some hundred nanoseconds to set and to take back, and every request would need three of
-//! them. Time limits need no precision: a number is written, and a sweep every [`TICK`] wakes whoever is late.
+//! Every request would need three timers of the runtime, and setting one is not cheap. These time limits need no precision: a
+//! deadline is a number, and a sweep every [`TICK`] wakes the tasks whose deadlines are over.
 //!
-//! Beside each deadline stands since when its connection has nothing to do: where room is needed, the one that rests longest
-//! makes it.
+//! Beside each deadline stands since when its connection is idle. When room is needed, the connection that is idle for longest
+//! is closed.
 
 use std::{
     cell::{Cell, RefCell},

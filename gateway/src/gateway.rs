@@ -24,7 +24,7 @@ pub(crate) struct Gateway {
     pub(crate) times: Times,
     pub(crate) header_bytes: usize,
     pub(crate) max_connections: usize,
-    /// Those of clients, of all workers.
+    /// How many client connections all workers have open.
     pub(crate) connections: Arc<AtomicUsize>,
     pub(crate) lifecycle: Lifecycle,
 }
@@ -87,8 +87,8 @@ impl Gateway {
         })
     }
 
-    /// What answers at the management address, if that is one of its own: without routes, and with connections that clients
-    /// cannot take, so that probes and operators are answered when those have taken all of theirs.
+    /// A gateway without routes for the management address, if that is a separate one. Clients cannot take its connections, so
+    /// it answers probes and operators when clients have taken all of theirs.
     pub(crate) fn management(&self, settings: &Settings) -> Option<Self> {
         let (server, management) = (&settings.server, &settings.management);
         management.is_separate(server.port).then(|| Self {
@@ -111,7 +111,7 @@ impl Gateway {
     }
 }
 
-/// As many as a few collectors, probes and operators need; strangers do not come to the management address.
+/// Enough for collectors, probes and operators.
 const MANAGEMENT_CONNECTIONS: usize = 256;
 
 /// The addresses of a route, each with the key that it came from.

@@ -20,7 +20,7 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// So many. With `share`, also where another process listens.
+    /// Binds `count` listeners. With `share`, another process may listen on the port, too.
     ///
     /// # Errors
     /// The port is taken, or the host is not this machine's.
@@ -45,8 +45,8 @@ fn listen(addr: SocketAddr) -> io::Result<net::TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
-    // Connections inherit it. Without it the kernel takes megabytes for a slow reader, and its progress cannot be seen
-    // until a third of them is read.
+    // Connections inherit it. Otherwise the kernel would take megabytes for a slow reader, and the gateway would not see that
+    // the reader makes progress.
     socket.set_tcp_notsent_lowat(NOT_SENT_BYTES)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_common::{Problem, protective};
 
-/// A message that cannot be understood is the last on its connection: where the next one begins is anybody's guess.
+/// The connection ends after it, because the gateway cannot know where the next message begins.
 pub(crate) fn malformed(detail: &'static str) -> Problem {
     Problem::bad_request(detail)
 }
@@ -63,7 +63,7 @@ pub(crate) fn response(problem: &Problem) -> Response<Bytes> {
     response
 }
 
-/// What is the gateway's own says to browsers what every service says; what comes from a service has it already.
+/// Adds the protective header fields to an answer of the gateway's own. Services add them to theirs.
 pub(crate) fn protect(headers: &mut HeaderMap) {
     for (name, value) in protective::FIELDS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -11,10 +11,10 @@ use crate::{
 
 /// After so long without a request a connection gives its buffers back.
 const RELAX_MS: u64 = 1000;
-/// What a connection without a request gets when the worker closes.
+/// How long a new connection may take to send its first request when the worker closes.
 const GRACE_MS: u64 = 500;
 
-/// What a client may take for the parts of a request and of reading the answer.
+/// The time limits for a client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
     pub(crate) header_ms: u64,
@@ -27,19 +27,19 @@ pub(crate) struct Times {
 pub(crate) enum Stage {
     /// Its first request.
     New,
-    /// The same, while the worker closes: there is not much time left.
+    /// Its first request, with little time left, because the worker closes.
     Grace,
     /// Another request.
     Idle,
     /// The rest of a head.
     Head,
-    /// hyper was given the head, and has to understand it as well.
+    /// hyper, to accept the head that the gate has passed on.
     Given(Body),
-    /// The answer's head; whoever makes it watches the deadline.
+    /// The answer's head. The exchange watches the deadline.
     Exchange(Body),
     /// The rest of the answer.
     Answering,
-    /// What came is no request: the connection ends with the answer to it.
+    /// Nothing: what came was no request, and the connection ends after the answer to it.
     Refused,
 }
 
@@ -69,19 +69,18 @@ impl BodyFailure {
     }
 }
 
-/// Of one client connection. The bytes that come, the exchange and the bytes that go move it on; whoever polls the connection
-/// goes by it.
+/// The state of one client connection. The gate and the exchange move it on; the task that polls the connection reads it.
 pub(crate) struct Progress {
     pub(crate) deadline: Deadline,
     times: Times,
     stage: Cell<Stage>,
     write_blocked: Cell<bool>,
-    /// No request can follow on the connection.
+    /// No other request is read from the connection.
     last: Cell<bool>,
 }
 
 impl Progress {
-    /// `task` is what polls the connection.
+    /// `task` wakes the task that polls the connection.
     pub(crate) fn new(deadlines: &Rc<Deadlines>, times: Times, task: Waker) -> Rc<Self> {
         let progress = Self {
             deadline: deadlines.register(task),
@@ -147,7 +146,7 @@ impl Progress {
         self.body_is(Body::Failed(failure));
     }
 
-    /// An answer that has begun does not depend on it any more.
+    /// Once the answer has begun, the body does not matter any more.
     fn body_is(&self, body: Body) {
         if matches!(self.stage.get(), Stage::Exchange(_)) {
             self.stage.set(Stage::Exchange(body));
@@ -174,13 +173,13 @@ impl Progress {
         }
     }
 
-    /// No buffers are held any more: what is left of the time that a client may be silent.
+    /// The connection has given its buffers back. Sets the deadline to the rest of the time that a client may be silent.
     pub(crate) fn relaxed(&self) {
         self.deadline.set(self.times.keep_alive_ms.saturating_sub(RELAX_MS));
     }
 
-    /// Whether the socket took less than it was given. While it does, the client may be slow but must not stall, and
-    /// each piece that the socket takes is progress. The connection is idle from the last piece on.
+    /// The socket took less than it was given, or takes bytes again. While it is blocked, the deadline is that of a client that
+    /// stalls, and each piece that the socket takes renews it. After the last piece the connection is idle.
     pub(crate) fn set_write_blocked(&self, blocked: bool) {
         let was_blocked = self.write_blocked.replace(blocked);
         if blocked == was_blocked {
@@ -189,7 +188,7 @@ impl Progress {
         match self.stage.get() {
             Stage::Answering => self.moved(),
             Stage::New | Stage::Grace | Stage::Idle | Stage::Refused if blocked => {
-                // Whoever still reads an answer does not rest.
+                // A client that still reads an answer is not idle.
                 self.deadline.work();
                 self.moved();
             }
@@ -202,7 +201,7 @@ impl Progress {
         self.write_blocked.get()
     }
 
-    /// Nothing is read any more after the request at hand.
+    /// No other request is read after this one.
     pub(crate) fn set_last(&self) {
         self.last.set(true);
     }
@@ -218,7 +217,7 @@ impl Progress {
         self.deadline.is_dismissed()
     }
 
-    /// While the worker closes: whoever has just connected is about to send a request and gets a moment for it.
+    /// Whether the connection may still send its first request although the worker closes.
     pub(crate) fn has_grace(&self) -> bool {
         if self.stage.get() == Stage::New {
             self.stage.set(Stage::Grace);

@@ -1,5 +1,5 @@
-//! A thread of its own for a share of the connections, with everything that serving them takes: nothing is shared but the
-//! route table, so no request waits for a lock or moves between cores.
+//! A thread that serves a share of the client connections. It has its own connections to services and its own metrics, so no
+//! request waits for a lock or moves to another core.
 
 use std::{
     io::{self, ErrorKind},
@@ -26,7 +26,7 @@ use crate::{
 
 /// Ticks between two looks at idle connections to services.
 const SWEEP_EVERY: u32 = 20;
-/// When no file is left for another connection, in the hope that some are closed meanwhile.
+/// How long the worker waits before it accepts again when no file is left.
 const NO_FILES_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the application tells its workers.
@@ -120,7 +120,7 @@ impl Worker {
 
     async fn close(&self, listener: TcpListener, patience: Duration) {
         self.context.drain();
-        // The kernel would reset what it has accepted for us.
+        // Otherwise the kernel would reset the connections that it has completed and nobody has accepted.
         if let Ok(listener) = listener.into_std() {
             while let Ok((stream, peer)) = listener.accept() {
                 if stream.set_nonblocking(true).is_ok()
@@ -152,7 +152,7 @@ async fn keep_time(deadlines: Rc<Deadlines>, context: Rc<Context>) {
     }
 }
 
-/// The connection was gone before it was accepted; others will be fine.
+/// Whether the error concerns this connection alone: it was gone before it was accepted.
 fn is_about_one(error: &io::Error) -> bool {
     matches!(
         error.kind(),

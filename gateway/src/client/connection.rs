@@ -1,7 +1,6 @@
 //! A client's connection from accept to close. One task does everything for it, the calls to the services included.
 //!
-//! hyper is only there while there is something to do: an idle connection keeps its socket and nothing else, so ten
-//! thousand of them cost little.
+//! hyper and its buffers exist only while there is something to do. An idle connection keeps its socket and a small task.
 
 use std::{
     cell::Cell,
@@ -85,7 +84,7 @@ pub(super) async fn serve(clients: Rc<Clients>, mut place: Place, stream: TcpStr
             Some(End::Refused(problem)) => return Box::pin(refuse(gate, &caller, &problem)).await,
             Some(_) => return,
         }
-        // In a box, so that an idle connection's task does not reserve the room for it.
+        // Boxed, so that the task of an idle connection stays small.
         let (returned, end) = Box::pin(converse(gate, &clients, &caller)).await;
         gate = returned;
         match end {

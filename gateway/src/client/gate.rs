@@ -1,7 +1,7 @@
 //! The socket as hyper sees it: only whole heads that passed [`head::inspect`], and only the bytes that belong to them.
 //!
-//! hyper is given one request at a time, so what it believes about where a request ends cannot differ from what was found
-//! here. Bytes pass through one small buffer; the copy is a few nanoseconds and the price of looking before hyper does.
+//! The gate gives hyper one request at a time, so that hyper and the gate cannot disagree about where a request ends. The price is
+//! one copy of the bytes.
 
 use std::{
     io,
@@ -38,15 +38,15 @@ pub(super) struct Gate {
     owed: Owed,
     /// Of chunks that hyper has.
     tail: Tail,
-    /// hyper would read the next head, and has to wait until the answer before it is written.
+    /// hyper asked for the next head, and waits until the answer before it is written.
     held: bool,
     /// The client may be asked whether it is still there.
     http11: bool,
     half_closed: bool,
     gone: Option<Gone>,
-    /// What the client is told instead of an answer.
+    /// The problem document that the client gets when what came is no request.
     refused: Option<Box<Problem>>,
-    /// What hyper writes is lost.
+    /// What hyper writes is discarded.
     muted: bool,
     header_bytes: usize,
     progress: Rc<Progress>,

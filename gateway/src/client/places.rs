@@ -95,7 +95,7 @@ impl Places {
     }
 }
 
-/// One of them, as long as it lives.
+/// Occupies one place until it is dropped.
 pub(crate) struct Place {
     places: Rc<Places>,
     progress: Option<Rc<Progress>>,

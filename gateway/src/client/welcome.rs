@@ -15,7 +15,8 @@ pub(crate) fn welcome(clients: &Rc<Clients>, stream: TcpStream, peer: SocketAddr
     let clients = clients.clone();
     spawn_local(async move {
         let places = &clients.places;
-        // Those accepted just now had to begin before they could rest. And while the others were asked, somebody may have left.
+        // The first try came before the tasks of the newest connections had begun. And a connection may have ended while the
+        // other workers were asked.
         if places.make_room() || places.ask_others().await || places.are_free() {
             return admit(&clients, stream, peer);
         }
@@ -24,7 +25,7 @@ pub(crate) fn welcome(clients: &Rc<Clients>, stream: TcpStream, peer: SocketAddr
 }
 
 fn admit(clients: &Rc<Clients>, stream: TcpStream, peer: SocketAddr) {
-    // Here, and not when its task begins: many are accepted in one go.
+    // Before its task begins: the worker may accept many connections before it polls the first task.
     let place = clients.places.take();
     // Best effort: without it, pieces of an answer may wait for acknowledgements.
     let _ = stream.set_nodelay(true);

@@ -1,5 +1,5 @@
-//! The gateway's own pages below `/actuator`. No route ever leads to those of the services. Who may
-//! see what is decided in [`http_common::actuator`], as for every service.
+//! The gateway's own pages below `/actuator`. No route leads to those of the services. [`http_common::actuator`] decides who may
+//! see what, as for every service.
 
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ pub(super) enum Content {
     Streamed(Streamed),
 }
 
-/// As long as it lives, so does the exchange.
+/// Holds the observation: the exchange lasts until the body is dropped.
 pub(crate) struct ResponseBody {
     content: Content,
     observation: Observation,

@@ -1,4 +1,4 @@
-//! Who asks, and what the requests of a worker have in common.
+//! A client's connection as its requests see it, and what all requests of a worker share.
 
 use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 
@@ -13,7 +13,7 @@ use crate::{
     upstream::Uploads,
 };
 
-/// What holds for every request, in whichever worker.
+/// What all workers share.
 pub(crate) struct Rules {
     pub(crate) cors: Option<Cors>,
     pub(crate) trusted_proxies: Vec<IpNet>,
@@ -21,11 +21,11 @@ pub(crate) struct Rules {
     pub(crate) uploads: Uploads,
     /// Of a body, how much is read ahead.
     pub(crate) body_buffer_bytes: usize,
-    /// For a body that is the gateway's own matter; a route has its own.
+    /// The time limit for the body of a request to the actuator. Routes have their own.
     pub(crate) body_timeout_ms: u64,
 }
 
-/// Of one worker.
+/// What the requests of one worker share.
 pub(crate) struct Context {
     pub(crate) rules: Arc<Rules>,
     pub(crate) table: Table,
@@ -57,7 +57,7 @@ impl Context {
         self.draining.get()
     }
 
-    /// Counts a request that was never one.
+    /// Counts what came in place of a request.
     pub(crate) fn refused(&self, status: u16) {
         self.unknown.record(Side::Server, MethodLabel::UNKNOWN, status, 0.0);
     }

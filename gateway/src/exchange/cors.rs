@@ -26,7 +26,7 @@ pub(crate) struct Cors {
     max_age: HeaderValue,
 }
 
-/// On every answer, also on those to requests without an origin: another one would be answered differently.
+/// `Vary` of every answer, because an answer depends on these fields of its request.
 const DEPENDS_ON: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
 
@@ -47,7 +47,7 @@ pub(super) enum Verdict {
 }
 
 impl Cors {
-    /// `None`: CORS is none of the gateway's business.
+    /// `None`: the gateway leaves CORS to the services.
     pub(crate) fn compile(settings: &CorsSettings) -> Result<Option<Self>, Invalid> {
         if settings.allowed_origins.is_empty() {
             return Ok(None);
@@ -152,7 +152,7 @@ impl Cors {
         else {
             return;
         };
-        // Also where the service has an opinion: two of these headers are an error to a browser.
+        // Replaces the service's own field: a browser refuses an answer with two of them.
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         match self.credentials {
             true => headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")),

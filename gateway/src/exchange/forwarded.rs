@@ -15,7 +15,7 @@ const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 
-/// Of one client connection. What its requests have in common is rendered once.
+/// The fields for one client connection, rendered once for all its requests.
 pub(super) struct ForwardedHeaders {
     peer: IpAddr,
     trusted: bool,
@@ -67,7 +67,7 @@ impl ForwardedHeaders {
         let own = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
         let last = |name: &HeaderName, read: fn(&str) -> Option<IpAddr>| {
             let lines = headers.get_all(name).iter().rev().filter_map(|line| line.to_str().ok());
-            // Beyond an element that is no address nothing can be believed.
+            // Elements before one that is no address are not believed.
             lines.flat_map(|line| line.rsplit(',')).map_while(read).find(|address| !own(address))
         };
         last(&FOR, address).or_else(|| last(&header::FORWARDED, forwarded_for)).unwrap_or(self.peer)
@@ -100,7 +100,7 @@ impl ForwardedHeaders {
             IpAddr::V6(peer) => format!("\"[{peer}]\""),
         };
         let forwarded = format!("for={node};host=\"{text}\";proto=http");
-        // Digits, dots, colons and a host that was checked: they are valid, and nothing is worse than a panic.
+        // Addresses and a host that was checked are always valid here.
         let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"));
         Rendered {
             port: HeaderValue::from(port.unwrap_or(80)),
@@ -112,7 +112,7 @@ impl ForwardedHeaders {
     }
 }
 
-/// Behind a proxy that is trusted: its word stands, and the proxy itself is added to the chain.
+/// The peer is a trusted proxy: its fields are kept, and its own address is added to the chain.
 fn apply_after(headers: &mut HeaderMap, own: &Rendered) {
     for (name, value) in [(FOR, &own.client), (header::FORWARDED, &own.forwarded)] {
         let mut chain = Vec::new();

@@ -30,7 +30,7 @@ enum Step {
     Answered(Result<Response<Content>, Problem>),
     /// To a service.
     Call(Call),
-    /// To the gateway's own pages; in a box, for they are rare and would make room for themselves in every request.
+    /// To the gateway's own pages. Boxed: they are rare, and their state would enlarge the future of every request.
     Actuator(Pin<Box<dyn Future<Output = Result<Response<Content>, Problem>>>>),
 }
 
@@ -91,7 +91,7 @@ async fn send(call: &mut Call, caller: &Caller) -> Result<Response<Content>, Pro
     Ok(call.make().await?.map(Content::Streamed))
 }
 
-/// Everything that can be said without waiting for anybody.
+/// Everything that can be decided without waiting.
 fn decide(
     caller: &Rc<Caller>,
     request: Request<Incoming>,
@@ -143,7 +143,7 @@ fn decide(
         return Err(Problem::payload_too_large());
     }
     headers::prepare(&mut parts, host, &caller.forwarded);
-    // After that, so that nothing a client says takes it out again.
+    // After `prepare`, so that a client's `Connection` field cannot remove these.
     observation.trace(&mut parts.headers);
     Ok(Step::Call(Call::new(&caller.progress, route, parts, body)))
 }

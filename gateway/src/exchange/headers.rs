@@ -30,7 +30,7 @@ pub(super) fn take_host(parts: &mut Parts, local: Option<SocketAddr>) -> Result<
             host
         }
     };
-    // HTTP/1.0 knows requests without: what was connected to leads back here, port included.
+    // A request of HTTP/1.0 may have no `Host`. The address that the client connected to leads back here.
     let host = host
         .or_else(|| {
             let local = local?;
@@ -50,7 +50,7 @@ pub(super) fn prepare(parts: &mut Parts, host: HeaderValue, forwarded: &Forwarde
     fields::strip(headers, forwarded.is_trusted());
     // hyper has answered it.
     headers.remove(header::EXPECT);
-    // Services prove to each other with it who they are; nobody outside is one of them.
+    // Services prove their identity to each other with it. A client is never a service.
     headers.remove(http_common::internal::HEADER);
     forwarded.apply(headers, host);
     parts.version = Version::HTTP_11;

@@ -36,18 +36,18 @@ impl Resource {
     }
 }
 
-/// As long as it lives the connection is busy with this request; then it is idle again, and the request is counted.
+/// Lives as long as the exchange. When it is dropped, the request is counted and the connection is idle again.
 pub(super) struct Observation {
     caller: Rc<Caller>,
     began: Instant,
     method: MethodLabel,
     resource: Resource,
-    /// 499, as nginx says, until there is another: the client did not wait.
+    /// 499 until there is an answer: nginx's status for a client that did not wait.
     status: u16,
     operation: Operation,
     /// The request came with a trace.
     continued: bool,
-    /// And no span of ours stands between that trace and the service.
+    /// The trace of the request goes on unchanged, because the gateway exports no span of its own.
     carried: bool,
     request_id: HeaderValue,
 }
@@ -81,7 +81,7 @@ impl Observation {
         self.resource = resource;
     }
 
-    /// The gateway's own pages are nothing for scripts from elsewhere.
+    /// No page of another origin may read the actuator, so its answers have no CORS fields.
     pub(super) fn is_cross_origin_matter(&self) -> bool {
         !matches!(self.resource, Resource::Actuator)
     }
@@ -90,7 +90,7 @@ impl Observation {
     pub(super) fn trace(&self, headers: &mut HeaderMap) {
         headers.insert(X_REQUEST_ID, self.request_id.clone());
         if !self.continued {
-            // Says something about a trace that is not this one.
+            // It belongs to a `traceparent` that is missing or not valid.
             headers.remove(TRACESTATE);
         }
         if !self.carried

@@ -27,7 +27,7 @@ pub(super) async fn read_ahead(request: &mut Request<RequestBody>, caller: &Call
         }
         Poll::Pending if progress.deadline.expired() => Poll::Ready(Err(problems::late_body())),
         Poll::Pending => {
-            // The first time hyper has not been asked for the body before; a body that came with its head is there at the second.
+            // hyper begins to read the body at the first poll. A body that came together with its head is there at the second.
             if polled && !request.body().is_counted() {
                 let client = caller.forwarded.client(request.headers(), &rules.trusted_proxies);
                 match rules.uploads.begin(client) {

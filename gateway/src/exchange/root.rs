@@ -1,4 +1,4 @@
-//! `GET /`, unless a route leads there: where a client begins that follows links and knows no paths.
+//! `GET /`, unless a route leads there: the entry point for a client that follows links.
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use crate::routing::Route;
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 const HAL_JSON: HeaderValue = HeaderValue::from_static("application/hal+json");
 
-/// The collections behind the routes, as links. `headers` say already where the request was sent to.
+/// Links to the collections behind the routes. `headers` already have the `X-Forwarded-*` fields.
 pub(super) fn answer(
     routes: &[Rc<Route>],
     method: &Method,

@@ -1,7 +1,7 @@
 //! Sends a request to one of the addresses of its route.
 //!
-//! Whether it may go to another one afterwards depends on what is known about the first try. Certainly not sent (refused,
-//! or the kept connection was closed): always. Perhaps sent: only if the method is safe and there is no body.
+//! After a failed try, a request that certainly was not sent (the connection was refused, or the kept connection was closed)
+//! is sent again. A request that perhaps was sent is sent again only if its method is safe and it has no body.
 
 use std::{
     error::Error,
@@ -26,7 +26,7 @@ use crate::{
     upstream::{Begun, Busy, ConnectError, Lease, RequestBody, SendError, Streamed, Upstream},
 };
 
-/// How often a request is begun at most, beyond once at each address: kept connections may turn out to be closed.
+/// The most tries beyond one for each address. Kept connections may turn out to be closed.
 const SPARE_TRIES: usize = 3;
 
 /// One request on its way, with all its tries.
@@ -35,7 +35,7 @@ pub(crate) struct Call {
     route: Rc<Route>,
     repeatable: bool,
     method: MethodLabel,
-    /// None where it was sent, perhaps, and must not be sent again.
+    /// None when it perhaps was sent and must not be sent again.
     request: Option<Request<RequestBody>>,
 }
 
@@ -53,8 +53,9 @@ enum Failure {
     },
     /// The time was over; perhaps the service has the request.
     Late,
-    /// Nobody asked for another protocol: the field that would have is not passed on.
+    /// The service switched to another protocol, which nobody asked for: `Upgrade` is not passed on.
     Upgraded,
+    /// The length or the encoding of the answer can be read in more than one way.
     Ambiguous,
 }
 
@@ -83,7 +84,7 @@ impl Call {
         self.request.as_mut().filter(|request| request.body().is_due())
     }
 
-    /// Tries until there is an answer, or no hope of one.
+    /// Tries until there is an answer, or no further try is allowed.
     pub(crate) async fn make(&mut self) -> Result<Response<Streamed>, Problem> {
         let turn = self.route.turn();
         let mut tries = turn.len() + SPARE_TRIES;
@@ -101,7 +102,7 @@ impl Call {
                 break;
             }
             match &failure {
-                // Sent anywhere now, nobody would wait for what becomes of it.
+                // The client is told 503. A request that was sent now would have its effect all the same.
                 Failure::Busy if self.progress.deadline.expired() => break,
                 Failure::NotSent(_) | Failure::Broken { kept: true, .. } => {}
                 _ => step += 1,
@@ -113,7 +114,7 @@ impl Call {
     /// One try at one address. Without an answer the request is still here if it may be sent again.
     async fn attempt(&mut self, upstream: &Rc<Upstream>) -> Result<Response<Streamed>, Failure> {
         let permit = match self.incomplete().is_some() {
-            // In a box, for it is rare.
+            // Boxed: it is rare, and its state would enlarge the future of every request.
             true => Box::pin(self.admit_streamed(upstream)).await,
             false => upstream.admission.admit(&self.progress.deadline).await,
         };
@@ -123,7 +124,7 @@ impl Call {
         let kept = connection.is_some();
         let connection = match connection {
             Some(connection) => connection,
-            // In a box, for it is rare.
+            // Boxed for the same reason.
             None => match Box::pin(upstream.connect(self.connect_timeout())).await {
                 Ok(connection) => connection,
                 Err(error) => {
@@ -133,7 +134,7 @@ impl Call {
             },
         };
         let mut lease = Lease::new(upstream, connection, permit);
-        // It is there: without it nobody tries.
+        // It is there: `make` does not try without it.
         let Some(mut request) = self.request.take() else { return Err(Failure::Late) };
         request.headers_mut().insert(header::HOST, upstream.authority().clone());
         let copy = self.repeatable.then(|| Copy::of(&request));
@@ -196,13 +197,13 @@ impl Call {
         self.route.series.record(Side::Client, self.method, status, began.elapsed().as_secs_f64());
     }
 
-    /// What the client is told. The cause of it is told to the log, here and nowhere else.
+    /// The problem document for the client. The cause goes to the log, here and nowhere else.
     fn explain(&self, failure: &Failure) -> Problem {
         if let Some(failure) = self.progress.body_failure() {
             return failure.problem();
         }
         let (problem, cause): (Problem, &dyn Error) = match failure {
-            // As ordinary under load as any answer: it is in the metrics.
+            // Ordinary under load, and in the metrics: no line in the log.
             Failure::Busy => return problems::no_connection_free(),
             Failure::NotReached(error @ ConnectError::Timeout) => (problems::connect_timeout(), error),
             Failure::NotReached(error) => (problems::refused_by_service(), error),
@@ -235,7 +236,7 @@ enum NoAnswer {
     WithOneReading,
 }
 
-/// What is needed to send a request without a body once more.
+/// A copy of a request without a body, to send it once more.
 struct Copy {
     method: Method,
     uri: Uri,

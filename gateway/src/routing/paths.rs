@@ -1,5 +1,5 @@
-//! Paths that could mean one thing here and another thing behind are refused, as Spring Security's `StrictHttpFirewall`
-//! does: a service may decode, split or normalise them in its own way and so serve what no route opens.
+//! Refuses paths that the gateway and a service could read differently, as Spring Security's `StrictHttpFirewall` does. A
+//! service that decodes, splits or normalises a path in its own way could serve what no route opens.
 
 use std::borrow::Cow;
 

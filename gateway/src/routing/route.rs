@@ -10,10 +10,10 @@ use crate::{
     upstream::{Address, Upstream},
 };
 
-/// Of one route. A request has them in its head, in the order in which it tries them.
+/// The most addresses of one route. Each request holds the order of its tries in an array of this length.
 pub(crate) const MAX_ADDRESSES: usize = 16;
 
-/// As the settings say it, checked and compiled.
+/// A row of the settings, checked and compiled. All workers share it.
 #[derive(Debug)]
 pub(crate) struct Definition {
     pub(crate) id: String,
@@ -28,16 +28,16 @@ pub(crate) struct Definition {
     pub(crate) connect_timeout_ms: u64,
 }
 
-/// A worker's own.
+/// A route with one worker's connections to its services.
 pub(crate) struct Route {
     pub(crate) definition: Arc<Definition>,
     pub(crate) series: Series,
     upstreams: Vec<Rc<Upstream>>,
-    /// Whose turn it is.
+    /// The index of the upstream that the next request tries first.
     next: Cell<usize>,
 }
 
-/// The upstreams of a route, the next one first.
+/// The order in which one request tries the upstreams of its route.
 pub(super) struct Turn {
     order: [u8; MAX_ADDRESSES],
     length: usize,
@@ -50,7 +50,7 @@ impl Route {
         Rc::new(Self { definition, series, upstreams, next: Cell::new(0) })
     }
 
-    /// The order in which a request tries the upstreams: in turn, those that refused lately or say that they stop at the end.
+    /// Requests take the upstreams in turn. An upstream that is busy, refused lately or says that it stops comes last.
     pub(super) fn turn(&self) -> Turn {
         let length = self.upstreams.len().min(MAX_ADDRESSES);
         let start = self.next.get();
@@ -66,7 +66,7 @@ impl Route {
         self.upstreams.get(usize::from(*index)).cloned()
     }
 
-    /// A service tells all its methods; the route opens some of them.
+    /// Reduces the `Allow` of a service, which names all its methods, to those that the route opens.
     pub(super) fn narrow_allow(&self, headers: &mut HeaderMap) {
         let Some(allow) = headers.get(header::ALLOW).and_then(|value| value.to_str().ok()) else { return };
         if let Some(narrowed) = self.definition.narrowed(allow)
@@ -108,7 +108,7 @@ impl Definition {
     pub(super) fn opens(&self, method: &Method) -> bool {
         self.methods.is_empty()
             || self.methods.contains(method)
-            // Whoever may see the whole may see its head.
+            // Whoever may GET a resource may ask for its head.
             || (method == Method::HEAD && self.methods.contains(&Method::GET))
     }
 }

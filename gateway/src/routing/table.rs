@@ -20,7 +20,7 @@ pub(crate) struct Table {
 /// What the table says about a request.
 pub(crate) enum Match<'t> {
     Route(&'t Rc<Route>),
-    /// Routes lead there, none for the method; these methods they have.
+    /// Routes match the path, but none opens the method. They open these methods.
     OtherMethods(String),
     None,
 }

@@ -14,7 +14,8 @@ pub(crate) struct Busy;
 pub(crate) struct Admission {
     /// One permit for each connection that is in use.
     all: Arc<Semaphore>,
-    /// One for each request whose body may still be coming while it has a connection: the others are not kept from the rest.
+    /// One permit for each request whose body is still coming. There are fewer of these, so that slow bodies cannot take all
+    /// connections.
     uploads: Arc<Semaphore>,
     waiting: Waiting,
 }
@@ -37,7 +38,7 @@ impl Admission {
     pub(crate) async fn admit(&self, deadline: &Deadline) -> Result<OwnedSemaphorePermit, Busy> {
         match self.all.clone().try_acquire_owned() {
             Ok(permit) => Ok(permit),
-            // In a box, for it is rare.
+            // Boxed: waiting is rare, and its state would enlarge the future of every request.
             Err(_) => Box::pin(self.queue(&self.all, deadline)).await,
         }
     }
@@ -64,7 +65,7 @@ impl Admission {
     }
 }
 
-/// Those who wait for a connection.
+/// Counts the requests that wait for a connection.
 struct Waiting {
     count: Cell<usize>,
     most: usize,
@@ -86,7 +87,7 @@ impl Waiting {
     }
 }
 
-/// One of them.
+/// Counts one request while it waits.
 struct Place<'a>(&'a Waiting);
 
 impl Drop for Place<'_> {

@@ -12,7 +12,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use super::{connection::Connection, pool::Lease, size::longer_by};
 use crate::fields;
 
-/// An answer whose body has begun as well as it could without waiting.
+/// An answer with as much of its body as had come with its head.
 pub(crate) struct Begun {
     response: Response<Incoming>,
     first: Bytes,
@@ -20,7 +20,7 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
-    /// Takes what is there of the body already, so that an answer that is broken from its first bytes on is none.
+    /// Reads what has come of the body. An answer that is broken in its first bytes can still be replaced by a problem document.
     ///
     /// # Errors
     /// It is broken.

@@ -1,7 +1,7 @@
 //! One connection to a service, polled by the task whose request it carries.
 //!
-//! hyper expects a connection to be driven by a task of its own. Driven from the client's task instead, nothing hops
-//! between tasks, and when the client goes away the call goes with it.
+//! hyper expects a task of its own for each connection. Here the client's task polls the connection: no message crosses tasks,
+//! and dropping the client's task cancels the call.
 
 use std::{
     pin::Pin,
@@ -24,12 +24,12 @@ use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
 use super::{nudge::Nudge, request_body::RequestBody};
 use crate::deadlines::Deadline;
 
-/// Rounds in one poll, so that one fast answer does not hold up the worker.
+/// The most rounds in one poll, so that a fast answer does not keep other connections of the worker waiting.
 const ROUNDS: usize = 32;
 
 pub(crate) struct Connection {
     sender: SendRequest<RequestBody>,
-    /// None once it has ended. Dropping it is what gives a request back that was not begun.
+    /// None once it has ended. When it is dropped, hyper returns a request that it had not begun to send.
     http: Option<http1::Connection<TokioIo<TcpStream>, RequestBody>>,
     nudge: Arc<Nudge>,
     waker: Waker,
@@ -131,7 +131,7 @@ impl Connection {
         self.http.is_some() && self.sender.is_ready()
     }
 
-    /// Looks whether the service has closed the connection meanwhile. Nobody is woken by it from here on.
+    /// Notices whether the service has closed the connection. Afterwards the connection wakes no task.
     pub(super) fn rest(&mut self) {
         drive(&mut self.http, &mut Context::from_waker(Waker::noop()));
     }

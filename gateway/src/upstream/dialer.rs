@@ -1,4 +1,4 @@
-//! New connections to a service, and what is remembered of those that could not be made.
+//! Opens connections to a service, and remembers when the service refused one.
 
 use std::{
     cell::{Cell, RefCell},
@@ -57,7 +57,7 @@ impl Dialer {
         &self.address.authority
     }
 
-    /// Until when a service that could not be reached should be asked last.
+    /// Until then a request tries other addresses first.
     pub(super) fn refused_until(&self) -> u64 {
         self.refused_until.get()
     }
@@ -65,7 +65,7 @@ impl Dialer {
     pub(super) async fn connect(&self, limit: Duration, now: u64) -> Result<Box<Connection>, ConnectError> {
         let connecting = async {
             let stream = self.open(now).await?;
-            // Without it a small request waits for the acknowledgement of the one before.
+            // Otherwise a small request would wait until the one before is acknowledged (Nagle's algorithm).
             stream.set_nodelay(true).map_err(ConnectError::Connect)?;
             Connection::open(stream).await.map_err(ConnectError::Handshake)
         };

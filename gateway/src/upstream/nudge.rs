@@ -1,8 +1,8 @@
 //! Tells wake-ups from inside a poll from those from outside.
 //!
-//! hyper's client half talks to its connection through channels, made for two tasks. Here one task polls both; each
-//! message would wake the task that is just running and so cost it a whole further round through the runtime. Instead, a
-//! wake-up during the poll is only noted, and whoever polls goes round once more.
+//! hyper's client and its connection talk through channels, because hyper expects two tasks. Here one task polls both. Each
+//! message would wake the task that is already running, and the runtime would poll it once more. Instead, the waker only notes
+//! a wake-up that comes during a poll, and the poll repeats its round.
 
 use std::{
     sync::{
@@ -28,7 +28,7 @@ impl Nudge {
         self.inside.store(true, Ordering::Relaxed);
     }
 
-    /// The poll ends. A wake-up that nobody followed is passed on.
+    /// The poll ends. If a wake-up came since the last round, the task is woken.
     pub(super) fn leave(&self, task: &Waker) {
         self.inside.store(false, Ordering::Relaxed);
         if self.again() {

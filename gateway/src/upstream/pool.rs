@@ -18,17 +18,17 @@ use super::{
 };
 use crate::{deadlines::Deadlines, metrics, settings::UpstreamSettings};
 
-/// How long a service that says that it stops is asked last: longer than the 5 s for which ours keep their port open after that, and
-/// no harm if it is back sooner, for another one answers.
+/// How long a request tries other addresses first after a service has said that it stops. Services keep their port open for a
+/// shorter time than this. If the service is back sooner, the others only answer a little longer in its place.
 const LEAVING_MS: u64 = 15_000;
 
-/// What is to be expected of an address; the least is tried first.
+/// What a request can expect of an address. A request tries the addresses in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Standing {
     Ready,
     /// All its connections are in use.
     Busy,
-    /// It refused a connection a moment ago. Another try does no harm.
+    /// It refused a connection a moment ago.
     Refused {
         until: u64,
     },
@@ -51,7 +51,7 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn new(address: &Address, settings: &UpstreamSettings, clock: &Rc<Deadlines>) -> Rc<Self> {
-        // It was made of text.
+        // Nothing is lost: the value was made of text.
         let shown = String::from_utf8_lossy(address.authority.as_bytes()).into_owned();
         Rc::new(Self {
             admission: Admission::new(settings, metrics::pending(shown)),
@@ -112,8 +112,8 @@ impl Upstream {
         }
     }
 
-    /// An answer with or without `Connection: close`. A service says it when it stops, before it closes its port: a new connection
-    /// would come at the moment at which nobody knows any more what became of its request.
+    /// The service has answered, with or without `Connection: close`. A service that stops says it before it closes its port. A
+    /// request on a new connection could meet the closing of the port, and then its outcome would be unknown.
     pub(crate) fn answered(&self, closes: bool) {
         if closes {
             self.leaving_until.set(self.clock.now() + LEAVING_MS);

@@ -13,26 +13,26 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{size::longer_by, uploads::Upload};
 use crate::progress::{BodyFailure, Progress};
 
-/// It is counted, and not longer than the route allows.
+/// Refuses to become longer than the route allows.
 pub(crate) struct RequestBody {
     /// None where there is nothing to come.
     incoming: Option<Incoming>,
     /// Read ahead; the first piece as it came.
     first: Bytes,
-    /// In a box, for a body that came with its head has none of it.
+    /// Boxed, because a body that came together with its head needs none of this.
     slow: Option<Box<Slow>>,
     left: u64,
     response_timeout_ms: u64,
     progress: Rc<Progress>,
 }
 
-/// Of a body that did not come with its head.
+/// What only a body needs that did not come together with its head.
 #[derive(Default)]
 struct Slow {
-    /// What follows the first piece, copied, so that many small pieces cost what few large ones do.
+    /// The pieces after the first one, copied together, so that many small pieces cost no more than few large ones.
     more: BytesMut,
     upload: Option<Upload>,
-    /// Among the requests to the service whose bodies are still to come.
+    /// The permit to use a connection to the service while the body is still coming.
     turn: Option<OwnedSemaphorePermit>,
 }
 
@@ -80,7 +80,7 @@ impl RequestBody {
         self.slow().upload = Some(upload);
     }
 
-    /// Until the body has come; instead of the turn at another address, if there was one.
+    /// Holds the permit until the body has come. It replaces the permit of another address.
     pub(crate) fn takes(&mut self, turn: OwnedSemaphorePermit) {
         self.slow().turn = Some(turn);
     }
@@ -130,7 +130,7 @@ impl RequestBody {
         Poll::Ready(Some(Ok(data)))
     }
 
-    /// From here on it is the service that takes its time.
+    /// The deadline is the service's from now on.
     fn complete(&mut self) {
         self.incoming = None;
         if let Some(slow) = &mut self.slow {

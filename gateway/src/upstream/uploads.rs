@@ -1,8 +1,8 @@
 //! Requests whose bodies are still on their way.
 //!
-//! A client may send as slowly as `server.body_timeout_ms` allows. Meanwhile it holds no connection to a service: what fits is
-//! read first. What does not fit streams, and a service keeps half of its connections for requests that are whole. How many
-//! such bodies one client may have under way is limited.
+//! A client may send as slowly as `server.body_timeout_ms` allows. The gateway reads a body that fits into its buffer before it
+//! takes a connection to the service. A longer body streams, and such requests use at most half of a service's connections.
+//! The number of bodies that one client has under way is limited.
 
 use std::{
     collections::HashMap,
@@ -10,13 +10,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Bodies under way, by the client that sends them; of all workers.
+/// How many bodies each client has under way, in all workers together.
 pub(crate) struct Uploads {
     most_per_client: usize,
     clients: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
-/// One of them, until it has arrived.
+/// Counts one body until it has arrived.
 pub(crate) struct Upload {
     clients: Arc<Mutex<HashMap<IpAddr, usize>>>,
     client: IpAddr,
@@ -50,7 +50,7 @@ impl Drop for Upload {
     }
 }
 
-/// Counts are whole between any two statements, also where a thread panicked.
+/// A panic cannot leave the counts half-written, so a poisoned lock is still good.
 fn lock(clients: &Mutex<HashMap<IpAddr, usize>>) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
     clients.lock().unwrap_or_else(PoisonError::into_inner)
 }
