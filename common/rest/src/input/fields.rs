@@ -1,6 +1,6 @@
 //! The fields of a request, read one by one, with every error collected: a client learns at once all that is wrong.
 
-use std::{borrow::Cow, ops::RangeInclusive};
+use std::{borrow::Cow, fmt::Display, ops::RangeInclusive};
 
 use super::{
     body::unreadable,
@@ -8,6 +8,7 @@ use super::{
     scalar::{Object, Scalar},
 };
 use http_common::{FieldError, Problem};
+use zeroize::Zeroizing;
 
 /// The fields of one JSON object or query string. A getter notes what is wrong and returns a stand-in; [`Fields::finish`]
 /// refuses the request when anything was noted. Fields that nobody asks for are ignored.
@@ -54,6 +55,12 @@ impl<'a> Fields<'a> {
             self.require(name);
             0
         })
+    }
+
+    /// A whole number from 1 to the largest that every JSON reader keeps exactly (RFC 8259, section 6).
+    pub fn positive(&mut self, name: &'static str) -> i64 {
+        const LARGEST: i64 = (1 << 53) - 1;
+        self.integer(name, 1..=LARGEST)
     }
 
     /// A whole number, unless it is absent, null or an empty text.
@@ -114,6 +121,24 @@ impl<'a> Fields<'a> {
         };
         self.reject(name, refused);
         None
+    }
+
+    /// What `parse` makes of a text that has to be there and that nobody may find in memory later. A client that sends
+    /// digits as a number means the same. `None` stands in for what was refused.
+    pub fn secret<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        max_chars: usize,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = match self.get(name) {
+            Some(Scalar::Integer(number)) => Zeroizing::new(number.to_string()),
+            _ => Zeroizing::new(self.text(name, max_chars)),
+        };
+        if text.is_empty() {
+            return None;
+        }
+        parse(&text).map_err(|error| self.reject(name, error.to_string())).ok()
     }
 
     /// Notes an error that the caller found.
@@ -180,6 +205,29 @@ mod tests {
             let mut fields = Fields::from_json(json.as_bytes()).unwrap();
             assert_eq!(fields.integer("n", 1..=i64::MAX), 7, "{json}");
             assert!(fields.finish().is_ok(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_secret_may_come_as_a_number_and_is_refused_by_its_parser() {
+        let even = |text: &str| match text.len() % 2 {
+            0 => Ok(text.len()),
+            _ => Err("must have an even length"),
+        };
+        for (json, read) in [(r#"{"s":"1-23"}"#, 4), (r#"{"s":42}"#, 2)] {
+            let mut fields = Fields::from_json(json.as_bytes()).unwrap();
+            assert_eq!(fields.secret("s", 8, even), Some(read), "{json}");
+            assert!(fields.finish().is_ok(), "{json}");
+        }
+        for (json, message) in [
+            (r#"{"s":"odd"}"#, "must have an even length"),
+            (r#"{"s":"far too long"}"#, "must not be longer than 8 characters"),
+            (r#"{"s":true}"#, "must be a text"),
+            (r#"{"s":" "}"#, "must not be empty"),
+            ("{}", "is required"),
+        ] {
+            let found = errors(json, |fields| assert_eq!(fields.secret("s", 8, even), None));
+            assert_eq!(found, [("s".to_owned(), message.to_owned())], "{json}");
         }
     }
 

@@ -2,13 +2,10 @@
 
 use actix_web::HttpRequest;
 use http_common::Problem;
-use rest::input::{Body, Fields, Scalar};
+use rest::input::Body;
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
-use super::LARGEST_INTEGER;
-use crate::domain::CardNumber;
-use crate::domain::NewReservation;
+use crate::domain::{CardNumber, NewReservation};
 use crate::use_cases::ports::IdempotencyKey;
 
 const LONGEST_KEY: usize = 255;
@@ -21,12 +18,12 @@ pub(super) struct Command {
 
 pub(super) fn parse(request: &HttpRequest, body: &Body) -> Result<Command, Problem> {
     let mut fields = body.fields()?;
-    let user_id = fields.integer("userId", 1..=LARGEST_INTEGER);
+    let user_id = fields.positive("userId");
     let user_address = fields.text("userAddress", 500);
-    let product_id = fields.integer("productId", 1..=LARGEST_INTEGER);
+    let product_id = fields.positive("productId");
     let product_name = fields.text("productName", 200);
-    let price = fields.integer("price", 1..=LARGEST_INTEGER);
-    let card = card(&mut fields);
+    let price = fields.positive("price");
+    let card = fields.secret("cardNo", 64, CardNumber::parse);
     fields.finish()?;
     // `finish` refuses a request whose card was rejected.
     let card = card.ok_or_else(Problem::internal)?;
@@ -41,24 +38,6 @@ pub(super) fn parse(request: &HttpRequest, body: &Body) -> Result<Command, Probl
     };
     let key = key(request, &order)?;
     Ok(Command { order, card, key })
-}
-
-fn card(fields: &mut Fields<'_>) -> Option<CardNumber> {
-    let text = match fields.get("cardNo") {
-        // A client that sends the digits as a number means the same.
-        Some(Scalar::Integer(number)) => Zeroizing::new(number.to_string()),
-        _ => Zeroizing::new(fields.text("cardNo", 64)),
-    };
-    if text.is_empty() {
-        return None;
-    }
-    match CardNumber::parse(&text) {
-        Ok(card) => Some(card),
-        Err(error) => {
-            fields.reject("cardNo", error.to_string());
-            None
-        }
-    }
 }
 
 fn key(request: &HttpRequest, order: &NewReservation) -> Result<Option<IdempotencyKey>, Problem> {

@@ -25,8 +25,6 @@ use resource::PreReservation;
 /// Names the write, for `GET /myReservations` to wait for: `<reservation>.<version>`.
 const MIN_VERSION: HeaderName = HeaderName::from_static("x-min-version");
 const FIND_BY_USER_ID: Search = Search { name: "findByUserId", parameters: &["userId"] };
-/// The longest number that every JSON reader keeps exactly (RFC 8259, section 6).
-const LARGEST_INTEGER: i64 = (1 << 53) - 1;
 
 pub fn configure(config: &mut ServiceConfig, use_cases: Data<UseCases>) {
     config.app_data(use_cases);
