@@ -2,14 +2,7 @@ use std::future::Future;
 use std::io::Write;
 use std::sync::Once;
 
-use crate::database::TestDatabase;
-
-/// A kind of database that a test runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backend {
-    Sqlite,
-    Postgres,
-}
+use crate::database::{Backend, TestDatabase, postgres_url};
 
 /// Turns each `async fn name(db: TestDatabase) { .. }` into the tests `name::sqlite` and `name::postgres`, each on a
 /// fresh database, on a multi-threaded runtime.
@@ -54,7 +47,7 @@ pub fn run<F: Future<Output = ()>>(backend: Backend, body: impl FnOnce(TestDatab
 fn say_what_is_covered() {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
-        let covered = match crate::database::postgres_url() {
+        let covered = match postgres_url() {
             Some(_) => "SQLite and PostgreSQL".to_owned(),
             None => "ONLY SQLite; PostgreSQL is NOT covered, TEST_DATABASE_URL is not set".to_owned(),
         };

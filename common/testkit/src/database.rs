@@ -6,7 +6,12 @@ use storage::{Database, DatabaseSettings, Migrations};
 use tempfile::TempDir;
 use url::Url;
 
-use crate::backend::Backend;
+/// A kind of database that a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
 
 /// A database of one test, dropped with its last clone.
 #[derive(Clone)]

@@ -27,8 +27,8 @@ mod proxy;
 mod test_log;
 mod waiting;
 
-pub use backend::{Backend, run};
-pub use database::TestDatabase;
+pub use backend::run;
+pub use database::{Backend, TestDatabase};
 pub use faulty_log::FaultyLog;
 pub use proxy::TcpProxy;
 pub use test_log::{TestLog, record};

@@ -103,16 +103,3 @@ async fn next_chunk(payload: &mut Payload, so_far: usize, limit: usize) -> Resul
         Some(Err(_)) => Err(Problem::bad_request("The request body could not be read to its end.")),
     }
 }
-
-/// Says where the JSON breaks, and never what stands there: serde's own messages quote the value.
-pub(super) fn unreadable(body: &[u8], error: &serde_json::Error) -> Problem {
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Problem::bad_request("The request body is missing.");
-    }
-    let (line, column) = (error.line(), error.column());
-    Problem::bad_request(if error.is_data() {
-        format!("The request body does not have the expected shape (line {line}, column {column}).")
-    } else {
-        format!("The request body is not valid JSON (line {line}, column {column}).")
-    })
-}

@@ -3,7 +3,6 @@
 use std::{borrow::Cow, fmt::Display, ops::RangeInclusive};
 
 use super::{
-    body::unreadable,
     lenient::whole_number,
     scalar::{Object, Scalar},
 };
@@ -22,15 +21,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// 400 when this is not one JSON object.
     pub fn from_json(json: &'a [u8]) -> Result<Self, Problem> {
-        serde_json::from_slice::<Object>(json)
-            .map(|object| Self { entries: object.0, errors: Vec::new() })
-            .map_err(|error| {
-                if error.is_data() {
-                    Problem::bad_request("The request body has to be a JSON object.")
-                } else {
-                    unreadable(json, &error)
-                }
-            })
+        Ok(Self { entries: Object::read(json)?.0, errors: Vec::new() })
     }
 
     #[must_use]

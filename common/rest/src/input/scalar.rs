@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use http_common::Problem;
 use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
@@ -22,6 +23,23 @@ pub enum Scalar<'a> {
 
 /// A flat JSON object: names and scalars, in the order of the text.
 pub(super) struct Object<'a>(pub(super) Vec<(Cow<'a, str>, Scalar<'a>)>);
+
+impl<'a> Object<'a> {
+    /// # Errors
+    /// 400 that says where the JSON breaks, and never what stands there: serde's own messages quote the value.
+    pub(super) fn read(json: &'a [u8]) -> Result<Self, Problem> {
+        serde_json::from_slice(json).map_err(|error| {
+            Problem::bad_request(if error.is_data() {
+                "The request body has to be a JSON object.".to_owned()
+            } else if json.iter().all(u8::is_ascii_whitespace) {
+                "The request body is missing.".to_owned()
+            } else {
+                let (line, column) = (error.line(), error.column());
+                format!("The request body is not valid JSON (line {line}, column {column}).")
+            })
+        })
+    }
+}
 
 impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
