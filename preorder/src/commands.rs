@@ -73,7 +73,7 @@ pub(crate) enum DeadLetters {
     Discard {
         /// Also one with which nothing is wrong, and which only waits behind another: its effect, a refund for
         /// instance, is lost.
-        #[arg(long, requires = "id")]
+        #[arg(long, requires = "id", conflicts_with_all = ["all", "reason", "key", "from", "until"])]
         force: bool,
         #[command(flatten)]
         chosen: Chosen,
