@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use messaging::ReceivedRecord;
+use messaging::{ReceivedRecord, Record};
 use testkit::{SOON, TestDatabase, eventually, record};
 
 use crate::handler::Fault;
@@ -143,6 +143,43 @@ testkit::for_each_backend! {
         eventually("copies", SOON, async || dead_letter_topic(&rig).await.len() == strangers.len()).await;
         for (copy, stranger) in dead_letter_topic(&rig).await.iter().zip(&strangers) {
             assert_eq!((&copy.record.key, &copy.record.payload), (&stranger.key, &stranger.payload));
+        }
+        consumer.stop().await;
+        relay.stop().await;
+    }
+
+    /// A name may come twice, and a record be so large that there is no room for the reason. The copy fits all the same.
+    async fn doubled_and_huge_headers_are_kept_and_the_copy_fits(db: TestDatabase) {
+        let rig = Rig::new(db).await;
+        let text = |name: &str, length: usize| (name.to_owned(), vec![b'x'; length]);
+        let mut records = Vec::new();
+        for (payload, headers) in [
+            ("doubled", vec![text("type", 1), text("type", 2), text("traceparent", 3), text("traceparent", 0)]),
+            ("many", (0..20_000).map(|n| text("n", n % 7)).collect()),
+            ("long", vec![text(&"n".repeat(30_000), 300_000), text("type", 500_000)]),
+            ("huge", vec![text("a", 475_000), text("a", 475_000)]),
+        ] {
+            for fault in [None, Some(Fault::Poison)] {
+                let payload = format!("{payload} {}", if fault.is_some() { "bad" } else { "good" });
+                fault.into_iter().for_each(|fault| rig.handler.set(&payload, fault));
+                records.push(Record { headers: headers.clone(), ..record(TOPIC, &payload, &payload) });
+            }
+        }
+        rig.log.publish(&records).await;
+        let (consumer, relay) = (rig.consume().0, rig.relay());
+        assert_eq!(rig.effects_come(4).await, ["doubled good", "many good", "long good", "huge good"]);
+        let bad: Vec<&Record> = records.iter().skip(1).step_by(2).collect();
+        eventually("copies", SOON, async || dead_letter_topic(&rig).await.len() == bad.len()).await;
+        for ((letter, copy), bad) in rig.letters().await.iter().zip(dead_letter_topic(&rig).await).zip(bad) {
+            assert_eq!(&letter.record, bad);
+            assert_eq!(copy.record.key, bad.key);
+            let size: usize = copy.record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+            assert!(size < 920_000, "{size}");
+            let whole = bad.payload != b"huge bad";
+            assert_eq!(copy.record.payload == bad.payload, whole);
+            assert_eq!(copy.record.headers.starts_with(&bad.headers), whole);
+            assert_eq!(copy.record.headers.iter().any(|(name, _)| name == "x-left-out"), !whole);
+            assert!(copy.record.headers.iter().any(|(name, _)| name == "x-exception-message"));
         }
         consumer.stop().await;
         relay.stop().await;

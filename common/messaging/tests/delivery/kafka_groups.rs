@@ -7,7 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use testkit::{TestDatabase, eventually, record};
 
-use crate::kafka::{consume, log, settings};
+use crate::kafka_rig::{consume, log, settings};
 use crate::rig::Rig;
 
 /// For a group to gather, and to be asked.

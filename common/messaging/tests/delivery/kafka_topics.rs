@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use messaging::{ConsumerStatus, EventLog, EventLogSettings, Record, begin_anew};
+use messaging::{ConsumerStatus, EventLog, EventLogSettings, Outbox, Record, Relay, begin_anew};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use testkit::{TestDatabase, eventually, record};
 
-use crate::kafka::{consume, log, replica, settings};
-use crate::rig::Rig;
+use crate::handler::Fault;
+use crate::kafka_rig::{consume, log, replica, settings};
+use crate::rig::{Rig, Running};
 
 /// For a group to gather, a topic to go and come, a reader to look at its log.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -167,21 +169,67 @@ testkit::for_each_backend! {
         delete_topic(topic).await;
     }
 
+    /// Of a record that another program compressed, the copy would be larger than what a broker takes from us.
+    async fn doubled_and_huge_headers_of_others_take_effect_or_are_set_aside(db: TestDatabase) {
+        let Some((rig, settings)) = rig_and_settings(db).await else { return };
+        let topic = &settings.topic;
+        let publisher = log(&settings).await;
+        let letters = format!("{topic}.{topic}.dlt");
+        publisher.ensure_topic(&letters).await.unwrap();
+        let relay = Relay::new("test", Outbox::new(rig.database.clone()), publisher.clone());
+        let relay = Running::spawn(|stop| relay.run(stop));
+        let stranger: BaseProducer =
+            client().set("compression.type", "gzip").set("message.max.bytes", "10000000").create().unwrap();
+        // As little alike as a card index: what shrinks to less than a 64th is not read at all.
+        let huge: String = (0..50_000).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect();
+        let (first, second) = huge.split_at(huge.len() / 2);
+        for payload in ["good", "bad"] {
+            let mut headers = OwnedHeaders::new();
+            for (key, value) in [
+                ("type", Some("one")),
+                ("type", Some(first)),
+                ("traceparent", Some("two")),
+                ("traceparent", Some(second)),
+                ("traceparent", Some("")),
+                ("null", None),
+            ] {
+                headers = headers.insert(Header { key, value });
+            }
+            let record = BaseRecord::to(topic).key("1").payload(payload).headers(headers);
+            stranger.send(record).map_err(|(error, _)| error).unwrap();
+            tokio::task::block_in_place(|| stranger.flush(TIMEOUT)).unwrap();
+        }
+        rig.handler.set("bad", Fault::Poison);
+        let (consumer, status) = consume(&rig, &settings).await;
+        effects_come(&rig, 1).await;
+        eventually("set aside", PATIENCE, async || !rig.aside().await.is_empty()).await;
+        assert_eq!(rig.letters().await[0].record.headers.len(), 6);
+        eventually("the copy is published", PATIENCE, async || rig.count("outbox").await == 0).await;
+        publish(publisher.as_ref(), topic, 0..20).await;
+        effects_come(&rig, 20).await;
+        assert_eq!((status.stalled().is_none(), status.stopped()), (true, None));
+        consumer.stop().await;
+        relay.stop().await;
+        delete_topic(topic).await;
+        delete_topic(&letters).await;
+    }
+
     /// Keys move to other partitions; every fact takes effect once.
     async fn partitions_may_be_added_under_load(db: TestDatabase) {
-        let Some((rig, settings)) = rig_and_settings(db).await else { return };
+        let Some((rig, mut settings)) = rig_and_settings(db).await else { return };
+        settings.partitions = 6;
         let topic = &settings.topic;
         let publisher = log(&settings).await;
         let first = replica(&rig, &settings).await;
         let second = replica(&rig, &settings).await;
         publish(publisher.as_ref(), topic, 0..300).await;
         effects_come(&rig, 50).await;
-        admin().create_partitions(&[NewPartitions::new(topic, 8)], &AdminOptions::new()).await.unwrap();
+        admin().create_partitions(&[NewPartitions::new(topic, 12)], &AdminOptions::new()).await.unwrap();
         let mut sent = 300;
         eventually("a new partition was read", PATIENCE, async || {
             publish(publisher.as_ref(), topic, sent..sent + 20).await;
             sent += 20;
-            rig.count("inbox_position").await > 4
+            rig.count("inbox_position").await > 6
         })
         .await;
         effects_come(&rig, sent).await;

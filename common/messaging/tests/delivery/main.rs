@@ -9,6 +9,7 @@ mod dead_letters;
 mod handler;
 mod kafka;
 mod kafka_groups;
+mod kafka_rig;
 mod kafka_topics;
 mod other_logs;
 mod outages;

@@ -155,7 +155,7 @@ fn while_the_log_cannot_be_read_the_consumer_says_so_without_a_pause() {
     });
 }
 
-/// What administrators set for a database or a role.
+/// What administrators set for a database.
 #[test]
 fn on_postgres_settings_of_the_database_lose_and_double_nothing() {
     testkit::run(Backend::Postgres, async |db: TestDatabase| {
@@ -164,33 +164,62 @@ fn on_postgres_settings_of_the_database_lose_and_double_nothing() {
             .fetch_one(rig.database.reader())
             .await
             .unwrap();
-        for setting in [
-            "default_transaction_isolation = 'serializable'",
-            "statement_timeout = '2s'",
-            "lock_timeout = '1s'",
-            "timezone = 'Asia/Seoul'",
-        ] {
-            let alter = format!("ALTER DATABASE \"{name}\" SET {setting}");
-            sqlx::query(sqlx::AssertSqlSafe(alter))
-                .execute(rig.database.writer().await.unwrap())
-                .await
-                .unwrap();
-        }
-        // New connections have them.
-        let (database, outbox) = rig.replica().await;
-        let (consumer, status) = rig.consume_from(rig.log.log(), outbox.clone());
-        let relay = rig.relay_to(rig.log.log(), outbox.clone(), Duration::from_secs(3));
-        for n in 0..200 {
-            let mut tx = database.begin().await.unwrap();
-            outbox.append(&mut tx, &[record(TOPIC, n % 7, n)]).await.unwrap();
-            outbox.commit(tx).await.unwrap();
-        }
-        let mut effects = rig.effects_come(200).await;
-        effects.sort_by_key(|payload| payload.parse::<usize>().unwrap());
-        assert_eq!(effects, texts(0..200));
-        assert_eq!(rig.aside().await, []);
-        eventually("no stall", SOON, async || status.stalled().is_none()).await;
-        consumer.stop().await;
-        relay.stop().await;
+        set(&rig, &format!("DATABASE \"{name}\"")).await;
+        let settings = rig.db.settings();
+        works(&rig, &settings).await;
     });
+}
+
+/// What they set for the service's role, which outranks what is set for the database.
+#[test]
+fn on_postgres_settings_of_the_role_lose_and_double_nothing() {
+    testkit::run(Backend::Postgres, async |db: TestDatabase| {
+        let rig = Rig::new(db).await;
+        let role = format!("role_{}", uuid::Uuid::new_v4().simple());
+        // It owns nothing, so that it can be dropped before the database.
+        execute(&rig, format!("CREATE ROLE {role} LOGIN SUPERUSER")).await;
+        set(&rig, &format!("ROLE {role}")).await;
+        let settings = rig.db.settings_as(&role, "");
+        works(&rig, &settings).await;
+        execute(&rig, format!("DROP ROLE {role}")).await;
+    });
+}
+
+async fn set(rig: &Rig, whose: &str) {
+    for setting in [
+        "default_transaction_isolation = 'serializable'",
+        "statement_timeout = '2s'",
+        "lock_timeout = '1s'",
+        "timezone = 'Asia/Seoul'",
+    ] {
+        execute(rig, format!("ALTER {whose} SET {setting}")).await;
+    }
+}
+
+async fn execute(rig: &Rig, statement: String) {
+    let query = sqlx::query(sqlx::AssertSqlSafe(statement));
+    query.execute(rig.database.writer().await.unwrap()).await.unwrap();
+}
+
+/// Facts are committed, published and read over connections that have the settings.
+async fn works(rig: &Rig, settings: &storage::DatabaseSettings) {
+    let database = Database::open(settings, &[]).await.unwrap();
+    let timeout: String =
+        sqlx::query_scalar("SHOW statement_timeout").fetch_one(database.reader()).await.unwrap();
+    assert_eq!(timeout, "2s", "the settings are not in force");
+    let outbox = messaging::Outbox::new(database.clone());
+    let (consumer, status) = rig.consume_from(rig.log.log(), outbox.clone());
+    let relay = rig.relay_to(rig.log.log(), outbox.clone(), Duration::from_secs(3));
+    for n in 0..200 {
+        let mut tx = database.begin().await.unwrap();
+        outbox.append(&mut tx, &[record(TOPIC, n % 7, n)]).await.unwrap();
+        outbox.commit(tx).await.unwrap();
+    }
+    let mut effects = rig.effects_come(200).await;
+    effects.sort_by_key(|payload| payload.parse::<usize>().unwrap());
+    assert_eq!(effects, texts(0..200));
+    assert_eq!(rig.aside().await, []);
+    eventually("no stall", SOON, async || status.stalled().is_none()).await;
+    consumer.stop().await;
+    relay.stop().await;
 }
