@@ -19,6 +19,17 @@ const POLL_WAIT: Duration = Duration::from_millis(100);
 
 impl ConsumerContext for Logs {}
 
+/// Whether a client that is new finds a leader for each partition of the topic. Blocks.
+pub(super) fn is_there(config: &ClientConfig, topic: &str) -> bool {
+    let metadata = config
+        .create_with_context(Logs::of("look"))
+        .and_then(|consumer: BaseConsumer<Logs>| consumer.fetch_metadata(Some(topic), PATIENCE));
+    metadata.is_ok_and(|metadata| {
+        let mut partitions = metadata.topics().iter().flat_map(|topic| topic.partitions()).peekable();
+        partitions.peek().is_some() && partitions.all(|partition| partition.leader() >= 0)
+    })
+}
+
 /// Bounds, and the records at the offsets. Blocks.
 pub(super) fn look(
     config: &ClientConfig,

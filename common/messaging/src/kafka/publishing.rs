@@ -4,6 +4,7 @@
 //! too large together, fail all that travel with them. Only a record that travels alone is refused for its own sake.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -25,8 +26,10 @@ type Place<'a> = (&'a str, &'a str);
 pub(super) struct Publisher {
     config: ClientConfig,
     delivery_timeout: Duration,
-    /// Replaced when librdkafka declares it dead.
+    /// Replaced when librdkafka declares it dead, and when it seems to be.
     producer: RwLock<LoggingProducer>,
+    /// How many records brokers have acknowledged.
+    acknowledged: AtomicUsize,
     /// For records that travel alone; made when the first one has to. A refusal costs an idempotent producer its sequence
     /// numbers, and the others a pause: here nothing else is under way.
     alone: Mutex<Option<LoggingProducer>>,
@@ -47,6 +50,7 @@ impl Publisher {
             config: config.clone(),
             delivery_timeout,
             producer: RwLock::new(producer),
+            acknowledged: AtomicUsize::new(0),
             alone: Mutex::new(None),
         })
     }
@@ -56,7 +60,10 @@ impl Publisher {
     }
 
     pub(super) async fn publish(&self, records: &[Record]) -> Vec<Result<(), PublishError>> {
+        let before = self.acknowledged.load(Ordering::Relaxed);
         let fates = self.together(records).await;
+        let acknowledged = fates.iter().filter(|fate| matches!(fate, Fate::Settled(Ok(())))).count();
+        self.acknowledged.fetch_add(acknowledged, Ordering::Relaxed);
         if fates.iter().any(|fate| matches!(fate, Fate::Suspected)) {
             return self.one_by_one(records, fates).await;
         }
@@ -68,7 +75,7 @@ impl Publisher {
             })
             .collect();
         if results.iter().any(|result| matches!(result, Err(PublishError::Unacknowledged(_)))) {
-            self.replace_dead_producer();
+            self.replace_dead_producer(before);
         }
         results
     }
@@ -158,22 +165,34 @@ impl Publisher {
             }
             results.push(result);
         }
+        if away {
+            // The next one starts without what this one may be waiting for.
+            drop_elsewhere(self.alone().take());
+        }
         results
     }
 
-    /// An idempotent producer that lost count of what the broker has refuses everything from then on. Its successor
-    /// starts counting anew; what failed is for the caller to repeat.
-    fn replace_dead_producer(&self) {
+    /// An idempotent producer that lost count of what the broker has refuses everything from then on. After an outage one
+    /// sometimes lets everything time out, although the broker answers everybody else; `before`: so many were acknowledged when
+    /// the failed call began. Its successor starts counting anew; what failed is for the caller to repeat.
+    fn replace_dead_producer(&self, before: usize) {
         let mut producer = self.producer.write().unwrap_or_else(PoisonError::into_inner);
-        let Some((code, reason)) = producer.client().fatal_error() else {
+        let fatal = producer.client().fatal_error();
+        if fatal.is_none() && self.acknowledged.load(Ordering::Relaxed) != before {
             return;
-        };
+        }
         let successor =
             config::producer(&self.config, self.delivery_timeout).create_with_context(Logs::of("producer"));
         match successor {
             Ok(fresh) => {
-                tracing::warn!(%code, reason, "the Kafka producer gave up and was replaced");
-                *producer = fresh;
+                match fatal {
+                    Some((code, reason)) => {
+                        tracing::warn!(%code, reason, "the Kafka producer gave up and was replaced");
+                    }
+                    None => tracing::debug!("nothing was acknowledged; the Kafka producer was replaced"),
+                }
+                let former = std::mem::replace(&mut *producer, fresh);
+                drop_elsewhere(former);
             }
             Err(error) => tracing::error!(%error, "the Kafka producer gave up and cannot be replaced"),
         }
@@ -192,6 +211,13 @@ impl Publisher {
 
     fn alone(&self) -> std::sync::MutexGuard<'_, Option<LoggingProducer>> {
         self.alone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The drop of a client waits for librdkafka's threads: that of one which is stuck may never return.
+pub(super) fn drop_elsewhere<T: Send + 'static>(client: T) {
+    if let Err(error) = std::thread::Builder::new().spawn(move || drop(client)) {
+        tracing::warn!(%error, "no thread for the end of a Kafka client");
     }
 }
 

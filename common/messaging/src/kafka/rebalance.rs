@@ -7,12 +7,14 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::config::Logs;
@@ -28,6 +30,8 @@ pub(super) struct Rebalances {
     logs: Logs,
     changes: Mutex<VecDeque<Change>>,
     closing: AtomicBool,
+    /// Since when librdkafka's statistics say that it does not read what it should.
+    unwell: Mutex<Option<Instant>>,
 }
 
 impl Rebalances {
@@ -36,6 +40,7 @@ impl Rebalances {
             logs: Logs::of("consumer"),
             changes: Mutex::new(VecDeque::new()),
             closing: AtomicBool::new(false),
+            unwell: Mutex::new(None),
         }
     }
 
@@ -47,9 +52,16 @@ impl Rebalances {
         !self.changes().is_empty()
     }
 
-    /// From now on nobody reads: assignments are declined.
-    pub(super) fn close(&self) {
+    /// From now on nobody reads: assignments are declined. Answers whether librdkafka waits for one that was only noted.
+    pub(super) fn close(&self) -> bool {
         self.closing.store(true, Ordering::Release);
+        self.changes().iter().any(|change| matches!(change, Change::Assigned(_)))
+    }
+
+    /// How long the consumer has been outside of its group, or without a leader for one of its partitions.
+    pub(super) fn unwell_for(&self) -> Duration {
+        let unwell = self.unwell.lock().unwrap_or_else(PoisonError::into_inner);
+        unwell.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     fn changes(&self) -> MutexGuard<'_, VecDeque<Change>> {
@@ -64,6 +76,11 @@ impl ClientContext for Rebalances {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.logs.error(error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let mut unwell = self.unwell.lock().unwrap_or_else(PoisonError::into_inner);
+        *unwell = if reads(&statistics) { None } else { unwell.or_else(|| Some(Instant::now())) };
     }
 }
 
@@ -92,6 +109,13 @@ impl ConsumerContext for Rebalances {
             tracing::debug!(%error, "a commit of offsets failed");
         }
     }
+}
+
+/// It is a member of its group, and each partition that it reads has a leader.
+fn reads(statistics: &Statistics) -> bool {
+    let joined = statistics.cgrp.as_ref().is_some_and(|group| group.join_state == "steady");
+    let mut partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
+    joined && partitions.all(|partition| !partition.desired || partition.leader >= 0)
 }
 
 /// Takes partitions on, in the way of the group's protocol.

@@ -17,8 +17,9 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::time::{Instant, timeout_at};
 
 use super::config;
-use super::look::{are_only_markers, look};
+use super::look::{are_only_markers, is_there, look};
 use super::members::Member;
+use super::publishing::drop_elsewhere;
 use super::reading::{behind, received};
 use super::rebalance::{Change, Rebalances, assign};
 use crate::log::{EventLogError, PartitionView, Polled, ReceivedRecord, Subscription};
@@ -30,6 +31,12 @@ const SEEK_AGAIN: Duration = Duration::from_millis(50);
 /// The group's offset is told to the broker as often: a request for each batch cost broker and client more than the batch.
 /// The truth is in the service's database. (Kafka's `auto.commit.interval.ms` is five seconds.)
 const TELL_EVERY: Duration = Duration::from_secs(1);
+/// librdkafka says as often whether it reads.
+const STATISTICS_EVERY_MS: &str = "5000";
+/// After an outage librdkafka sometimes never reads again, although the broker answers everybody else: it waits for the
+/// end of a commit, or believes that a partition has no leader. A rebalance may take `max.poll.interval.ms`, and this is longer.
+const LOST_AFTER: Duration = Duration::from_secs(75);
+const READING: &str = "reading";
 /// What is taken over from librdkafka, and delivered, at a time: many records of usual size, few that are large.
 const LARGEST_DELIVERY: usize = 4_000_000;
 const ASKING_FOR_THE_END: &str = "asking for the end of the log";
@@ -82,6 +89,8 @@ pub(super) struct KafkaSubscription {
     told_at: Instant,
     /// An outage is reported once.
     away: bool,
+    /// When it was last found out whether librdkafka is at fault.
+    suspected_at: Instant,
 }
 
 impl KafkaSubscription {
@@ -93,7 +102,10 @@ impl KafkaSubscription {
     ) -> Result<Self, KafkaError> {
         let client_id = member.as_ref().map(Member::client_id);
         let config = config::consumer(common, group, client_id.as_deref());
-        let consumer: StreamConsumer<Rebalances> = config.create_with_context(Rebalances::new())?;
+        let consumer: StreamConsumer<Rebalances> = config
+            .clone()
+            .set("statistics.interval.ms", STATISTICS_EVERY_MS)
+            .create_with_context(Rebalances::new())?;
         consumer.subscribe(&[topic])?;
         Ok(Self {
             consumer: Some(Arc::new(consumer)),
@@ -104,6 +116,7 @@ impl KafkaSubscription {
             served: -1,
             told_at: Instant::now(),
             away: false,
+            suspected_at: Instant::now(),
         })
     }
 
@@ -245,7 +258,6 @@ impl KafkaSubscription {
 
     /// Most errors of a consumer are states that pass.
     fn report(&mut self, error: KafkaError) -> Result<(), EventLogError> {
-        const READING: &str = "reading";
         match &error {
             KafkaError::MessageConsumptionFatal(_) => {
                 return Err(EventLogError::unavailable(READING, error));
@@ -295,6 +307,25 @@ impl KafkaSubscription {
         Some(taken)
     }
 
+    /// librdkafka reads nothing, and a new client could.
+    async fn is_lost(&mut self) -> Result<bool, EventLogError> {
+        let unwell = self.consumer()?.context().unwell_for();
+        if unwell < LOST_AFTER || self.suspected_at.elapsed() < LOST_AFTER {
+            return Ok(false);
+        }
+        self.suspected_at = Instant::now();
+        let (config, topic) = (self.config.clone(), self.topic.clone());
+        Ok(tokio::task::spawn_blocking(move || is_there(&config, &topic)).await.unwrap_or(false))
+    }
+
+    fn give_up(&mut self) -> EventLogError {
+        if let Some(consumer) = self.consumer.take() {
+            consumer.context().close();
+            drop_elsewhere(consumer);
+        }
+        EventLogError::unavailable(READING, "the Kafka client did not recover from an outage and is replaced")
+    }
+
     /// Waits for the next message, or a rebalance, which comes from inside of `recv`.
     async fn wait(&mut self, deadline: Instant) -> Result<bool, EventLogError> {
         let consumer = Arc::clone(self.consumer()?);
@@ -319,6 +350,9 @@ impl Subscription for KafkaSubscription {
         let deadline = Instant::now() + wait;
         if self.told_at.elapsed() >= TELL_EVERY {
             self.tell();
+        }
+        if self.is_lost().await? {
+            return Err(self.give_up());
         }
         if let Some(change) = self.consumer()?.context().next() {
             return Ok(self.rebalanced(change));
@@ -433,9 +467,10 @@ impl Drop for KafkaSubscription {
         let Some(consumer) = self.consumer.take() else {
             return;
         };
-        consumer.context().close();
-        if self.partitions.values().any(|partition| !partition.fetching) {
-            // librdkafka still waits for this answer, and would not leave the group without it.
+        let noted = consumer.context().close();
+        if noted || self.partitions.values().any(|partition| !partition.fetching) {
+            // librdkafka still waits for this answer. Without it the consumer would never leave the group, and its drop
+            // would never return.
             let _ = assign(consumer.as_ref(), &TopicPartitionList::new());
         }
         // Leaving the group takes a round trip, and blocks.
