@@ -42,10 +42,18 @@ impl Infrastructure {
     /// # Errors
     /// It does not end.
     pub async fn kill(&self, part: &str) -> Result<(), Error> {
-        if self.script("down", &["--kill", part]).await? {
+        self.take_away("--kill", part).await
+    }
+
+    /// `how`: an option of infra/down.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub async fn take_away(&self, how: &str, part: &str) -> Result<(), Error> {
+        if self.script("down", &[how, part]).await? {
             Ok(())
         } else {
-            Err(Error::unexpected(format!("infra/down --kill {part} failed")))
+            Err(Error::unexpected(format!("infra/down {how} {part} failed")))
         }
     }
 

@@ -13,14 +13,23 @@ use harness::Error;
 /// What goes away, and for how long.
 pub(super) struct Outage {
     part: &'static str,
+    /// An option of infra/down.
+    how: &'static str,
     seconds: u64,
     small: u64,
     /// Whether reserving needs it.
     stops_reserving: bool,
 }
 
-pub(super) const KAFKA: Outage = Outage { part: "kafka", seconds: 600, small: 10, stops_reserving: false };
-pub(super) const POSTGRES: Outage = Outage { part: "postgres", seconds: 60, small: 5, stops_reserving: true };
+pub(super) const KAFKA: Outage =
+    Outage { part: "kafka", how: "--kill", seconds: 600, small: 10, stops_reserving: false };
+/// Longer than Kafka and its clients wait for each other.
+pub(super) const FROZEN: Outage =
+    Outage { part: "kafka", how: "--freeze", seconds: 20, small: 20, stops_reserving: false };
+pub(super) const POSTGRES: Outage =
+    Outage { part: "postgres", how: "--kill", seconds: 60, small: 5, stops_reserving: true };
+pub(super) const IMMEDIATE: Outage =
+    Outage { part: "postgres", how: "--immediate", seconds: 0, small: 0, stops_reserving: true };
 
 const BACK_WITHIN_SECONDS: f64 = 30.0;
 const WINDOW: Duration = Duration::from_secs(5);
@@ -47,7 +56,7 @@ pub(super) async fn play(place: Place<'_>, act: Act, outage: &Outage) -> Result<
     let before_from = show.shop.book.now();
     tokio::time::sleep(calm).await;
     let down_at = show.shop.book.now();
-    infrastructure.kill(outage.part).await?;
+    infrastructure.take_away(outage.how, outage.part).await?;
     eprintln!("{} is away; {} reserved", outage.part, show.shop.book.reserved());
     tokio::time::sleep(Duration::from_secs(act.size(outage.seconds, outage.small))).await;
     let still_down_at = show.shop.book.now();

@@ -34,6 +34,10 @@ pub enum Scenario {
     KafkaAway,
     /// PostgreSQL away for 60 s under load (small: 5 s); --against real
     PostgresAway,
+    /// Kafka silent for 20 s under load (SIGSTOP); --against real
+    KafkaFrozen,
+    /// PostgreSQL restarted under load, as with -m immediate; --against real
+    PostgresImmediate,
     /// 1 % of the records cannot be read; how late the others are (5,000 reservations, small: 150)
     Poison,
     /// The disk is full for a minute under load (small: 5 s); needs root, to mount a small one
@@ -88,6 +92,8 @@ impl Scenario {
             Self::Unknown => unknown::play(place, act).await,
             Self::KafkaAway => away::play(place, act, &away::KAFKA).await,
             Self::PostgresAway => away::play(place, act, &away::POSTGRES).await,
+            Self::KafkaFrozen => away::play(place, act, &away::FROZEN).await,
+            Self::PostgresImmediate => away::play(place, act, &away::IMMEDIATE).await,
             Self::Poison => poisoned::play(place, act).await,
             Self::FullDisk => full_disk::play(place, act).await,
             Self::CorruptLog => corrupt_log::play(place, act).await,
