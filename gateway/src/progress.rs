@@ -226,3 +226,93 @@ impl Progress {
         self.stage.get() == Stage::Grace
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMES: Times = Times { header_ms: 1, stall_ms: 1, keep_alive_ms: 1 };
+
+    fn progress() -> (Rc<Deadlines>, Rc<Progress>) {
+        let deadlines = Deadlines::new();
+        let progress = Progress::new(&deadlines, TIMES, Waker::noop().clone());
+        (deadlines, progress)
+    }
+
+    fn request(progress: &Progress, body: Body) {
+        progress.head_began();
+        progress.head_complete(body);
+        progress.head_understood();
+    }
+
+    #[test]
+    fn a_request_goes_through_its_stages() {
+        let (_, progress) = progress();
+        assert_eq!(progress.stage(), Stage::New);
+        progress.head_began();
+        assert_eq!(progress.stage(), Stage::Head);
+        progress.head_complete(Body::Due);
+        assert_eq!(progress.stage(), Stage::Given(Body::Due));
+        progress.head_understood();
+        assert!(
+            progress.is_body_due() && progress.is_last(),
+            "an answer before the body ends the connection"
+        );
+        progress.body_complete();
+        assert!(!progress.is_body_due() && !progress.is_last());
+        progress.answering();
+        progress.answered();
+        assert_eq!(progress.stage(), Stage::Idle);
+        assert!(!progress.has_grace(), "only a connection without a request has");
+    }
+
+    #[test]
+    fn the_next_request_has_a_body_of_its_own() {
+        let (_, progress) = progress();
+        request(&progress, Body::Due);
+        progress.body_failed(BodyFailure::TooLarge);
+        assert_eq!(progress.body_failure(), Some(BodyFailure::TooLarge));
+        assert!(progress.is_last());
+        progress.answering();
+        // The rest of it comes, or does not.
+        progress.body_complete();
+        assert_eq!(progress.stage(), Stage::Answering);
+        progress.answered();
+        request(&progress, Body::Whole);
+        assert_eq!(progress.body_failure(), None);
+        assert!(!progress.is_last());
+    }
+
+    #[test]
+    fn a_connection_that_made_room_has_its_last_request() {
+        let (deadlines, progress) = progress();
+        assert!(deadlines.dismiss());
+        request(&progress, Body::Whole);
+        assert!(progress.is_last());
+        progress.answering();
+        progress.answered();
+        assert!(progress.is_dismissed());
+    }
+
+    #[test]
+    fn a_client_that_still_reads_does_not_make_room() {
+        let (deadlines, progress) = progress();
+        request(&progress, Body::Whole);
+        progress.answering();
+        progress.set_write_blocked(true);
+        progress.answered();
+        assert!(!deadlines.dismiss());
+        progress.set_write_blocked(false);
+        assert!(deadlines.dismiss());
+    }
+
+    #[test]
+    fn while_the_worker_closes_a_new_connection_has_a_moment() {
+        let (_, progress) = progress();
+        assert!(progress.has_grace());
+        assert_eq!(progress.stage(), Stage::Grace);
+        assert!(progress.has_grace());
+        progress.head_began();
+        assert_eq!(progress.stage(), Stage::Head);
+    }
+}
