@@ -41,6 +41,4 @@ pub use relay_status::{HeldBack, RelayStatus};
 pub use settings::{EventLogSettings, KafkaSettings};
 
 /// The tables behind outbox, inbox, dead letters and leases; versions 1 to 99 are theirs.
-pub static MIGRATIONS: storage::Migrations = storage::Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
-static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+pub static MIGRATIONS: storage::Migrations = storage::migrations!("migrations/sqlite", "migrations/postgres");

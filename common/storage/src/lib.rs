@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`settings`] (where it is), [`database`], `opening` and `schema` (what a start finds out), [`connections`] and
 //! `transaction`, [`failure`] (whose fault an error is), `health` and [`files`] (whether writing succeeds, and stays), [`group_commit`] (one transaction for many who wait), [`lease`] (one holder at a time,
-//! without clocks), [`listing`] (pages that stay fast), [`ranges`] (also in the middle), [`sql`] (multi-row statements).
+//! without clocks), [`table`] (columns, once),
+//! [`fold`] (what a batch of messages changes), [`listing`] (pages that stay fast), [`ranges`] (also in the middle), [`sql`] (multi-row statements).
 //!
 //! What a crash leaves: a committed transaction survives the death of the process on both
 //! databases. It also survives a power cut: PostgreSQL with its default `synchronous_commit`,
@@ -10,10 +11,12 @@
 
 mod clock;
 pub mod connections;
+mod counted;
 pub mod database;
 mod dialect;
 pub mod failure;
 pub mod files;
+pub mod fold;
 pub mod group_commit;
 mod health;
 pub mod lease;
@@ -27,14 +30,17 @@ mod schema;
 pub mod settings;
 pub mod sql;
 mod store_error;
+pub mod table;
 mod transaction;
 
 pub use clock::now_ms;
 pub use connections::{Connections, Lent};
+pub use counted::Counted;
 pub use database::Database;
 pub use dialect::Dialect;
 pub use failure::is_unavailable;
 pub use files::{FileGone, OpenFile};
+pub use fold::{Changed, FoldError, Folded, fold};
 pub use group_commit::{GroupCommit, Transact};
 pub use lease::Lease;
 pub use listing::{Listing, Order, Window};
@@ -44,4 +50,5 @@ pub use ranges::range_counters;
 pub use schema::Migrations;
 pub use settings::DatabaseSettings;
 pub use store_error::{Cause, StoreError};
+pub use table::TableRow;
 pub use transaction::Tx;

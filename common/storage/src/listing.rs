@@ -3,26 +3,29 @@
 //! Totals come from counters (`row_count (name, slot, n)`), every order has its index, a page beyond the middle is read
 //! from the other end, and one far from both ends, in the order of ids, by the counters of ranges ([`crate::ranges`]).
 
+use std::marker::PhantomData;
+
 use sqlx::AssertSqlSafe;
-use sqlx::any::AnyRow;
 
 use crate::database::Database;
 use crate::ranges;
 use crate::store_error::StoreError;
+use crate::table::TableRow;
 
 /// So many rows are passed faster than the counters of ranges are read.
 const NEAR: i64 = 1024;
 
-/// What of a table is listed.
-pub struct Listing {
-    pub table: &'static str,
-    pub columns: &'static str,
+/// Beyond so many rows it pays to pass them on the index alone.
+const DEEP: i64 = 200;
+
+/// Which rows of a table are listed.
+pub struct Listing<R> {
     /// The predicate of the partial indexes, letter for letter.
-    pub predicate: &'static str,
-    /// The counter's name in `row_count`.
-    pub counter: &'static str,
-    /// Whether rows are counted by [`range_counters`](crate::range_counters) too.
-    pub ranges: bool,
+    predicate: &'static str,
+    /// Its name in `row_count`.
+    counter: &'static str,
+    ranges: bool,
+    rows: PhantomData<fn() -> R>,
 }
 
 /// A column and whether it descends.
@@ -35,7 +38,26 @@ pub struct Window<'a> {
     pub order: &'a [Order],
 }
 
-impl Listing {
+impl<R: TableRow> Listing<R> {
+    /// The rows that the counter with the table's name counts.
+    pub const fn of(predicate: &'static str) -> Self {
+        Self { predicate, counter: R::TABLE, ranges: false, rows: PhantomData }
+    }
+
+    /// Counted under another name, and by [`range_counters`](crate::range_counters) too.
+    pub const fn counted_by_ranges(self, counter: &'static str) -> Self {
+        Self { counter, ranges: true, ..self }
+    }
+
+    /// The row with this id, if it is listed.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn find(&self, database: &Database, id: i64) -> Result<Option<R>, StoreError> {
+        let text = R::select(&format!("WHERE id = $1 AND {}", self.predicate));
+        Ok(sqlx::query_as(AssertSqlSafe(text)).bind(id).fetch_optional(database.reader()).await?)
+    }
+
     /// The window's rows and how many there are in all. `filter` is a column that must equal a value.
     ///
     /// # Errors
@@ -45,7 +67,7 @@ impl Listing {
         database: &Database,
         filter: Option<(&'static str, i64)>,
         window: &Window<'_>,
-    ) -> Result<(Vec<AnyRow>, i64), StoreError> {
+    ) -> Result<(Vec<R>, i64), StoreError> {
         let total = self.total(database, filter).await?;
         if self.ranges
             && filter.is_none()
@@ -64,7 +86,7 @@ impl Listing {
         window: &Window<'_>,
         total: i64,
         descending: bool,
-    ) -> Result<Option<Vec<AnyRow>>, StoreError> {
+    ) -> Result<Option<Vec<R>>, StoreError> {
         let limit = window.limit.min(total - window.offset);
         let behind = total - window.offset - limit;
         if window.offset.min(behind) <= NEAR {
@@ -72,8 +94,8 @@ impl Listing {
         }
         let position = if descending { behind } else { window.offset };
         let Some(start) = ranges::seek(database, self.counter, position).await? else { return Ok(None) };
-        let text = self.select(Some("id >="), &[("id", false)], false);
-        let query = sqlx::query(AssertSqlSafe(text)).bind(limit).bind(start.skip).bind(start.id);
+        let text = self.statement(Some("id >="), &[("id", false)], false, false);
+        let query = sqlx::query_as(AssertSqlSafe(text)).bind(limit).bind(start.skip).bind(start.id);
         let mut rows = query.fetch_all(database.reader()).await?;
         if descending {
             rows.reverse();
@@ -88,7 +110,7 @@ impl Listing {
         filter: Option<(&'static str, i64)>,
         window: &Window<'_>,
         total: i64,
-    ) -> Result<Vec<AnyRow>, StoreError> {
+    ) -> Result<Vec<R>, StoreError> {
         if window.offset >= total {
             return Ok(Vec::new());
         }
@@ -100,8 +122,8 @@ impl Listing {
             (window.offset, window.limit)
         };
         let condition = filter.map(|(column, _)| format!("{column} ="));
-        let text = self.select(condition.as_deref(), window.order, from_the_end);
-        let mut query = sqlx::query(AssertSqlSafe(text)).bind(limit).bind(offset);
+        let text = self.statement(condition.as_deref(), window.order, from_the_end, offset > DEEP);
+        let mut query = sqlx::query_as(AssertSqlSafe(text)).bind(limit).bind(offset);
         if let Some((_, value)) = filter {
             query = query.bind(value);
         }
@@ -124,15 +146,15 @@ impl Listing {
             }
             Some((column, value)) => {
                 let text =
-                    format!("SELECT COUNT(*) FROM {} WHERE {} AND {column} = $1", self.table, self.predicate);
+                    format!("SELECT COUNT(*) FROM {} WHERE {} AND {column} = $1", R::TABLE, self.predicate);
                 let query = sqlx::query_scalar(AssertSqlSafe(text)).bind(value);
                 Ok(query.fetch_one(database.reader()).await?)
             }
         }
     }
 
-    /// `condition` lacks its value: `user_id =`
-    fn select(&self, condition: Option<&str>, order: &[Order], reversed: bool) -> String {
+    /// What reads a page, for whoever asks the database how it will do that. `condition` lacks its value: `user_id =`
+    pub fn statement(&self, condition: Option<&str>, order: &[Order], reversed: bool, deep: bool) -> String {
         let condition = condition.map_or_else(String::new, |condition| format!(" AND {condition} $3"));
         let mut terms: Vec<String> = Vec::with_capacity(order.len() + 1);
         let mut direction = false;
@@ -144,13 +166,12 @@ impl Listing {
         if !order.iter().any(|(column, _)| *column == "id") {
             terms.push(term("id", direction != reversed));
         }
-        format!(
-            "SELECT {} FROM {} WHERE {}{condition} ORDER BY {} LIMIT $1 OFFSET $2",
-            self.columns,
-            self.table,
-            self.predicate,
-            terms.join(", ")
-        )
+        let (terms, predicate) = (terms.join(", "), self.predicate);
+        let page = format!("WHERE {predicate}{condition} ORDER BY {terms} LIMIT $1 OFFSET $2");
+        match deep {
+            true => R::select(&format!("WHERE id IN (SELECT id FROM {} {page}) ORDER BY {terms}", R::TABLE)),
+            false => R::select(&page),
+        }
     }
 }
 
@@ -171,23 +192,33 @@ fn term(column: &str, descending: bool) -> String {
 mod tests {
     use super::*;
 
-    const LISTING: Listing = Listing {
-        table: "thing",
-        columns: "id, price",
-        predicate: "gone = 0",
-        counter: "thing",
-        ranges: false,
-    };
+    struct Thing {
+        id: i64,
+        price: i64,
+    }
+
+    crate::table! { "thing" (id, price) as Thing { id, price } }
+
+    const LISTING: Listing<Thing> = Listing::of("gone = 0");
 
     #[test]
     fn the_id_breaks_ties_in_the_direction_of_the_last_term() {
         assert_eq!(
-            LISTING.select(None, &[("price", true)], false),
+            LISTING.statement(None, &[("price", true)], false, false),
             "SELECT id, price FROM thing WHERE gone = 0 ORDER BY price DESC, id DESC LIMIT $1 OFFSET $2"
         );
         assert_eq!(
-            LISTING.select(Some("user_id ="), &[("id", false)], true),
+            LISTING.statement(Some("user_id ="), &[("id", false)], true, false),
             "SELECT id, price FROM thing WHERE gone = 0 AND user_id = $3 ORDER BY id DESC LIMIT $1 OFFSET $2"
+        );
+    }
+
+    #[test]
+    fn many_rows_are_passed_on_the_index_alone() {
+        assert_eq!(
+            LISTING.statement(None, &[], false, true),
+            "SELECT id, price FROM thing WHERE id IN (SELECT id FROM thing WHERE gone = 0 \
+             ORDER BY id ASC LIMIT $1 OFFSET $2) ORDER BY id ASC"
         );
     }
 }

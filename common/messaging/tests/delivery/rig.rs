@@ -8,7 +8,6 @@ use messaging::{
     Asked, Consumer, ConsumerSettings, ConsumerStatus, DeadLetter, DeadLetters, EventLog, Outbox, Record,
     Relay, Request,
 };
-use sqlx::migrate::Migrator;
 use storage::{Database, Migrations};
 use testkit::{SOON, TestDatabase, TestLog, eventually, record};
 use tokio::task::JoinHandle;
@@ -19,9 +18,8 @@ use crate::handler::TestHandler;
 pub(crate) const TOPIC: &str = "facts";
 pub(crate) const GROUP: &str = "service";
 
-static SQLITE: Migrator = sqlx::migrate!("tests/delivery/migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("tests/delivery/migrations/postgres");
-pub(crate) const EFFECTS: Migrations = Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
+pub(crate) static EFFECTS: Migrations =
+    storage::migrations!("tests/delivery/migrations/sqlite", "tests/delivery/migrations/postgres");
 
 pub(crate) struct Rig {
     pub(crate) db: TestDatabase,

@@ -133,7 +133,8 @@ fn on_postgres_a_start_waits_for_a_server_that_comes_later() {
                 _ => panic!("opened what is not there"),
             }
             let (start, longer_than_one_attempt) = (Instant::now(), Duration::from_millis(600));
-            let patient = Database::open(&settings, &[TABLES]);
+            let tables = [TABLES];
+            let patient = Database::open(&settings, &tables);
             let (opened, ()) = tokio::join!(patient, async {
                 eventually("it tries again", SOON, async || start.elapsed() > longer_than_one_attempt).await;
                 proxy.restore();

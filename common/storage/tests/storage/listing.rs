@@ -2,21 +2,20 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use sqlx::{Executor, Row};
+use sqlx::Executor;
 use storage::{Database, Listing, Order, Window, ranges};
 use testkit::TestDatabase;
 
 use crate::TABLES;
 
-const THINGS: Listing = Listing {
-    table: "thing",
-    columns: "id, owner, price",
-    predicate: "gone = 0",
-    counter: "thing",
-    ranges: false,
-};
+storage::table! {
+    struct Listed in "thing" { id: i64, owner: i64, price: i64 }
+}
+
+const THINGS: Listing<Listed> = Listing::of("gone = 0");
 /// The same, counted by ranges of ids.
-const RANGED: Listing = Listing { counter: "ranged", ranges: true, ..THINGS };
+const COUNTER: &str = "ranged";
+const RANGED: Listing<Listed> = Listing::of("gone = 0").counted_by_ranges(COUNTER);
 
 #[derive(Clone, Debug)]
 struct Thing {
@@ -82,7 +81,7 @@ async fn fill(database: &Database, things: &[Thing]) {
 async fn page(database: &Database, owner: Option<i64>, window: &Window<'_>) -> (Vec<i64>, i64) {
     let filter = owner.map(|owner| ("owner", owner));
     let (rows, total) = THINGS.page(database, filter, window).await.unwrap();
-    (rows.iter().map(|row| row.get(0)).collect(), total)
+    (rows.iter().map(|row| row.id).collect(), total)
 }
 
 testkit::for_each_backend! {
@@ -154,7 +153,7 @@ testkit::for_each_backend! {
         let things: Vec<Thing> =
             ids.iter().map(|id| Thing { id: *id, owner: 1, price: 1, gone: false }).collect();
         fill(&database, &things).await;
-        let recount = ranges::recount(database.dialect(), RANGED.counter, "thing");
+        let recount = ranges::recount(database.dialect(), COUNTER, "thing");
         database.writer().await.unwrap().execute(sqlx::AssertSqlSafe(recount)).await.unwrap();
         // What a writer counts by itself is the same.
         let counted: Vec<(String, i64)> = sqlx::query_as("SELECT name, n FROM row_count WHERE name LIKE 'ranged#%'")
@@ -162,7 +161,7 @@ testkit::for_each_backend! {
             .await
             .unwrap();
         let mut expected: BTreeMap<String, i64> = BTreeMap::new();
-        for counter in ids.iter().flat_map(|id| ranges::range_counters(RANGED.counter, *id)) {
+        for counter in ids.iter().flat_map(|id| ranges::range_counters(COUNTER, *id)) {
             *expected.entry(counter).or_default() += 1;
         }
         assert_eq!(counted.into_iter().collect::<BTreeMap<_, _>>(), expected);
@@ -177,25 +176,25 @@ testkit::for_each_backend! {
             for offset in (0..6_000).step_by(331) {
                 let window = Window { offset, limit: 20, order };
                 let (rows, total) = RANGED.page(&database, None, &window).await.unwrap();
-                let found: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+                let found: Vec<i64> = rows.iter().map(|row| row.id).collect();
                 let expected: Vec<i64> = sorted.iter().copied().skip(offset as usize).take(20).collect();
                 assert_eq!((found, total), (expected, 6_000), "{offset} {order:?}");
             }
         }
         // In the middle it is the counters that say where: moved from one range to the next, they lead astray.
         let astray = "UPDATE row_count SET n = CASE WHEN name = $1 THEN n + 5 ELSE n - 5 END WHERE name IN ($1, $2)";
-        let [(_, here), (_, there)] = [0, 5_999].map(|at| (at, ranges::range_counters(RANGED.counter, ids[at])));
+        let [(_, here), (_, there)] = [0, 5_999].map(|at| (at, ranges::range_counters(COUNTER, ids[at])));
         for (here, there) in here.into_iter().zip(there) {
             let mut writer = database.writer().await.unwrap();
             sqlx::query(astray).bind(here).bind(there).execute(&mut *writer).await.unwrap();
         }
         let window = Window { offset: 3_000, limit: 1, order: &[] };
         let (rows, _) = RANGED.page(&database, None, &window).await.unwrap();
-        assert_eq!(rows[0].get::<i64, _>(0), ids[2_995]);
+        assert_eq!(rows[0].id, ids[2_995]);
         // Unless it shows: somebody wrote who counts no ranges.
         let unseen = "UPDATE row_count SET n = n + 1 WHERE name = 'ranged'";
         database.writer().await.unwrap().execute(unseen).await.unwrap();
         let (rows, _) = RANGED.page(&database, None, &window).await.unwrap();
-        assert_eq!(rows[0].get::<i64, _>(0), ids[3_000]);
+        assert_eq!(rows[0].id, ids[3_000]);
     }
 }

@@ -18,9 +18,7 @@ pub use shadow::SqlShadow;
 pub use write::SqlProjection;
 
 /// Schema of this service's own tables.
-pub static MIGRATIONS: storage::Migrations = storage::Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
-static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+pub static MIGRATIONS: storage::Migrations = storage::migrations!("migrations/sqlite", "migrations/postgres");
 
 /// Reading and writing of one database.
 pub fn adapters(database: &Database) -> (SqlView, SqlProjection) {

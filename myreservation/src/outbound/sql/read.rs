@@ -3,25 +3,15 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use sqlx::Row;
-use storage::{Database, Listing, StoreError, Window};
+use sqlx::{AssertSqlSafe, Row as _};
+use storage::{Database, Listing, StoreError, TableRow, Window};
 
-use super::rows;
-use super::tables::{LIVE, TOTAL};
+use super::rows::{Row, StepRow};
+use super::tables::TOTAL;
 use crate::domain::{MyReservation, Outcome, Step};
 use crate::use_cases::ports::{ListQuery, SagaCounts, Unfinished, View};
 
-const LISTING: Listing =
-    Listing { table: LIVE.rows, columns: rows::COLUMNS, predicate: "TRUE", counter: TOTAL, ranges: true };
-
-const FIND: &str = "SELECT id, user_id, user_address, product_id, product_name, price, card_no, created_at, \
-     reservation_version, reservation_status, reservation_modified_at, cancel_reason, cancel_detail, \
-     payment_version, payment_status, payment_id, payment_created_at, payment_modified_at, \
-     receipt_version, receipt_status, receipt_id, expected_delivery_at, receipt_created_at, receipt_modified_at \
-     FROM my_reservation WHERE id = $1";
-
-const STEPS: &str = "SELECT reservation_id, facet, version, status, at_ms, trace_id, attempts \
-     FROM my_reservation_step WHERE reservation_id = $1 ORDER BY facet, version";
+const LISTING: Listing<Row> = Listing::of("TRUE").counted_by_ranges(TOTAL);
 
 /// Open since it was asked for, compensating since its cancellation.
 const UNFINISHED: &str = "SELECT outcome, COUNT(*), MIN(since), COUNT(CASE WHEN since < $1 THEN 1 END) FROM (\
@@ -43,21 +33,21 @@ impl SqlView {
 #[async_trait]
 impl View for SqlView {
     async fn find(&self, id: i64) -> Result<Option<MyReservation>, StoreError> {
-        let row = sqlx::query(FIND).bind(id).fetch_optional(self.database.reader()).await?;
-        Ok(row.as_ref().map(rows::my_reservation).transpose()?)
+        LISTING.find(&self.database, id).await?.map(Row::try_into).transpose()
     }
 
     async fn list(&self, query: &ListQuery) -> Result<(Vec<MyReservation>, i64), StoreError> {
         let window = Window { offset: query.offset, limit: query.limit, order: &query.order };
         let filter = query.user_id.map(|user_id| ("user_id", user_id));
         let (rows, total) = LISTING.page(&self.database, filter, &window).await?;
-        let items = rows.iter().map(rows::my_reservation).collect::<Result<_, _>>()?;
-        Ok((items, total))
+        let items: Result<_, _> = rows.into_iter().map(Row::try_into).collect();
+        Ok((items?, total))
     }
 
     async fn steps(&self, id: i64) -> Result<Vec<Step>, StoreError> {
-        let found = sqlx::query(STEPS).bind(id).fetch_all(self.database.reader()).await?;
-        Ok(found.iter().map(rows::step).collect::<Result<_, _>>()?)
+        let text = StepRow::select("WHERE reservation_id = $1 ORDER BY facet, version");
+        let query = sqlx::query_as(AssertSqlSafe(text)).bind(id);
+        query.fetch_all(self.database.reader()).await?.into_iter().map(StepRow::try_into).collect()
     }
 
     async fn reservation_version(&self, id: i64) -> Result<i64, StoreError> {

@@ -1,78 +1,119 @@
-//! The columns, and rows read from them.
+//! The tables' columns, and what a row says.
 
 use events::Status;
-use sqlx::Row;
-use sqlx::any::AnyRow;
+use storage::StoreError;
 
 use crate::domain::{Cancellation, MyReservation, Payment, Purchase, Receipt, Reservation, Step};
 
-pub(super) const COLUMNS: &str = "id, user_id, user_address, product_id, product_name, price, card_no, created_at, \
-     reservation_version, reservation_status, reservation_modified_at, cancel_reason, cancel_detail, \
-     payment_version, payment_status, payment_id, payment_created_at, payment_modified_at, \
-     receipt_version, receipt_status, receipt_id, expected_delivery_at, receipt_created_at, receipt_modified_at";
-
-pub(super) const STEP_COLUMNS: &str = "reservation_id, facet, version, status, at_ms, trace_id, attempts";
-
-pub(super) fn my_reservation(row: &AnyRow) -> Result<MyReservation, sqlx::Error> {
-    Ok(MyReservation {
-        id: row.try_get(0)?,
-        purchase: Purchase {
-            user_id: row.try_get(1)?,
-            user_address: row.try_get(2)?,
-            product_id: row.try_get(3)?,
-            product_name: row.try_get(4)?,
-            price: row.try_get(5)?,
-            card_no: row.try_get(6)?,
-            created_at: row.try_get(7)?,
-        },
-        reservation: match row.try_get(8)? {
-            0 => None,
-            version => Some(Reservation {
-                version,
-                status: status(row, 9)?,
-                modified_at: row.try_get(10)?,
-                cancellation: match row.try_get(11)? {
-                    Some(reason) => Some(Cancellation { reason, detail: row.try_get(12)? }),
-                    None => None,
-                },
-            }),
-        },
-        payment: match row.try_get(13)? {
-            0 => None,
-            version => Some(Payment {
-                version,
-                status: status(row, 14)?,
-                id: row.try_get(15)?,
-                created_at: row.try_get(16)?,
-                modified_at: row.try_get(17)?,
-            }),
-        },
-        receipt: match row.try_get(18)? {
-            0 => None,
-            version => Some(Receipt {
-                version,
-                status: status(row, 19)?,
-                id: row.try_get(20)?,
-                expected_delivery_at: row.try_get(21)?,
-                created_at: row.try_get(22)?,
-                modified_at: row.try_get(23)?,
-            }),
-        },
-    })
+storage::table! {
+    pub(super) struct Row in "my_reservation" {
+        id: i64,
+        user_id: i64,
+        user_address: Option<String>,
+        product_id: i64,
+        product_name: String,
+        price: i64,
+        card_no: Option<String>,
+        created_at: i64,
+        reservation_version: i64,
+        reservation_status: Option<String>,
+        reservation_modified_at: Option<i64>,
+        cancel_reason: Option<String>,
+        cancel_detail: Option<String>,
+        payment_version: i64,
+        payment_status: Option<String>,
+        payment_id: Option<i64>,
+        payment_created_at: Option<i64>,
+        payment_modified_at: Option<i64>,
+        receipt_version: i64,
+        receipt_status: Option<String>,
+        receipt_id: Option<i64>,
+        expected_delivery_at: Option<i64>,
+        receipt_created_at: Option<i64>,
+        receipt_modified_at: Option<i64>,
+    }
 }
 
-pub(super) fn step(row: &AnyRow) -> Result<Step, sqlx::Error> {
-    Ok(Step {
-        reservation_id: row.try_get(0)?,
-        version: row.try_get(2)?,
-        status: status(row, 3)?,
-        at_ms: row.try_get(4)?,
-        trace_id: row.try_get(5)?,
-        attempts: row.try_get(6)?,
-    })
+storage::table! {
+    pub(super) struct StepRow in "my_reservation_step" {
+        reservation_id: i64,
+        facet: i64,
+        version: i64,
+        status: String,
+        at_ms: i64,
+        trace_id: Option<String>,
+        attempts: Option<i64>,
+    }
 }
 
-fn status(row: &AnyRow, column: usize) -> Result<Status, sqlx::Error> {
-    let text: String = row.try_get(column)?;
-    Status::parse(&text).ok_or_else(|| sqlx::Error::Decode(format!("unknown status '{text}'").into()))
+impl TryFrom<Row> for MyReservation {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id,
+            purchase: Purchase {
+                user_id: row.user_id,
+                user_address: row.user_address,
+                product_id: row.product_id,
+                product_name: row.product_name,
+                price: row.price,
+                card_no: row.card_no,
+                created_at: row.created_at,
+            },
+            reservation: told(row.reservation_version, |version| {
+                Some(Reservation {
+                    version,
+                    status: Status::parse(&row.reservation_status?)?,
+                    modified_at: row.reservation_modified_at?,
+                    cancellation: row
+                        .cancel_reason
+                        .map(|reason| Cancellation { reason, detail: row.cancel_detail }),
+                })
+            })?,
+            payment: told(row.payment_version, |version| {
+                Some(Payment {
+                    version,
+                    status: Status::parse(&row.payment_status?)?,
+                    id: row.payment_id?,
+                    created_at: row.payment_created_at?,
+                    modified_at: row.payment_modified_at?,
+                })
+            })?,
+            receipt: told(row.receipt_version, |version| {
+                Some(Receipt {
+                    version,
+                    status: Status::parse(&row.receipt_status?)?,
+                    id: row.receipt_id?,
+                    expected_delivery_at: row.expected_delivery_at?,
+                    created_at: row.receipt_created_at?,
+                    modified_at: row.receipt_modified_at?,
+                })
+            })?,
+        })
+    }
+}
+
+impl TryFrom<StepRow> for Step {
+    type Error = StoreError;
+
+    fn try_from(row: StepRow) -> Result<Self, StoreError> {
+        let StepRow { reservation_id, version, status, at_ms, trace_id, attempts, .. } = row;
+        let status = Status::parse(&status)
+            .ok_or_else(|| StoreError::Corrupt(format!("unknown status '{status}'").into()))?;
+        Ok(Self { reservation_id, version, status, at_ms, trace_id, attempts })
+    }
+}
+
+/// What a producer told, if it told anything: a version of 0 says that it did not.
+fn told<T>(version: i64, facet: impl FnOnce(i64) -> Option<T>) -> Result<Option<T>, StoreError> {
+    match version {
+        0 => Ok(None),
+        version => match facet(version) {
+            Some(facet) => Ok(Some(facet)),
+            None => Err(StoreError::Corrupt(
+                "a version without all that it tells, or with an unknown status".into(),
+            )),
+        },
+    }
 }

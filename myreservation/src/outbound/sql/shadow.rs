@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use messaging::mark::Mark;
-use sqlx::{AssertSqlSafe, Executor, Row};
-use storage::{Database, Dialect, StoreError, Tx, ranges};
+use sqlx::{AssertSqlSafe, Executor, Row as _};
+use storage::{Database, Dialect, StoreError, TableRow, Tx, ranges};
 
-use super::rows::{COLUMNS, STEP_COLUMNS};
+use super::rows::{Row, StepRow};
 use super::tables::{LIVE, SHADOW, TOTAL};
 use super::{catalog, write};
 use crate::domain::Batch;
@@ -111,8 +111,8 @@ impl Shadow for SqlShadow {
         let mut differences = Vec::new();
         let mut count = 0;
         for (old, new, columns, id) in [
-            (LIVE.rows, SHADOW.rows, COLUMNS, "id"),
-            (LIVE.steps, SHADOW.steps, STEP_COLUMNS, "reservation_id"),
+            (LIVE.rows, SHADOW.rows, Row::COLUMNS, "id"),
+            (LIVE.steps, SHADOW.steps, StepRow::COLUMNS, "reservation_id"),
         ] {
             // EXCEPT compares all columns, nulls included.
             let only_in = |one: &str, other: &str| {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
-use storage::{Dialect, StoreError, Tx, range_counters, sql};
+use storage::{Dialect, StoreError, TableRow, Tx, range_counters, sql};
 
-use super::rows::STEP_COLUMNS;
+use super::rows::StepRow;
 use super::tables::{LIVE, TOTAL, Tables};
 use super::upsert::upsert;
 use crate::domain::{Batch, Step};
@@ -41,7 +41,8 @@ pub(super) async fn apply(tx: &mut Tx, tables: Tables, batch: Batch) -> Result<V
 async fn insert_steps(tx: &mut Tx, table: &str, steps: &[Step]) -> Result<(), StoreError> {
     for chunk in sql::chunks(steps, LARGEST_STEPS) {
         let text = format!(
-            "INSERT INTO {table} ({STEP_COLUMNS}) VALUES {} ON CONFLICT DO NOTHING",
+            "INSERT INTO {table} ({}) VALUES {} ON CONFLICT DO NOTHING",
+            StepRow::COLUMNS,
             sql::values(Dialect::of(tx), chunk.len(), STEP_WIDTH)
         );
         let mut query = sqlx::query(AssertSqlSafe(text));

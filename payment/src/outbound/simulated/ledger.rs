@@ -6,9 +6,8 @@ use super::entries::{Entries, Entry, Kind};
 use super::settings::{LEDGER_URL, SimulatedSettings};
 use crate::domain::{ChargeAnswer, Decline, MaskedCard, RefundAnswer};
 
-static MIGRATIONS: Migrations = Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
-static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/ledger/sqlite");
-static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/ledger/postgres");
+static MIGRATIONS: Migrations =
+    storage::migrations!("migrations/ledger/sqlite", "migrations/ledger/postgres");
 
 /// The network's books: a row for everything that took effect. Of a key there is one first entry (a charge, a
 /// decline, or the tombstone of a refund that came before its charge) and, behind a charge, at most one refund.

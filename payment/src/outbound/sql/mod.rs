@@ -15,6 +15,4 @@ pub use store::SqlPaymentStore;
 pub use transaction::PaymentsInTransaction;
 
 /// The service's tables; messaging's own come before them, with lower versions.
-pub static MIGRATIONS: storage::Migrations = storage::Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
-static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+pub static MIGRATIONS: storage::Migrations = storage::migrations!("migrations/sqlite", "migrations/postgres");

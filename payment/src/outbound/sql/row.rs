@@ -1,49 +1,75 @@
-use sqlx::Row;
-use sqlx::any::AnyRow;
+//! The table's columns, and what a row says.
 
 use crate::domain::{Decline, MaskedCard, Order, Payment, State, Status};
 
-/// As [`payment`] reads them.
-pub(super) const COLUMNS: &str = "id, reservation_id, user_id, product_id, product_name, price, card_no, status, \
-     version, created_at, modified_at, decline_code, decline_message";
+storage::table! {
+    pub(super) struct Row in "payment" {
+        id: i64,
+        reservation_id: i64,
+        user_id: i64,
+        product_id: i64,
+        product_name: String,
+        price: i64,
+        card_no: String,
+        status: Status,
+        version: i64,
+        created_at: i64,
+        modified_at: i64,
+        decline_code: Option<String>,
+        decline_message: Option<String>,
+        traceparent: Option<String>,
+    }
+}
+storage::text_column!(Status);
 
-/// Behind [`COLUMNS`].
-pub(super) const NEXT_COLUMN: usize = 13;
-
-pub(super) fn payment(row: &AnyRow) -> Result<Payment, sqlx::Error> {
-    let card: &str = row.try_get(6)?;
-    Ok(Payment {
-        id: row.try_get(0)?,
-        order: Order {
-            reservation_id: row.try_get(1)?,
-            user_id: row.try_get(2)?,
-            product_id: row.try_get(3)?,
-            product_name: row.try_get(4)?,
-            price: row.try_get(5)?,
-            card: MaskedCard::of(card),
-        },
-        state: state(row)?,
-        version: row.try_get(8)?,
-        created_at: row.try_get(9)?,
-        modified_at: row.try_get(10)?,
-    })
+impl Row {
+    /// Of a reservation that has no payment yet. The database gives the id.
+    pub(super) fn new(order: &Order, status: Status, now: i64, traceparent: Option<String>) -> Self {
+        Self {
+            id: 0,
+            reservation_id: order.reservation_id,
+            user_id: order.user_id,
+            product_id: order.product_id,
+            product_name: order.product_name.clone(),
+            price: order.price,
+            card_no: order.card.as_str().to_owned(),
+            status,
+            version: 0,
+            created_at: now,
+            modified_at: now,
+            decline_code: None,
+            decline_message: None,
+            traceparent,
+        }
+    }
 }
 
-fn state(row: &AnyRow) -> Result<State, sqlx::Error> {
-    let text: &str = row.try_get(7)?;
-    let status = Status::parse(text).ok_or_else(|| sqlx::Error::ColumnDecode {
-        index: "status".to_owned(),
-        source: format!("the status {text:?} is unknown here").into(),
-    })?;
-    Ok(match status {
-        Status::Charging => State::Charging,
-        Status::Paid => State::Paid,
-        Status::Declined => State::Declined(Decline {
-            code: row.try_get::<Option<String>, _>(11)?.unwrap_or_default(),
-            message: row.try_get::<Option<String>, _>(12)?.unwrap_or_default(),
-        }),
-        Status::Refunding => State::Refunding,
-        Status::Cancelled => State::Cancelled,
-        Status::Void => State::Void,
-    })
+impl From<Row> for Payment {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            order: Order {
+                reservation_id: row.reservation_id,
+                user_id: row.user_id,
+                product_id: row.product_id,
+                product_name: row.product_name,
+                price: row.price,
+                card: MaskedCard::of(&row.card_no),
+            },
+            state: match row.status {
+                Status::Charging => State::Charging,
+                Status::Paid => State::Paid,
+                Status::Declined => State::Declined(Decline {
+                    code: row.decline_code.unwrap_or_default(),
+                    message: row.decline_message.unwrap_or_default(),
+                }),
+                Status::Refunding => State::Refunding,
+                Status::Cancelled => State::Cancelled,
+                Status::Void => State::Void,
+            },
+            version: row.version,
+            created_at: row.created_at,
+            modified_at: row.modified_at,
+        }
+    }
 }

@@ -1,29 +1,20 @@
-use std::sync::LazyLock;
-
 use async_trait::async_trait;
 use messaging::Outbox;
-use sqlx::{AssertSqlSafe, Row};
-use storage::{Database, GroupCommit, StoreError};
+use sqlx::AssertSqlSafe;
+use storage::{Database, GroupCommit, StoreError, TableRow, table};
 
 use super::insert::{self, Intents};
 use super::list;
 use super::record::current_trace;
-use super::row::{self, COLUMNS, NEXT_COLUMN};
+use super::row::Row;
 use super::transaction::PaymentsInTransaction;
 use super::update::{Saving, Target};
 use crate::domain::{Change, Order, Payment, Status};
 use crate::use_cases::ports::{Intent, ListQuery, Page, PaymentStore, Unfinished};
 
-static FIND: LazyLock<String> = LazyLock::new(|| format!("SELECT {COLUMNS} FROM payment WHERE id = $1"));
-static FIND_BY_RESERVATION: LazyLock<String> =
-    LazyLock::new(|| format!("SELECT {COLUMNS} FROM payment WHERE reservation_id = $1"));
 /// The condition of the partial index stands here word for word, so that both databases use it.
-static UNFINISHED: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT {COLUMNS}, traceparent FROM payment \
-         WHERE status = $1 AND status IN ('charging', 'refunding') AND id > $2 ORDER BY id LIMIT $3"
-    )
-});
+const UNFINISHED: &str =
+    "WHERE status = $1 AND status IN ('charging', 'refunding') AND id > $2 ORDER BY id LIMIT $3";
 
 /// Payments in SQLite or PostgreSQL; their facts go into the outbox beside them.
 #[derive(Clone)]
@@ -59,11 +50,11 @@ impl PaymentStore for SqlPaymentStore {
         if let Some(id) = self.intents.submit(intent).await? {
             return Ok(Intent::Stored(Payment::charging(id, order, now)));
         }
-        let row = sqlx::query(AssertSqlSafe(FIND_BY_RESERVATION.as_str()))
-            .bind(order.reservation_id)
-            .fetch_one(self.database.reader())
-            .await?;
-        Ok(Intent::Existing(row::payment(&row)?))
+        let found: Option<Row> = table::find(&self.database, "reservation_id", order.reservation_id).await?;
+        match found {
+            Some(row) => Ok(Intent::Existing(row.into())),
+            None => Err(sqlx::Error::RowNotFound.into()),
+        }
     }
 
     async fn save(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError> {
@@ -72,13 +63,12 @@ impl PaymentStore for SqlPaymentStore {
     }
 
     async fn find(&self, id: i64) -> Result<Option<Payment>, StoreError> {
-        let row =
-            sqlx::query(AssertSqlSafe(FIND.as_str())).bind(id).fetch_optional(self.database.reader()).await?;
-        Ok(row.as_ref().map(row::payment).transpose()?)
+        let found: Option<Row> = table::find(&self.database, "id", id).await?;
+        Ok(found.map(Payment::from))
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
-        Ok(list::list(self.database.reader(), query).await?)
+        list::list(&self.database, query).await
     }
 
     async fn unfinished(
@@ -87,14 +77,13 @@ impl PaymentStore for SqlPaymentStore {
         after_id: i64,
         limit: i64,
     ) -> Result<Vec<Unfinished>, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(UNFINISHED.as_str()))
-            .bind(status.as_str())
-            .bind(after_id)
-            .bind(limit)
-            .fetch_all(self.database.reader())
-            .await?;
-        rows.iter()
-            .map(|row| Ok(Unfinished { payment: row::payment(row)?, traceparent: row.try_get(NEXT_COLUMN)? }))
-            .collect()
+        let query = sqlx::query_as(AssertSqlSafe(Row::select(UNFINISHED)));
+        let query = query.bind(status.as_str()).bind(after_id).bind(limit);
+        let rows: Vec<Row> = query.fetch_all(self.database.reader()).await?;
+        let unfinished = rows.into_iter().map(|mut row| {
+            let traceparent = row.traceparent.take();
+            Unfinished { payment: row.into(), traceparent }
+        });
+        Ok(unfinished.collect())
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
-use storage::{Database, Dialect, StoreError, Transact, Tx, sql};
+use sqlx::{AnyConnection, AssertSqlSafe};
+use storage::{Database, Dialect, StoreError, TableRow, Transact, Tx, sql, table};
 
-use super::rows;
-use crate::domain::{CancelReason, NewReservation};
+use super::rows::Key;
+use crate::domain::NewReservation;
 use crate::use_cases::ports::{Begun, IdempotencyKey, SavedOutcome};
 
 const COLUMNS: usize = 9;
@@ -114,27 +114,17 @@ async fn take_keys(tx: &mut Tx, intents: &[Intent], ids: &[i64]) -> Result<HashS
 }
 
 /// What became of the request that came with this key first.
-pub(super) async fn known(database: &Database, key: &IdempotencyKey) -> Result<Option<Begun>, sqlx::Error> {
-    let row = sqlx::query(
-        "SELECT fingerprint, reservation_id, answered_at, cancel_reason, cancel_detail \
-         FROM idempotency_key WHERE key = $1",
-    )
-    .bind(key.key.as_str())
-    .fetch_optional(database.reader())
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    if row.try_get::<String, _>(0)? != key.fingerprint {
+pub(super) async fn known(database: &Database, key: &IdempotencyKey) -> Result<Option<Begun>, StoreError> {
+    let text = Key::select("WHERE key = $1");
+    let query = sqlx::query_as(AssertSqlSafe(text)).bind(key.key.as_str());
+    let Some(known): Option<Key> = query.fetch_optional(database.reader()).await? else { return Ok(None) };
+    if known.fingerprint != key.fingerprint {
         return Ok(Some(Begun::KeyReused));
     }
-    let Some(at) = row.try_get::<Option<i64>, _>(2)? else { return Ok(Some(Begun::InFlight)) };
-    let reservation =
-        sqlx::query(rows::FIND).bind(row.try_get::<i64, _>(1)?).fetch_one(database.reader()).await?;
-    let outcome = SavedOutcome {
-        cancelled: row
-            .try_get::<Option<String>, _>(3)?
-            .map(|reason| CancelReason::parse(&reason).unwrap_or(CancelReason::Unknown)),
-        detail: row.try_get(4)?,
-        at,
+    let Some(at) = known.answered_at else { return Ok(Some(Begun::InFlight)) };
+    let Some(reservation) = table::find(database, "id", known.reservation_id).await? else {
+        return Err(sqlx::Error::RowNotFound.into());
     };
-    Ok(Some(Begun::Answered(rows::reservation(&reservation)?, outcome)))
+    let outcome = SavedOutcome { cancelled: known.cancel_reason, detail: known.cancel_detail, at };
+    Ok(Some(Begun::Answered(reservation, outcome)))
 }

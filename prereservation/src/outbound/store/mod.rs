@@ -7,7 +7,7 @@ mod save;
 use async_trait::async_trait;
 use events::Event;
 use messaging::Outbox;
-use storage::{Database, GroupCommit, Listing, StoreError, Window, now_ms};
+use storage::{Database, GroupCommit, Listing, StoreError, Window, now_ms, table};
 use telemetry::TraceContext;
 
 use self::begin::{Intent, Intents, Stored};
@@ -15,20 +15,11 @@ use self::save::{Outcome, Outcomes};
 
 use crate::domain::{NewReservation, Reservation};
 use crate::use_cases::ports::{Begun, IdempotencyKey, ListQuery, ReservationStore, SavedOutcome};
-use rows::COLUMNS;
 
 /// Schema of this service's own tables.
-pub static MIGRATIONS: storage::Migrations = storage::Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
-static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+pub static MIGRATIONS: storage::Migrations = storage::migrations!("migrations/sqlite", "migrations/postgres");
 
-const LIVE: Listing = Listing {
-    table: "reservation",
-    columns: COLUMNS,
-    predicate: "status <> 'reservation_cancelled'",
-    counter: "reservation",
-    ranges: false,
-};
+const LIVE: Listing<Reservation> = Listing::of("status <> 'reservation_cancelled'");
 
 pub struct SqlReservationStore {
     database: Database,
@@ -86,16 +77,13 @@ impl ReservationStore for SqlReservationStore {
     }
 
     async fn find(&self, id: i64) -> Result<Option<Reservation>, StoreError> {
-        let row = sqlx::query(rows::FIND).bind(id).fetch_optional(self.database.reader()).await?;
-        Ok(row.as_ref().map(rows::reservation).transpose()?)
+        table::find(&self.database, "id", id).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<(Vec<Reservation>, i64), StoreError> {
         let window = Window { offset: query.offset, limit: query.limit, order: &query.order };
         let filter = query.user_id.map(|user_id| ("user_id", user_id));
-        let (rows, total) = LIVE.page(&self.database, filter, &window).await?;
-        let items = rows.iter().map(rows::reservation).collect::<Result<_, _>>()?;
-        Ok((items, total))
+        LIVE.page(&self.database, filter, &window).await
     }
 
     async fn pending(&self, limit: i64) -> Result<Vec<i64>, StoreError> {

@@ -1,32 +1,34 @@
 //! The SQL adapter of [`ReceiptStore`]: one text for SQLite and PostgreSQL.
 
-mod rows;
-
 use std::collections::HashMap;
 
 use async_trait::async_trait;
 use messaging::{Outbox, Record};
-use sqlx::AssertSqlSafe;
-use storage::{Database, Dialect, Listing, StoreError, Tx, Window, now_ms, sql};
+use storage::{Database, Listing, StoreError, Tx, Window, now_ms, table};
 
-use crate::domain::Receipt;
+use crate::domain::{Purchase, Receipt, Status};
 use crate::use_cases::ports::{ListQuery, ReceiptStore, Telling};
-use rows::COLUMNS;
 
 /// Schema of this service's own tables.
-pub static MIGRATIONS: storage::Migrations = storage::Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
-static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+pub static MIGRATIONS: storage::Migrations = storage::migrations!("migrations/sqlite", "migrations/postgres");
 
-const STANDING: Listing = Listing {
-    table: "receipt",
-    columns: COLUMNS,
-    predicate: "status = 'receipt_issued'",
-    counter: "receipt",
-    ranges: false,
-};
-/// Most rows in one statement.
-const LARGEST: usize = 128;
+const STANDING: Listing<Receipt> = Listing::of("status = 'receipt_issued'");
+
+storage::table! {
+    "receipt" (
+        id, reservation_id, payment_id, user_id, product_id, product_name, price, paid_at, status, version, created_at,
+        modified_at,
+    ) as Receipt {
+        id,
+        reservation_id,
+        purchase: Purchase { payment_id, user_id, product_id, product_name, price, paid_at },
+        status,
+        version,
+        created_at,
+        modified_at,
+    }
+}
+storage::text_column!(Status);
 
 pub struct SqlReceiptStore {
     database: Database,
@@ -43,37 +45,13 @@ impl SqlReceiptStore {
 #[async_trait]
 impl ReceiptStore for SqlReceiptStore {
     async fn of_reservations(&self, tx: &mut Tx, ids: &[i64]) -> Result<Vec<Receipt>, StoreError> {
-        let mut receipts = Vec::new();
-        for chunk in sql::chunks(ids, LARGEST) {
-            let text = format!(
-                "SELECT {COLUMNS} FROM receipt WHERE reservation_id IN ({})",
-                sql::placeholders(Dialect::of(tx), chunk.len())
-            );
-            let mut query = sqlx::query(AssertSqlSafe(text));
-            for id in chunk {
-                query = query.bind(*id);
-            }
-            for row in query.fetch_all(&mut **tx).await? {
-                receipts.push(rows::receipt(&row)?);
-            }
-        }
-        Ok(receipts)
+        table::find_all(tx, "reservation_id", ids).await
     }
 
     async fn add(&self, tx: &mut Tx, receipts: &mut [&mut Receipt]) -> Result<(), StoreError> {
-        let mut ids = HashMap::with_capacity(receipts.len());
-        for chunk in sql::chunks(receipts, LARGEST) {
-            let text = format!(
-                "INSERT INTO receipt (reservation_id, payment_id, user_id, product_id, product_name, price, paid_at, \
-                 status, version, created_at, modified_at) VALUES {} RETURNING reservation_id, id",
-                sql::values(Dialect::of(tx), chunk.len(), rows::INSERTED)
-            );
-            let mut query = sqlx::query_as::<_, (i64, i64)>(AssertSqlSafe(text));
-            for receipt in chunk {
-                query = rows::bind(query, receipt);
-            }
-            ids.extend(query.fetch_all(&mut **tx).await?);
-        }
+        let rows: Vec<&Receipt> = receipts.iter().map(|receipt| &**receipt).collect();
+        let ids: Vec<(i64, i64)> = table::insert(tx, &rows, "RETURNING reservation_id, id").await?;
+        let ids: HashMap<i64, i64> = ids.into_iter().collect();
         for receipt in receipts {
             if let Some(id) = ids.get(&receipt.reservation_id) {
                 receipt.id = *id;
@@ -115,15 +93,12 @@ impl ReceiptStore for SqlReceiptStore {
     }
 
     async fn find(&self, id: i64) -> Result<Option<Receipt>, StoreError> {
-        let row = sqlx::query(rows::FIND).bind(id).fetch_optional(self.database.reader()).await?;
-        Ok(row.as_ref().map(rows::receipt).transpose()?)
+        STANDING.find(&self.database, id).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<(Vec<Receipt>, i64), StoreError> {
         let window = Window { offset: query.offset, limit: query.limit, order: &query.order };
         let filter = query.user_id.map(|user_id| ("user_id", user_id));
-        let (rows, total) = STANDING.page(&self.database, filter, &window).await?;
-        let items = rows.iter().map(rows::receipt).collect::<Result<_, _>>()?;
-        Ok((items, total))
+        STANDING.page(&self.database, filter, &window).await
     }
 }
