@@ -2,13 +2,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use storage::StoreError;
+use storage::{StoreError, now_ms};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Payment, Status, Transition};
-use crate::use_cases::now_ms;
 use crate::use_cases::ports::PaymentStore;
 
 const PAGE: i64 = 256;
@@ -16,9 +15,8 @@ const PAGE: i64 = 256;
 /// Finds charges that nobody finishes any more (a process died, the card network gave no answer and nobody
 /// asked again) and has them undone, so that no card stays charged for a payment that nobody was told of.
 ///
-/// How long a charge has been standing still is measured by this process's own monotonic clock from when it first
-/// saw it: clocks that jump, and clocks that differ between machines, change nothing. A request that is slower than
-/// that loses to the cancellation like to any other, and answers so.
+/// This process measures by its own monotonic clock for how long it has seen a charge open: wall clocks that jump or differ
+/// between machines change nothing. A request that takes longer finds its payment cancelled, and answers so.
 pub struct AbandonedCharges {
     store: Arc<dyn PaymentStore>,
     /// Wakes the refund worker.
@@ -35,13 +33,9 @@ impl AbandonedCharges {
     /// Looks around until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         let pause = (self.after / 10).clamp(Duration::from_millis(50), Duration::from_secs(1));
-        while !stop.is_cancelled() {
+        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
             if let Err(error) = self.round().await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "charges not read; looking again");
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = stop.cancelled() => {}
             }
         }
     }

@@ -1,9 +1,8 @@
 use std::sync::Arc;
 
-use storage::StoreError;
+use storage::{StoreError, now_ms};
 
 use crate::domain::{CardNumber, Decline, Order, Payment, State, Transition};
-use crate::use_cases::now_ms;
 use crate::use_cases::ports::{Intent, PaymentProvider, PaymentStore, ProviderError};
 
 /// Charges a card for a reservation, once, however often it is asked to.

@@ -4,7 +4,6 @@
 pub mod abandon;
 pub mod cancel;
 pub mod charge;
-mod clock;
 pub mod find;
 pub mod ports;
 pub mod refund;
@@ -12,6 +11,5 @@ pub mod refund;
 pub use abandon::AbandonedCharges;
 pub use cancel::cancel;
 pub use charge::{Charge, ChargeError, Outcome};
-pub use clock::now_ms;
 pub use find::{find, list};
 pub use refund::RefundWorker;

@@ -3,14 +3,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use storage::StoreError;
+use storage::{StoreError, now_ms};
 use telemetry::{Kind, Operation, TraceContext};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Payment, Status, Transition};
-use crate::use_cases::now_ms;
 use crate::use_cases::ports::{PaymentProvider, PaymentStore, ProviderError, Unfinished};
 
 const PAGE: i64 = 64;

@@ -20,8 +20,8 @@ pub(super) struct Course {
 
 struct Now {
     state: State,
-    /// Counts the changes of state. What a call tells is heard only in the generation that
-    /// permitted it: an answer from before says nothing about now.
+    /// Counts the changes of state. The end of a call counts only in the generation that permitted it: what was asked
+    /// before the last change says nothing about the state after it.
     generation: u64,
     window: Window,
     /// Trial calls of this half-open generation, under way or done.

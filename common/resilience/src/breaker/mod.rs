@@ -23,7 +23,7 @@ pub use settings::BreakerSettings;
 use state::State;
 use window::Verdict;
 
-/// A circuit breaker. A call asks for a [`Permit`] and tells it how it went.
+/// A circuit breaker. A call asks for a [`Permit`] and reports to it how it ended.
 pub struct Breaker {
     name: &'static str,
     course: Course,
@@ -40,13 +40,13 @@ pub struct NotPermitted {
     pub retry_after: Duration,
 }
 
-/// One call may be made. Dropped without a word, it counts for nothing, and its place among the
-/// trial calls is free again.
+/// One call may be made. A permit that is dropped without a report counts for nothing, and its
+/// place among the trial calls is free again.
 #[must_use = "a permit that is dropped at once is no call"]
 pub struct Permit<'a> {
     breaker: &'a Breaker,
     generation: u64,
-    told: bool,
+    reported: bool,
 }
 
 impl Breaker {
@@ -70,12 +70,12 @@ impl Breaker {
             }
         };
         match permitted {
-            true => Ok(Permit { breaker: self, generation: self.course.generation(), told: false }),
+            true => Ok(Permit { breaker: self, generation: self.course.generation(), reported: false }),
             false => Err(NotPermitted { retry_after: self.course.rejects() }),
         }
     }
 
-    fn told(&self, generation: u64, failed: bool, elapsed: Duration) {
+    fn ended(&self, generation: u64, failed: bool, elapsed: Duration) {
         let machine = self.machine();
         match self.course.record(generation, failed, elapsed) {
             // `failsafe` then asks the course, which looks at the window. An "error" is therefore said of any call that
@@ -124,23 +124,23 @@ impl http_common::actuator::Breaker for Breaker {
 impl Permit<'_> {
     /// The call did what it should, in `elapsed`.
     pub fn succeeded(self, elapsed: Duration) {
-        self.tell(false, elapsed);
+        self.report(false, elapsed);
     }
 
     /// The call failed, after `elapsed`.
     pub fn failed(self, elapsed: Duration) {
-        self.tell(true, elapsed);
+        self.report(true, elapsed);
     }
 
-    fn tell(mut self, failed: bool, elapsed: Duration) {
-        self.told = true;
-        self.breaker.told(self.generation, failed, elapsed);
+    fn report(mut self, failed: bool, elapsed: Duration) {
+        self.reported = true;
+        self.breaker.ended(self.generation, failed, elapsed);
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        if !self.told {
+        if !self.reported {
             self.breaker.released(self.generation);
         }
     }

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use events::{Event, ReadError, ReservationCancelled};
 use messaging::{BadRecord, HandleError, Handler, ReceivedRecord, read_all};
-use storage::Tx;
+use storage::{Tx, now_ms};
 use tokio::sync::Notify;
 
 use crate::domain::{MaskedCard, Order};
 use crate::outbound::sql::SqlPaymentStore;
-use crate::use_cases::{cancel, now_ms};
+use crate::use_cases::cancel;
 
 pub struct ReservationEvents {
     store: SqlPaymentStore,

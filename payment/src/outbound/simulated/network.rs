@@ -1,13 +1,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use storage::StoreError;
+use storage::{StoreError, now_ms};
 
 use super::cards;
 use super::ledger::Ledger;
 use super::settings::SimulatedSettings;
 use crate::domain::{CardNumber, ChargeAnswer, RefundAnswer};
-use crate::use_cases::now_ms;
 use crate::use_cases::ports::{PaymentProvider, ProviderError};
 
 /// The simulated card network.
