@@ -1,7 +1,7 @@
 //! The side of the clients. A connection's bytes pass the [`gate`] before hyper sees them.
 
 mod chunks;
-mod connection;
+mod client_connection;
 mod gate;
 mod gone;
 mod head;
@@ -10,7 +10,7 @@ mod places;
 mod room;
 mod welcome;
 
-pub(crate) use connection::Clients;
+pub(crate) use client_connection::Clients;
 pub(crate) use places::Places;
 pub(crate) use room::{Others, Request};
 pub(crate) use welcome::welcome;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, rc::Rc};
 
 use tokio::{net::TcpStream, task::spawn_local};
 
-use super::connection::{self, Clients};
+use super::client_connection::{self, Clients};
 use crate::problems;
 
 pub(crate) fn welcome(clients: &Rc<Clients>, stream: TcpStream, peer: SocketAddr) {
@@ -29,7 +29,7 @@ fn admit(clients: &Rc<Clients>, stream: TcpStream, peer: SocketAddr) {
     let place = clients.places.take();
     // Best effort: without it, pieces of an answer may wait for acknowledgements.
     let _ = stream.set_nodelay(true);
-    spawn_local(connection::serve(clients.clone(), place, stream, peer));
+    spawn_local(client_connection::serve(clients.clone(), place, stream, peer));
 }
 
 /// Answers 503 to a connection that is one too many, at no further cost.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, Version};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::{connection::Connection, pool::Lease, size::longer_by};
+use super::{pool::Lease, service_connection::ServiceConnection, size::longer_by};
 use crate::fields;
 
 /// An answer with as much of its body as had come with its head.
@@ -26,7 +26,7 @@ impl Begun {
     /// It is broken.
     pub(crate) fn of(
         mut response: Response<Incoming>,
-        connection: &mut Connection,
+        connection: &mut ServiceConnection,
         cx: &mut Context<'_>,
     ) -> hyper::Result<Self> {
         let incoming = response.body_mut();

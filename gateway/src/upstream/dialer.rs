@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{address::Address, connection::Connection};
+use super::{address::Address, service_connection::ServiceConnection};
 use crate::settings::UpstreamSettings;
 
 /// How long a name's addresses are remembered.
@@ -62,12 +62,16 @@ impl Dialer {
         self.refused_until.get()
     }
 
-    pub(super) async fn connect(&self, limit: Duration, now: u64) -> Result<Box<Connection>, ConnectError> {
+    pub(super) async fn connect(
+        &self,
+        limit: Duration,
+        now: u64,
+    ) -> Result<Box<ServiceConnection>, ConnectError> {
         let connecting = async {
             let stream = self.open(now).await?;
             // Otherwise a small request would wait until the one before is acknowledged (Nagle's algorithm).
             stream.set_nodelay(true).map_err(ConnectError::Connect)?;
-            Connection::open(stream).await.map_err(ConnectError::Handshake)
+            ServiceConnection::open(stream).await.map_err(ConnectError::Handshake)
         };
         let result = timeout(limit, connecting).await.unwrap_or(Err(ConnectError::Timeout));
         match &result {

@@ -13,8 +13,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     address::Address,
     admission::Admission,
-    connection::Connection,
     dialer::{ConnectError, Dialer},
+    service_connection::ServiceConnection,
 };
 use crate::{deadlines::Deadlines, metrics, settings::UpstreamSettings};
 
@@ -43,7 +43,7 @@ pub(crate) struct Upstream {
     dialer: Dialer,
     /// The one used last at the end.
     #[expect(clippy::vec_box, reason = "they come and go in their boxes")]
-    idle: RefCell<Vec<Box<Connection>>>,
+    idle: RefCell<Vec<Box<ServiceConnection>>>,
     idle_timeout_ms: u64,
     leaving_until: Cell<u64>,
     clock: Rc<Deadlines>,
@@ -69,7 +69,7 @@ impl Upstream {
     }
 
     /// The connection used last, if it was not idle for too long.
-    pub(crate) fn take(&self) -> Option<Box<Connection>> {
+    pub(crate) fn take(&self) -> Option<Box<ServiceConnection>> {
         let mut idle = self.idle.borrow_mut();
         let connection = idle.pop()?;
         if connection.idle_since + self.idle_timeout_ms < self.clock.now() {
@@ -80,7 +80,7 @@ impl Upstream {
         Some(connection)
     }
 
-    pub(crate) async fn connect(&self, limit: Duration) -> Result<Box<Connection>, ConnectError> {
+    pub(crate) async fn connect(&self, limit: Duration) -> Result<Box<ServiceConnection>, ConnectError> {
         self.dialer.connect(limit, self.clock.now()).await
     }
 
@@ -125,14 +125,14 @@ impl Upstream {
 
 /// A connection while a request uses it.
 pub(crate) struct Lease {
-    connection: Box<Connection>,
+    connection: Box<ServiceConnection>,
     upstream: Rc<Upstream>,
 }
 
 impl Lease {
     pub(crate) fn new(
         upstream: &Rc<Upstream>,
-        mut connection: Box<Connection>,
+        mut connection: Box<ServiceConnection>,
         permit: OwnedSemaphorePermit,
     ) -> Self {
         connection.permit = Some(permit);
@@ -151,15 +151,15 @@ impl Lease {
 }
 
 impl Deref for Lease {
-    type Target = Connection;
+    type Target = ServiceConnection;
 
-    fn deref(&self) -> &Connection {
+    fn deref(&self) -> &ServiceConnection {
         &self.connection
     }
 }
 
 impl DerefMut for Lease {
-    fn deref_mut(&mut self) -> &mut Connection {
+    fn deref_mut(&mut self) -> &mut ServiceConnection {
         &mut self.connection
     }
 }

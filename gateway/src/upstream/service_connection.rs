@@ -27,7 +27,7 @@ use crate::deadlines::Deadline;
 /// The most rounds in one poll, so that a fast answer does not keep other connections of the worker waiting.
 const ROUNDS: usize = 32;
 
-pub(crate) struct Connection {
+pub(crate) struct ServiceConnection {
     sender: SendRequest<RequestBody>,
     /// None once it has ended. When it is dropped, hyper returns a request that it had not begun to send.
     http: Option<http1::Connection<TokioIo<TcpStream>, RequestBody>>,
@@ -51,7 +51,7 @@ pub(crate) enum SendError {
     Deadline,
 }
 
-impl Connection {
+impl ServiceConnection {
     pub(super) async fn open(stream: TcpStream) -> hyper::Result<Box<Self>> {
         let (sender, http) = http1::handshake(TokioIo::new(stream)).await?;
         let nudge = Arc::new(Nudge::default());
