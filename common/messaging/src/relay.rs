@@ -1,10 +1,10 @@
-//! Publishes what the outbox holds, in order, and removes it after the log's acknowledgement.
+//! The relay publishes the records of the outbox in order, and deletes those that the event log has acknowledged.
 //!
-//! What is published is removed together with what follows soon: a transaction for each batch would cost as much as the
-//! transaction that wrote it. A relay that dies before publishes it once more, which readers are used to.
+//! The relay deletes published records together with those that follow soon, because a transaction for each batch would cost
+//! as much as the transaction that wrote it. If the relay dies before, the next one publishes them again. Readers ignore that.
 //!
-//! Reading order: [`turn`] (what it does once), [`lanes`] (a topic does not wait for another), [`held`] (what the log refuses),
-//! [`floor`] (where the search for the oldest record begins).
+//! Reading order: [`turn`] (one turn of the loop), [`lanes`] (topics do not wait for each other), [`held`] (refused records),
+//! [`floor`] (where the search for the oldest record starts).
 
 mod floor;
 mod held;
@@ -26,15 +26,15 @@ use crate::relay::held::Held;
 use crate::relay::lanes::Lanes;
 use crate::relay_status::RelayStatus;
 
-/// Another process's commit wakes nobody here, so the relay looks again after this long.
+/// A commit of another process does not wake this relay, so it searches again after this time.
 const POLL: Duration = Duration::from_millis(50);
-/// How long a relay may be silent before another replica's takes over.
+/// A relay that is silent for this time loses its lease to another replica.
 const LEASE_TTL: Duration = Duration::from_millis(3_000);
 const METRICS_EVERY: Duration = Duration::from_secs(5);
 /// The search for other topics' records takes at most this share of the time while a topic cannot be written.
 const SEARCH_SHARE: u32 = 10;
 const SEARCH_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
-/// How long a stopping service tries to publish what it has committed; the rest is published by the next relay.
+/// A service that stops tries for this time to publish its records; the next relay publishes the rest.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -50,7 +50,7 @@ pub struct Relay {
     held: Held,
     floor: Floor,
     status: RelayStatus,
-    /// What is in the log and still in the outbox.
+    /// Ids of records that the event log has acknowledged and the outbox still has.
     published: Vec<i64>,
     /// How long the last search in the outbox took.
     searched_for: Duration,
@@ -64,7 +64,7 @@ enum Turn {
     More,
     /// Everything that was there is published.
     Done,
-    /// Some topic's records are under way, or failed a moment ago. Those of the others are published.
+    /// Records of one topic are being published, or failed a moment ago. Those of all other topics are published.
     Busy,
     /// Another relay publishes.
     NotOurs,
@@ -93,7 +93,7 @@ impl Relay {
         }
     }
 
-    /// How long this relay may be silent before another one takes over; 3 s if nothing is said.
+    /// How long this relay may be silent before another one takes over. Default: 3 s.
     #[must_use]
     pub fn with_lease_ttl(mut self, ttl: Duration) -> Self {
         self.lease = Lease::new(self.outbox.database().clone(), "relay", ttl);
@@ -101,22 +101,22 @@ impl Relay {
         self
     }
 
-    /// Whether it can go on is said there, for health checks.
+    /// The relay reports there whether it can publish, for health checks.
     #[must_use]
     pub fn with_status(mut self, status: RelayStatus) -> Self {
         self.status = status;
         self
     }
 
-    /// After which time this relay looks for what other processes committed; 50 ms if nothing is said. What this
-    /// process commits is published at once.
+    /// How often this relay searches for records that other processes committed. Default: 50 ms. Records that this
+    /// process commits are published at once.
     #[must_use]
     pub fn with_poll_interval(mut self, poll: Duration) -> Self {
         self.poll = poll;
         self
     }
 
-    /// Relays until `stop`, then publishes what is left and gives the lease back. Ends within seconds, also when the
+    /// Publishes until `stop`, then publishes the rest and returns the lease. Ends within seconds, even if the
     /// database or the log is away.
     pub async fn run(mut self, stop: CancellationToken) {
         let patience = async {

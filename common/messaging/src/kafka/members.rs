@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(super) struct Member {
     group: String,
-    /// Who reads another topic in the same group takes nothing from us.
+    /// A member that reads another topic in the same group takes no records from us.
     prefix: String,
     database: String,
 }
@@ -29,7 +29,7 @@ impl Member {
         format!("{}{}", self.prefix, self.database)
     }
 
-    /// Blocks. By a client of its own: the answer would wait behind a fetch.
+    /// Blocks. Uses a client of its own, because the answer would wait behind a fetch.
     pub(super) fn other_databases(&self, config: &ClientConfig) -> Result<Vec<String>, KafkaError> {
         let consumer: BaseConsumer<Logs> = config.create_with_context(Logs::of("members"))?;
         let groups = consumer.fetch_group_list(Some(&self.group), PATIENCE)?;
@@ -37,7 +37,7 @@ impl Member {
         Ok(self.others(members.map(|member| (member.client_id(), member.client_host()))))
     }
 
-    /// Of client ids and hosts. A client id of another form says nothing: an older release, or one of the settings.
+    /// From client ids and hosts. A client id of another form, of an older release or from the settings, is ignored.
     fn others<'a>(&self, members: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
         let mut hosts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (client_id, host) in members {

@@ -16,10 +16,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Facts are kept for ever.
 const KEPT: &[(&str, &str)] = &[("retention.ms", "-1"), ("cleanup.policy", "delete")];
-/// A writer whose clock is ahead is not refused, where brokers know the setting (Kafka 3.6).
+/// Brokers that know this setting (from Kafka 3.6 on) accept records of a writer whose clock is ahead.
 const CLOCKS: &[(&str, &str)] = &[("message.timestamp.after.max.ms", "9223372036854775807")];
 
-/// Creates the topic if it is not there. Who may not create topics works with those that are there.
+/// Creates the topic if it is missing. A service without the right to create topics works with existing ones.
 pub(super) async fn ensure(config: &ClientConfig, topic: &str, partitions: i32) -> Result<(), EventLogError> {
     let admin: AdminClient<Logs> =
         config.create_with_context(Logs::of("admin")).map_err(|e| EventLogError::refused(CREATING, e))?;
@@ -39,7 +39,7 @@ pub(super) async fn ensure(config: &ClientConfig, topic: &str, partitions: i32) 
     .map_err(|code| EventLogError::refused(CREATING, KafkaError::AdminOp(code)))
 }
 
-/// What somebody else has set, under which records are deleted.
+/// Settings of the topic under which records are deleted.
 pub(super) async fn dangers(config: &ClientConfig, topic: &str) -> Result<Vec<String>, EventLogError> {
     const ASKING: &str = "asking for the topic's settings";
     let admin: AdminClient<Logs> =

@@ -1,4 +1,4 @@
-//! What the log refuses: it waits in the outbox, out of everybody's way, and is offered again by itself.
+//! Records that the event log refuses. They wait in the outbox, delay no other key, and are offered again.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -9,20 +9,20 @@ use crate::backoff::Backoff;
 use crate::log::{Record, Refusal, RefusalScope};
 use crate::outbox::{Outbox, Pending};
 
-/// The log's limits may be mended at any time, and then everything goes on without anybody's help.
+/// An operator may correct the log's limits at any time. Then the relay continues without a restart.
 const FIRST_OFFER_AFTER: Duration = Duration::from_secs(1);
 const OFFERED_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
-/// Refused records cost the log a request each, so they are offered in portions.
+/// Each refused record costs a request, so the relay offers them in portions.
 const PORTION: usize = 128;
 
 /// Records of one key keep their order within their topic.
 type Place = (String, String);
 
-/// Behind what records wait. Known after [`Held::load`]; nobody but the relay that holds the lease changes it.
+/// What the held records wait behind. Known after [`Held::load`]; only the relay that holds the lease changes it.
 pub(super) struct Held {
     loaded: bool,
     rows: u64,
-    /// How many of each key wait.
+    /// The number of held records of each key.
     places: HashMap<Place, u64>,
     /// Topics that the log refuses altogether.
     topics: HashSet<String>,
@@ -31,14 +31,14 @@ pub(super) struct Held {
     backoff: Backoff,
 }
 
-/// One time through all that is held, oldest first.
+/// One pass over all held records, oldest first.
 #[derive(Default)]
 struct Round {
     after: i64,
-    /// Refused in this round: what is behind it in its place must not pass it.
+    /// Refused in this round. Later records of the same key and topic must not overtake it.
     places: HashSet<Place>,
     topics: HashSet<String>,
-    /// A portion is on its way.
+    /// A portion is being published.
     offered: bool,
 }
 
@@ -61,7 +61,7 @@ impl Held {
         self.loaded
     }
 
-    /// Counts what is there: what the predecessor left, and after each round, in case somebody took rows away by hand.
+    /// Counts the held records at the start, and after each round in case somebody deleted rows by hand.
     pub(super) async fn load(&mut self, outbox: &Outbox) -> Result<(), sqlx::Error> {
         let found = outbox.held_places().await?;
         self.loaded = true;
@@ -96,7 +96,7 @@ impl Held {
         }
     }
 
-    /// The log refuses a record that is held, or that is to be held.
+    /// The log has refused a record.
     pub(super) fn refused(&mut self, record: &Record, refusal: &Refusal) {
         if refusal.scope == RefusalScope::Topic {
             self.topics.insert(record.topic.clone());
@@ -109,7 +109,7 @@ impl Held {
         }
     }
 
-    /// A record that was held is in the log.
+    /// The log has taken a held record.
     pub(super) fn published(&mut self, record: &Record) {
         self.backoff.succeeded();
         self.topics.remove(&record.topic);
@@ -128,7 +128,7 @@ impl Held {
         self.round.as_ref().is_some_and(|round| round.offered)
     }
 
-    /// The next records to offer; `None`: nothing is due.
+    /// The next records to offer, or `None` if it is too early.
     pub(super) async fn portion(
         &mut self,
         outbox: &Outbox,
@@ -154,7 +154,7 @@ impl Held {
         }
     }
 
-    /// The portion came back; `away`: the log was, and this round is in vain.
+    /// The call for the portion has ended. `away`: the log did not answer, so this round has no result.
     pub(super) fn came_back(&mut self, away: bool) {
         if away {
             self.end_round();

@@ -1,4 +1,4 @@
-//! Calls of `publish` under way: one a topic, so that a topic that cannot be written keeps only its own records waiting.
+//! Running calls of `publish`, one for each topic. So a topic that cannot be written delays only its own records.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::outbox::Pending;
 #[derive(Default)]
 pub(super) struct Lanes {
     under_way: FuturesUnordered<BoxFuture<'static, Sent>>,
-    /// Topics that are not to be read: a call is under way, or has failed a moment ago.
+    /// Topics to leave out: a call is running, or has failed a moment ago.
     busy: HashMap<String, Busy>,
 }
 
@@ -26,9 +26,9 @@ struct Busy {
     backoff: Backoff,
 }
 
-/// Records whose call has ended.
+/// The result of a call.
 pub(super) struct Sent {
-    /// `None`: records of any topics, that were held.
+    /// `None`: the records were held, and may be of several topics.
     pub(super) topic: Option<String>,
     pub(super) ids: Vec<i64>,
     pub(super) records: Vec<Record>,
@@ -51,7 +51,7 @@ impl Lanes {
         }
     }
 
-    /// Offers what was held once more.
+    /// Offers held records again.
     pub(super) fn offer(&mut self, log: &Arc<dyn EventLog>, held: Vec<Pending>) {
         self.start(log, None, held);
     }
@@ -85,7 +85,7 @@ impl Lanes {
         !self.under_way.is_empty()
     }
 
-    /// The topics that are not to be read now.
+    /// The topics to leave out now.
     pub(super) fn busy(&self) -> Vec<String> {
         let now = Instant::now();
         let is_busy = |busy: &Busy| busy.until.is_none_or(|until| now < until);
@@ -96,19 +96,19 @@ impl Lanes {
         self.busy.values().any(|busy| busy.until.is_none())
     }
 
-    /// All records that are to be sent are of these; where a topic that rests has none, nothing is left to repeat.
+    /// `batch` has all records that are left. A resting topic without a record in it has nothing to repeat, and is forgotten.
     pub(super) fn all_there_is(&mut self, batch: &[Pending]) {
         self.busy.retain(|topic, busy| {
             busy.until.is_none() || batch.iter().any(|pending| pending.record.topic == *topic)
         });
     }
 
-    /// Some topic has a call under way, or has failed and was not written since.
+    /// A topic has a running call, or has failed and was not written since.
     pub(super) fn any_busy(&self) -> bool {
         !self.busy.is_empty()
     }
 
-    /// When the first topic that rests may be tried again.
+    /// The time until the first resting topic may be tried again.
     pub(super) fn rested_in(&self) -> Option<Duration> {
         let first = self.busy.values().filter_map(|busy| busy.until).min()?;
         Some(first.saturating_duration_since(Instant::now()))

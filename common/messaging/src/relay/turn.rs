@@ -1,4 +1,4 @@
-//! What a relay does once: settle what came back, hold what has to wait, send what is free.
+//! One turn of the relay: it takes the results of calls, holds refused records, and sends the others.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -15,13 +15,13 @@ use crate::log::{PublishError, Record, Refusal};
 use crate::outbox::Pending;
 
 const BATCH: usize = 512;
-/// So many published records are removed at once, and fewer in a quiet moment.
+/// The relay deletes this many published records at once, and fewer in a quiet moment.
 const REMOVED_TOGETHER: usize = 64;
-/// For so long the others wait for a topic whose records take their time, such as one without a leader.
+/// Other topics wait at most this long for a slow topic, such as one without a leader.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 impl Relay {
-    /// `last`: the service stops, and what is held is left to the next relay.
+    /// `last`: the service stops, and leaves the held records to the next relay.
     pub(super) async fn turn(&mut self, last: bool) -> Turn {
         match self.publish_batch(last).await {
             Ok(turn) => {
@@ -102,7 +102,7 @@ impl Relay {
         Ok(batch)
     }
 
-    /// Another relay publishes: it does so once more with what is under way here, and removes it.
+    /// Another relay has the lease. It will publish again what is being published here, and delete it.
     fn stand_back(&mut self) {
         self.lanes = Lanes::default();
         self.held = Held::default();
@@ -111,7 +111,7 @@ impl Relay {
         self.status.holding(0, None);
     }
 
-    /// Waits for what was sent: for all of it as a rule, and not long for a slow topic.
+    /// Waits for the calls: usually for all of them, but not long for a slow topic.
     async fn wait_for_lanes(&mut self) -> Result<(), sqlx::Error> {
         let patience = sleep(PATIENCE.min(self.lease_ttl / 3));
         tokio::pin!(patience);
@@ -131,14 +131,14 @@ impl Relay {
         }
     }
 
-    /// What could not be marked as held is read again, and what is under way is sent again.
+    /// The database failed: records that could not be marked as held are read again, and those under way are sent again.
     fn doubt(&mut self, error: &sqlx::Error) {
         self.status.failed(error);
         self.lanes = Lanes::default();
         self.held = Held::default();
     }
 
-    /// What became of records that were under way.
+    /// Applies the results of a call.
     async fn settle(&mut self, sent: Sent) -> Result<(), sqlx::Error> {
         let Sent { topic, ids, records, results } = sent;
         let was_held = topic.is_none();

@@ -25,12 +25,12 @@ pub(super) struct MinVersionHeader {
     min_version: Option<String>,
 }
 
-/// Extractor: what the reader wants to see at least. 400 for what is no token.
+/// Extractor: the version that the reader wants to see at least. A token that cannot be read is answered 400.
 pub(super) struct Wanted(Option<MinVersion>);
 
 impl Wanted {
-    /// 503 when the view is not there in time. Not an older state with a remark: who shows the token has asked for
-    /// this one promise, and who can live with less leaves the token out.
+    /// Answers 503 if the view does not reach the version in time. It does not answer an older state, because the reader sent
+    /// the token to exclude exactly that; a reader who accepts older states leaves the token out.
     pub(super) async fn wait(&self, readers: &ReadYourWrites) -> Result<(), Problem> {
         let Some(wanted) = self.0 else { return Ok(()) };
         readers.wait(wanted).await.map_err(|error| match error {
