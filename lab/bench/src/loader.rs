@@ -13,8 +13,8 @@ use sqlx::{AssertSqlSafe, Executor};
 
 use crate::reservations::USERS;
 use harness::Error;
+use harness::Service;
 use harness::ground::Ground;
-use harness::plan::Service;
 
 const BATCH: usize = 1000;
 /// A trigger counts the rows in one row of its own; each of its versions is in the way of the next until the transaction ends.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use actix_web::{App, HttpResponse, HttpServer, web};
 
 use harness::Error;
-use harness::plan::free_address;
+use harness::ports::free_address;
 use harness::process::Process;
 
 /// What a proxy passes on: 1 kB.

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::reservations::Ids;
+use harness::Service;
 use harness::http::Client;
-use harness::plan::Service;
 use harness::{Error, System};
 
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::outcome::Outcome;
 use crate::rng::Rng;
-use crate::run::Settings;
+use crate::settings::Settings;
 use harness::Error;
 
 /// What fits in ten minutes with room to spare, also on a small machine that is not idle.

@@ -22,5 +22,5 @@ pub mod rng;
 pub mod run;
 pub mod scenarios;
 pub mod schedule;
+pub mod settings;
 pub mod snapshot;
-pub mod topic;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use harness::chaos::{ChaosProxy, Network};
 
 use harness::ground::{Ground, LEDGER};
-use harness::plan::free_address;
+use harness::ports::free_address;
 use harness::{Error, Plan, Service};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::audit::{Kind, Violation, ledger_key};
 use crate::orders::{Pages, Told};
 use crate::quiet::Verdict;
-use crate::run::Settings;
 use crate::schedule::Step;
+use crate::settings::Settings;
 #[cfg(test)]
 use crate::snapshot::Snapshot;
 

@@ -13,6 +13,7 @@ use crate::nemesis::{Deeds, Nemesis};
 use crate::orders::Habits;
 use crate::outcome::Outcome;
 use crate::schedule::{self, Scene, Step};
+use crate::settings::Settings;
 use crate::{poison, quiet};
 use harness::{Error, Ground, Plan, Service, Stage, System};
 
@@ -23,17 +24,6 @@ const STALLED: Duration = Duration::from_secs(120);
 /// For customers and operator to have the last word: that takes as long as the machine takes, and is nobody's promise.
 const LAST_WORDS: Duration = Duration::from_secs(300);
 const REPEATED: usize = 100;
-
-/// Everything that a run does follows from this.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    pub seed: u64,
-    pub reservations: u64,
-    pub kills: u64,
-    pub replicas: usize,
-    pub customers: u64,
-    pub poison: f64,
-}
 
 /// Where runs take place.
 #[derive(Clone, Copy)]

@@ -10,8 +10,8 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 
 use crate::orders::{CARD, DECLINED_CARD};
 use crate::poison;
-use crate::topic;
 use harness::ground::LEDGER;
+use harness::topic::Place;
 use harness::{Error, Ground, Service};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Snapshot {
             let entry = Entry { kind: row.get(1), amount: row.get(2) };
             snapshot.ledger.entry(row.get(0)).or_default().push(entry);
         }
-        let records = topic::read(ground, &ground.event_log.topic).await?;
+        let records = Place::of(ground).read(&ground.event_log.topic).await?;
         let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
         for record in records {
             ends.insert(record.partition, record.offset + 1);
@@ -162,7 +162,7 @@ impl Snapshot {
         self.files(ground.directory())?;
         let main = &ground.event_log.topic;
         for topic in std::iter::once(main).chain(&ground.dead_letter_topics()) {
-            for record in topic::read(ground, topic).await.unwrap_or_default() {
+            for record in Place::of(ground).read(topic).await.unwrap_or_default() {
                 self.shown(&record.record.payload, || format!("topic {topic}, offset {}", record.offset));
             }
         }

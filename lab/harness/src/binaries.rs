@@ -1,10 +1,11 @@
 //! The services' binaries: built by cargo when they are not up to date, with the profile that this program has.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Error;
-use crate::plan::Service;
+use crate::service::Service;
 
 #[derive(Debug, Clone)]
 pub struct Binaries {
@@ -25,7 +26,7 @@ impl Binaries {
             _ => directory,
         };
         if build {
-            cargo_build(directory.ends_with("release"))?;
+            cargo_build(&directory)?;
         }
         Ok(Self { directory })
     }
@@ -40,7 +41,11 @@ impl Binaries {
     }
 
     pub fn of(&self, service: Service) -> PathBuf {
-        self.directory.join(service.name())
+        self.named(service.name())
+    }
+
+    pub fn named(&self, program: &str) -> PathBuf {
+        self.directory.join(program)
     }
 }
 
@@ -49,16 +54,29 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_owned()
 }
 
-fn cargo_build(release: bool) -> Result<(), Error> {
+/// In the profile and the target directory that this program was built in.
+fn cargo_build(directory: &Path) -> Result<(), Error> {
+    let profile = match directory.file_name().and_then(OsStr::to_str) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.arg("build").arg("--quiet").current_dir(workspace());
-    if release {
-        command.arg("--release");
+    // The whole workspace: with the features, and so the artefacts, that `cargo test --workspace` has already.
+    command.args(["build", "--quiet", "--workspace", "--bins", "--profile", profile]);
+    if let Some(target) = directory.parent() {
+        command.arg("--target-dir").arg(target);
     }
-    for service in Service::ALL {
-        command.args(["-p", service.name()]);
+    command.current_dir(workspace());
+    // What cargo told this program about its package is not true of others.
+    for (name, _) in std::env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+        {
+            command.env_remove(name);
+        }
     }
-    eprintln!("building the services, if they changed");
+    eprintln!("building the programs, if they changed");
     let status = command.status().map_err(Error::io("starting cargo"))?;
     if status.success() { Ok(()) } else { Err(Error::unexpected("cargo build failed")) }
 }

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::ports;
+use crate::ports::free_address;
 use crate::waiting::PATIENCE;
 
 /// What becomes of connections and of what goes through them.
@@ -54,7 +54,7 @@ pub struct ChaosProxy {
 impl ChaosProxy {
     /// Listens, and leads to `target`.
     pub fn start(target: SocketAddr) -> Self {
-        Self::between(SocketAddr::from(([127, 0, 0, 1], ports::free())), vec![target])
+        Self::between(free_address().expect("a port is free"), vec![target])
     }
 
     /// Listens there, and leads to these in turn; one that refuses is passed over.

@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use messaging::local::{LocalLog, LocalReader};
+use messaging::local::LocalLog;
 use messaging::{EventLog, ReceivedRecord, Record};
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, Headers, OwnedHeaders};
+use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde_json::Value;
 
+use crate::topic::Place;
 use crate::waiting::{PATIENCE, eventually};
 
 const KAFKA_LIMIT: Duration = Duration::from_secs(10);
@@ -19,11 +18,6 @@ const KAFKA_LIMIT: Duration = Duration::from_secs(10);
 pub struct EventReader {
     place: Place,
     topic: String,
-}
-
-enum Place {
-    Local(PathBuf),
-    Kafka(String),
 }
 
 /// A record, as somebody reads it who only knows JSON.
@@ -65,17 +59,7 @@ impl EventReader {
 
     /// Everything on the topic, in order for each key.
     pub async fn all(&self) -> Vec<Seen> {
-        let records = match &self.place {
-            Place::Local(file) => {
-                let mut reader = LocalReader::open(file).await.expect("the log can be read");
-                reader.read_from(&self.topic, 0, usize::MAX).await.expect("the log can be read")
-            }
-            Place::Kafka(brokers) => {
-                let (brokers, topic) = (brokers.clone(), self.topic.clone());
-                let read = tokio::task::spawn_blocking(move || read_kafka(&brokers, &topic));
-                read.await.expect("reading does not panic").expect("Kafka can be read")
-            }
-        };
+        let records = self.place.read(&self.topic).await.expect("the log can be read");
         records.into_iter().map(seen).collect()
     }
 
@@ -161,59 +145,6 @@ impl EventReader {
         let mut record = FutureRecord::<str, [u8]>::to(&self.topic).payload(value).headers(headers);
         record.key = key;
         producer.send(record, KAFKA_LIMIT).await.expect("Kafka takes a record");
-    }
-}
-
-fn read_kafka(brokers: &str, topic: &str) -> Result<Vec<ReceivedRecord>, KafkaError> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", "e2e-reader")
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .set("allow.auto.create.topics", "false")
-        .create()?;
-    let metadata = consumer.fetch_metadata(Some(topic), KAFKA_LIMIT)?;
-    let partitions: Vec<i32> = metadata
-        .topics()
-        .iter()
-        .filter(|found| found.error().is_none())
-        .flat_map(|found| found.partitions().iter().map(|partition| partition.id()))
-        .collect();
-    let mut assignment = TopicPartitionList::new();
-    for partition in &partitions {
-        assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;
-    }
-    consumer.assign(&assignment)?;
-    let mut records = Vec::new();
-    let mut at_their_end = 0;
-    while at_their_end < partitions.len() {
-        match consumer.poll(KAFKA_LIMIT) {
-            Some(Ok(message)) => records.push(received(&message)),
-            Some(Err(KafkaError::PartitionEOF(_))) => at_their_end += 1,
-            Some(Err(error)) => return Err(error),
-            None => return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut)),
-        }
-    }
-    Ok(records)
-}
-
-fn received(message: &impl Message) -> ReceivedRecord {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers
-            .iter()
-            .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
-            .collect()
-    });
-    ReceivedRecord {
-        partition: message.partition(),
-        offset: message.offset(),
-        record: Record {
-            topic: message.topic().to_owned(),
-            key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()),
-            payload: message.payload().unwrap_or_default().to_vec(),
-            headers,
-            timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
-        },
     }
 }
 

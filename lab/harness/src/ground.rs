@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::Error;
 use crate::binaries::Binaries;
 use crate::infra::Infra;
-use crate::plan::Service;
+use crate::service::Service;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Against {
@@ -40,9 +40,8 @@ pub struct Stage {
 
 impl Stage {
     /// # Errors
-    /// Building, the directory, or `infra/up` failed.
-    pub async fn set(against: Against, data: &Path, build: bool) -> Result<Self, Error> {
-        let binaries = Binaries::beside_this(build)?;
+    /// The directory, or `infra/up` failed.
+    pub async fn set(against: Against, data: &Path, binaries: Binaries) -> Result<Self, Error> {
         std::fs::create_dir_all(data).map_err(Error::io(format!("creating {}", data.display())))?;
         let data = data.canonicalize().map_err(Error::io("finding the data directory"))?;
         let infra = match against {

@@ -1,9 +1,9 @@
 //! The system from outside: started as the processes that it is, asked over HTTP, watched, and hurt.
 //!
-//! Reading order: [`binaries`] and [`infra`] (what is started, and on what), [`ground`] (databases and topic of one
-//! run), [`ports`], [`process`] and [`reaper`] (one process, whose end is certain), [`plan`] and [`system`] (all of them),
-//! [`chaos`] (a network that fails on call), [`http`] (a client), [`events`], [`ledger`], [`cpu`] and [`cgroup`] (what can
-//! be seen from outside), [`waiting`].
+//! Reading order: [`service`] (the list of them), [`binaries`] and [`infra`] (what is started, and on what), [`ground`]
+//! (databases and topic of one run), [`ports`], [`process`] and [`reaper`] (one process, whose end is certain), [`plan`] and [`system`] (all of them),
+//! [`chaos`] (a network that fails on call), [`http`] (a client), [`topic`], [`events`], [`ledger`], [`cpu`] and [`cgroup`] (what can
+//! be seen from outside), [`waiting`], [`killed`] (whether anything outlives its runner).
 
 pub mod binaries;
 pub mod cgroup;
@@ -14,12 +14,15 @@ pub mod events;
 pub mod ground;
 pub mod http;
 pub mod infra;
+pub mod killed;
 pub mod ledger;
 pub mod plan;
 pub mod ports;
 pub mod process;
 pub mod reaper;
+pub mod service;
 pub mod system;
+pub mod topic;
 pub mod waiting;
 
 use std::sync::OnceLock;
@@ -28,7 +31,8 @@ use tokio::runtime::{Builder, Runtime};
 
 pub use error::Error;
 pub use ground::{Against, Ground, Stage};
-pub use plan::{Plan, Service};
+pub use plan::Plan;
+pub use service::Service;
 pub use system::System;
 
 /// The one runtime of a test binary: clients and proxies of all stories run on it.

@@ -1,42 +1,14 @@
 //! What to start: which services, how often, where, with which settings.
 
-use std::collections::{BTreeMap, HashSet};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 use crate::Error;
 use crate::cgroup::Cgroup;
 use crate::ground::Ground;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Service {
-    Prereservation,
-    Payment,
-    Receipt,
-    Myreservation,
-    Gateway,
-}
-
-impl Service {
-    pub const ALL: [Self; 5] =
-        [Self::Prereservation, Self::Payment, Self::Receipt, Self::Myreservation, Self::Gateway];
-
-    /// The binary's, the package's and the consumer group's.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Prereservation => "prereservation",
-            Self::Payment => "payment",
-            Self::Receipt => "receipt",
-            Self::Myreservation => "myreservation",
-            Self::Gateway => "gateway",
-        }
-    }
-
-    pub fn has_database(self) -> bool {
-        self != Self::Gateway
-    }
-}
+use crate::ports::free_address;
+use crate::service::Service;
 
 /// What to start. The ports are chosen here, so that others can be told before anything runs.
 #[derive(Debug, Clone)]
@@ -163,28 +135,4 @@ impl Plan {
         environment.extend(own.map(|(.., name, value)| (name.clone(), value.clone())));
         environment
     }
-}
-
-/// Below the ports that the kernel gives to outgoing connections: a service that is restarted must find its own free.
-const PORTS: std::ops::Range<u16> = 20_000..30_000;
-
-/// A port of the loopback that nobody listens on, and that was not given out here before.
-///
-/// # Errors
-/// None is left.
-pub fn free_address() -> Result<SocketAddr, Error> {
-    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
-    let mut given = GIVEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let given = given.get_or_insert_default();
-    // Two of these programs at the same time begin at different places, also when they were started together.
-    let first = (std::process::id().wrapping_mul(211) % u32::from(PORTS.end - PORTS.start)) as u16;
-    let candidates = (PORTS.start + first..PORTS.end).chain(PORTS.start..PORTS.start + first);
-    for port in candidates {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if !given.contains(&port) && TcpListener::bind(address).is_ok() {
-            given.insert(port);
-            return Ok(address);
-        }
-    }
-    Err(Error::unexpected(format!("no port of {PORTS:?} is free")))
 }

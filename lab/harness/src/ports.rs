@@ -1,22 +1,31 @@
-//! Ports that a service keeps over its restarts: below those that the kernel gives to outgoing connections, so that
-//! nobody takes them while the service is down.
+//! Ports that a service keeps over its restarts.
 
-use std::net::TcpListener;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Mutex, PoisonError};
 
-const FIRST: u16 = 20_000;
-const COUNT: u16 = 12_000;
+use crate::Error;
 
-pub fn free() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test binaries that run at the same time begin at different places.
-    let begin = (std::process::id() % u32::from(COUNT)) as u16 / 100 * 100;
-    for _ in 0..COUNT {
-        let offset = (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
-        let port = FIRST + offset;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
+/// Below the ports that the kernel gives to outgoing connections: a service that is restarted must find its own free.
+const PORTS: std::ops::Range<u16> = 20_000..30_000;
+
+/// A port of the loopback that nobody listens on, and that was not given out here before.
+///
+/// # Errors
+/// None is left.
+pub fn free_address() -> Result<SocketAddr, Error> {
+    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let given = given.get_or_insert_default();
+    // Two of these programs at the same time begin at different places, also when they were started together.
+    let first = (std::process::id().wrapping_mul(211) % u32::from(PORTS.end - PORTS.start)) as u16;
+    let candidates = (PORTS.start + first..PORTS.end).chain(PORTS.start..PORTS.start + first);
+    for port in candidates {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if !given.contains(&port) && TcpListener::bind(address).is_ok() {
+            given.insert(port);
+            return Ok(address);
         }
     }
-    panic!("no port is free");
+    Err(Error::unexpected(format!("no port of {PORTS:?} is free")))
 }

@@ -13,8 +13,9 @@ use crate::Error;
 use crate::cpu::{self, Group};
 use crate::ground::{Ground, Stage};
 use crate::http::Client;
-use crate::plan::{Plan, Service};
+use crate::plan::Plan;
 use crate::process::Process;
+use crate::service::Service;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);

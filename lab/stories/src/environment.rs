@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::setup::Setup;
-use crate::system::Service;
+use harness::Service;
 
 /// Variables by process.
 pub(crate) struct Environment {

@@ -1,14 +1,13 @@
 //! One program, running or not, with everything that it said.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use harness::reaper::Watched;
+use harness::process;
 use harness::waiting::{PATIENCE, eventually};
 
 pub struct Process {
@@ -17,7 +16,7 @@ pub struct Process {
     environment: Vec<(String, String)>,
     directory: PathBuf,
     log: PathBuf,
-    child: Mutex<Option<(Child, Watched)>>,
+    child: Mutex<Option<process::Process>>,
 }
 
 impl Process {
@@ -48,15 +47,8 @@ impl Process {
     pub fn start(&self) {
         let mut child = self.child();
         assert!(child.is_none(), "{} runs already", self.name);
-        let started = self
-            .command()
-            .stdin(Stdio::null())
-            .stdout(self.open_log())
-            .stderr(self.open_log())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.name));
-        let watched = Watched::new(started.id());
-        *child = Some((started, watched));
+        let started = process::Process::start(self.name, &mut self.command(), &self.log);
+        *child = Some(started.unwrap_or_else(|error| panic!("{error}")));
     }
 
     /// The program with its environment, for another call of it.
@@ -98,7 +90,7 @@ impl Process {
     }
 
     pub fn is_running(&self) -> bool {
-        self.child().as_mut().is_some_and(|(child, _)| matches!(child.try_wait(), Ok(None)))
+        self.child().as_mut().is_some_and(|child| child.ended().is_none())
     }
 
     /// Everything that it wrote to standard output and standard error, over all its starts.
@@ -106,52 +98,28 @@ impl Process {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
+    /// # Panics
+    /// When it does not run.
     pub fn signal(&self, signal: Signal) {
-        let child = self.child();
-        let pid = child.as_ref().and_then(|(child, _)| Pid::from_raw(child.id().cast_signed()));
-        let pid = pid.unwrap_or_else(|| panic!("{} does not run", self.name));
-        kill_process(pid, signal).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        self.child().as_ref().unwrap_or_else(|| panic!("{} does not run", self.name)).signal(signal);
     }
 
     /// # Panics
     /// When it does not run.
     pub fn id(&self) -> u32 {
-        self.child().as_ref().unwrap_or_else(|| panic!("{} does not run", self.name)).0.id()
+        self.child().as_ref().unwrap_or_else(|| panic!("{} does not run", self.name)).pid()
     }
 
     pub async fn ended(&self) -> ExitStatus {
         let status = eventually(PATIENCE, &format!("{} ends", self.name), async || {
-            match self.child().as_mut().map(|(child, _)| child.try_wait()) {
-                Some(Ok(Some(status))) => Ok(status),
-                other => Err(other),
-            }
+            self.child().as_mut().and_then(process::Process::ended).ok_or("it runs")
         })
         .await;
-        self.forget();
+        drop(self.child().take());
         status
     }
 
-    fn forget(&self) {
-        drop(self.child().take());
-    }
-
-    fn child(&self) -> std::sync::MutexGuard<'_, Option<(Child, Watched)>> {
+    fn child(&self) -> std::sync::MutexGuard<'_, Option<process::Process>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn open_log(&self) -> File {
-        let file = OpenOptions::new().create(true).append(true).open(&self.log);
-        file.unwrap_or_else(|error| panic!("{}: {error}", self.log.display()))
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if let Some((child, _)) = self.child().as_mut() {
-            // It may have ended by itself; then there is nothing to kill.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        self.forget();
     }
 }

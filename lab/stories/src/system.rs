@@ -17,49 +17,9 @@ use crate::setup::{Setup, kafka_brokers};
 use harness::chaos::ChaosProxy;
 use harness::events::EventReader;
 use harness::ledger::Ledger;
+use harness::ports::free_address;
 use harness::waiting::{PATIENCE, eventually, when};
-use harness::{ports, reaper};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Service {
-    Prereservation,
-    Payment,
-    Receipt,
-    Myreservation,
-    Gateway,
-}
-
-impl Service {
-    pub const ALL: [Self; 5] =
-        [Self::Prereservation, Self::Payment, Self::Receipt, Self::Myreservation, Self::Gateway];
-    pub const WITH_STATE: [Self; 4] =
-        [Self::Prereservation, Self::Payment, Self::Receipt, Self::Myreservation];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Prereservation => "prereservation",
-            Self::Payment => "payment",
-            Self::Receipt => "receipt",
-            Self::Myreservation => "myreservation",
-            Self::Gateway => "gateway",
-        }
-    }
-
-    /// What it serves.
-    pub fn collection(self) -> &'static str {
-        match self {
-            Self::Prereservation => "preReservations",
-            Self::Payment => "payments",
-            Self::Receipt => "receipts",
-            Self::Myreservation => "myReservations",
-            Self::Gateway => panic!("the gateway has no resource"),
-        }
-    }
-
-    fn consumes(self) -> bool {
-        matches!(self, Self::Payment | Self::Receipt | Self::Myreservation)
-    }
-}
+use harness::{Service, reaper};
 
 /// What prereservation proves to payment with, here.
 const INTERNAL_TOKEN: &str = "the-internal-token-of-a-story";
@@ -178,7 +138,7 @@ impl Plan {
         }
         let addresses: BTreeMap<_, _> = Service::ALL
             .into_iter()
-            .map(|service| (service, SocketAddr::from(([127, 0, 0, 1], ports::free()))))
+            .map(|service| (service, free_address().expect("a port is free")))
             .collect();
         let proxies: BTreeMap<_, _> =
             self.links.iter().map(|link| (*link, ChaosProxy::start(addresses[&link.to]))).collect();
@@ -425,7 +385,7 @@ impl Drop for System {
 
 fn process(name: &'static str, environment: Vec<(String, String)>, directory: &Path) -> Process {
     let log = directory.join("logs").join(format!("{name}.log"));
-    Process::new(name, binaries::path(name), environment, directory, log)
+    Process::new(name, &binaries::path(name), environment, directory, log)
 }
 
 async fn databases(setup: Setup) -> BTreeMap<String, TestDatabase> {

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bench::figures::{Bench, MEASURES, Measure, Sizes};
+use bench::figures::{Bench, Measure, Sizes, measures};
 use bench::report::{Figure, Report};
 use bench::servers::Server;
 use clap::Parser;
-use harness::binaries::workspace;
+use harness::binaries::{Binaries, workspace};
 use harness::{Against, Error, Stage};
 
 /// Measures the pre-reservation system: starts its processes, drives them, and prints each figure beside its goal.
@@ -48,6 +48,9 @@ struct Arguments {
     /// Take the services' binaries as they are
     #[arg(long)]
     no_build: bool,
+    /// Take the services' binaries from this directory
+    #[arg(long, value_name = "DIRECTORY")]
+    binaries: Option<PathBuf>,
     /// Leave Kafka and PostgreSQL running for the next run (--against real)
     #[arg(long)]
     keep_infra: bool,
@@ -64,7 +67,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.list {
-        for measure in MEASURES {
+        for measure in measures() {
             println!("{:16} {}", measure.name(), measure.about());
         }
         return ExitCode::SUCCESS;
@@ -92,15 +95,19 @@ fn exit(result: Result<bool, Error>) -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<bool, Error> {
-    let measures = chosen(&arguments.names)?;
+    let chosen = chosen(&arguments.names)?;
     let data = arguments.data.clone().unwrap_or_else(|| workspace().join("target/bench"));
     if cfg!(debug_assertions) {
         eprintln!("a debug build: its figures mean nothing");
     }
-    let stage = Arc::new(Stage::set(arguments.against, &data, !arguments.no_build).await?);
+    let binaries = match &arguments.binaries {
+        Some(directory) => Binaries::in_directory(directory)?,
+        None => Binaries::beside_this(!arguments.no_build)?,
+    };
+    let stage = Arc::new(Stage::set(arguments.against, &data, binaries).await?);
     let bench = Bench::new(Arc::clone(&stage), sizes(arguments), arguments.plots.as_deref());
     let report = tokio::select! {
-        report = measure_all(&measures, &bench, arguments.json.as_deref()) => report,
+        report = measure_all(&chosen, &bench, arguments.json.as_deref()) => report,
         // Processes end with what holds them.
         _ = tokio::signal::ctrl_c() => Err(Error::unexpected("interrupted")),
     };
@@ -141,9 +148,7 @@ async fn measure_all(measures: &[&dyn Measure], bench: &Bench, json: Option<&Pat
 fn chosen(names: &[String]) -> Result<Vec<&'static dyn Measure>, Error> {
     let mut chosen: Vec<&'static dyn Measure> = Vec::new();
     for name in names {
-        let found: Vec<_> = MEASURES
-            .iter()
-            .copied()
+        let found: Vec<_> = measures()
             .filter(|measure| if name == "all" { measure.in_all() } else { measure.name() == name })
             .collect();
         if found.is_empty() {

@@ -2,14 +2,15 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{Bench, Measure, SETTLED_WITHIN, progress};
+use super::bench::{Bench, Measure, SETTLED_WITHIN, progress};
+use super::saturation;
 use crate::loader::{self, Fact};
 use crate::open_loop::OpenLoop;
 use crate::report::Figure;
 use crate::reservations::{self, Ids};
 use crate::settle::{await_settled, await_total};
 use crate::tally::Tally;
-use harness::plan::Service;
+use harness::Service;
 use harness::{Error, System};
 
 /// Ids that no reservation of this run gets.
@@ -33,7 +34,7 @@ impl Measure for CatchUp {
 
     async fn measure(&self, bench: &Bench) -> Result<Vec<Figure>, Error> {
         let missed = bench.sizes.missed;
-        let rate = bench.saturating_rate().await? * SHARE;
+        let rate = saturation::rate(bench).await? * SHARE;
         let mut system = bench.system().await?;
         let warm = Ids::default();
         load(&system, rate, bench.sizes.run, &warm).await?;

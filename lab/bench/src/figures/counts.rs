@@ -3,13 +3,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{Bench, Measure, SETTLED_WITHIN, progress};
+use super::bench::{Bench, Measure, SETTLED_WITHIN, progress};
 use crate::closed_loop::{ClosedLoop, Until};
 use crate::counts::{Counters, limits, postgres, sqlite};
 use crate::report::Figure;
 use crate::reservations::{self, Ids};
 use crate::settle::await_settled;
-use harness::plan::Service;
+use harness::Service;
 use harness::{Error, System};
 
 /// Statements, transactions and flushes of one reservation, with limits.

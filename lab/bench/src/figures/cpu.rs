@@ -1,14 +1,14 @@
 use async_trait::async_trait;
 
-use super::{Bench, Measure, SETTLED_WITHIN, progress};
+use super::bench::{Bench, Measure, SETTLED_WITHIN, progress};
 use crate::closed_loop::{ClosedLoop, Until};
 use crate::report::Figure;
 use crate::reservations::{self, Ids};
 use crate::settle::await_settled;
 use crate::tally::median;
+use harness::Service;
 use harness::cpu::{Sample, generator};
 use harness::ground::Against;
-use harness::plan::Service;
 use harness::{Error, System};
 
 const CONNECTIONS: usize = 10;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use async_trait::async_trait;
 
-use super::{Bench, Measure, progress};
+use super::bench::{Bench, Measure, progress};
 use crate::closed_loop::{ClosedLoop, Until};
 use crate::open_loop::OpenLoop;
 use crate::report::Figure;
@@ -13,9 +13,10 @@ use crate::servers::{Server, await_listening};
 use crate::tally::median;
 use harness::cpu::{Group, Sample};
 use harness::ground::Ground;
-use harness::plan::{Plan, Service, free_address};
+use harness::ports::free_address;
 use harness::process::Process;
 use harness::{Error, System};
+use harness::{Plan, Service};
 
 const CONNECTIONS: usize = 16;
 /// One core for the proxy, one for what is before and behind it.

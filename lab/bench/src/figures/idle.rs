@@ -2,13 +2,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{Bench, Measure};
+use super::bench::{Bench, Measure};
 use crate::report::Figure;
 use harness::Error;
+use harness::Service;
 use harness::cpu::resident_bytes;
 use harness::ground::Ground;
 use harness::http::Client;
-use harness::plan::Service;
 
 /// Resident memory of the gateway while many clients are connected and say nothing.
 pub(super) struct Idle;

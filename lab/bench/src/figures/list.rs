@@ -1,15 +1,15 @@
 use async_trait::async_trait;
 
-use super::{Bench, Measure, progress};
+use super::bench::{Bench, Measure, progress};
 use crate::closed_loop::Until;
 use crate::loader::{self, Fact};
 use crate::report::Figure;
 use crate::reservations::{self, PAGE_OF_20, VIEW};
 use crate::settle::await_total;
 use crate::tally::median;
+use harness::Service;
 use harness::cpu::{Sample, generator};
 use harness::ground::Ground;
-use harness::plan::Service;
 use harness::{Error, System};
 
 const CONNECTIONS: usize = 32;
@@ -48,7 +48,7 @@ pub(super) async fn loaded(bench: &Bench, rows: u64) -> Result<System, Error> {
     loader::publish(&ground, 1, rows, &[Fact::Reservation, Fact::Payment, Fact::Receipt]).await?;
     let mut system = bench.some(&[Service::Gateway, Service::Myreservation], ground).await?;
     let view = VIEW.trim_start_matches('/');
-    await_total(&mut system, Service::Myreservation, view, rows, super::SETTLED_WITHIN).await?;
+    await_total(&mut system, Service::Myreservation, view, rows, super::bench::SETTLED_WITHIN).await?;
     loader::analyze(system.ground(), Service::Myreservation).await?;
     Ok(system)
 }

@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Bench, Measure, SETTLED_WITHIN, progress};
+use super::bench::{Bench, Measure, SETTLED_WITHIN, progress};
 use crate::closed_loop::{ClosedLoop, Until};
 use crate::report::Figure;
 use crate::reservations::{self, Ids, PAGE_OF_20};
 use crate::settle::await_settled;
-use harness::plan::Service;
+use harness::Service;
 use harness::{Error, System};
 
 const CONNECTIONS: usize = 10;

@@ -2,13 +2,14 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{Bench, Measure, SETTLED_WITHIN, progress};
+use super::bench::{Bench, Measure, SETTLED_WITHIN, progress};
+use super::saturation;
 use crate::closed_loop::{ClosedLoop, Until};
 use crate::open_loop::OpenLoop;
 use crate::report::Figure;
 use crate::reservations::{self, Ids};
 use crate::settle::await_settled;
-use harness::plan::Service;
+use harness::Service;
 use harness::{Error, System};
 
 /// Customers who wait at the same time.
@@ -30,7 +31,7 @@ impl Measure for Overload {
     }
 
     async fn measure(&self, bench: &Bench) -> Result<Vec<Figure>, Error> {
-        let peak = bench.saturating_rate().await?;
+        let peak = saturation::rate(bench).await?;
         let mut system = bench.system().await?;
         let usual = probe(&system).await?;
         let ids = Ids::default();

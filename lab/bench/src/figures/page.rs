@@ -1,15 +1,15 @@
 use async_trait::async_trait;
 
-use super::{Bench, Measure, progress};
+use super::bench::{Bench, Measure, progress};
 use crate::closed_loop::Until;
 use crate::loader::{self, Fact};
 use crate::report::Figure;
 use crate::reservations;
 use crate::settle::await_total;
 use crate::tally::median;
+use harness::Service;
 use harness::cpu::Sample;
 use harness::ground::Ground;
-use harness::plan::Service;
 use harness::{Error, System};
 
 const FEW: u64 = 1000;

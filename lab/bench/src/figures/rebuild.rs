@@ -2,14 +2,14 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{Bench, Measure, progress};
+use super::bench::{Bench, Measure, progress};
 use crate::loader::{self, Fact};
 use crate::report::Figure;
 use crate::settle::await_total;
 use harness::Error;
+use harness::Service;
 use harness::cpu::Sample;
 use harness::ground::Ground;
-use harness::plan::Service;
 
 /// An empty view reads the whole topic.
 pub(super) struct Rebuild;

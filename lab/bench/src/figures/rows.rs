@@ -2,7 +2,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{Bench, Measure, cpu, memory, page, progress};
+use super::bench::{Bench, Measure, progress};
+use super::{cpu, memory, page};
 use crate::loader::{self, Fact};
 use crate::plot::{Plot, Series};
 use crate::report::Figure;
@@ -12,7 +13,7 @@ use crate::tally::median;
 use harness::Error;
 use harness::System;
 use harness::ground::Ground;
-use harness::plan::{Plan, Service};
+use harness::{Plan, Service};
 
 const SMALLEST: u64 = 1000;
 const FEWEST_RESERVATIONS: u64 = 200;

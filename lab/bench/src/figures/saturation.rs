@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Bench, Measure, SETTLED_WITHIN, progress};
+use super::bench::{Bench, Measure, SETTLED_WITHIN, progress};
 use crate::closed_loop::{ClosedLoop, Until};
 use crate::open_loop::OpenLoop;
 use crate::plot::{Plot, Series};
@@ -11,7 +11,7 @@ use crate::reservations::{self, Ids};
 use crate::settle::await_settled;
 use crate::tally::median;
 use harness::Error;
-use harness::plan::Service;
+use harness::Service;
 
 const CONNECTIONS: [usize; 4] = [8, 32, 100, 200];
 /// Of the saturating rate.
@@ -33,7 +33,7 @@ impl Measure for Saturation {
     }
 
     async fn measure(&self, bench: &Bench) -> Result<Vec<Figure>, Error> {
-        let peak = bench.saturating_rate().await?;
+        let peak = rate(bench).await?;
         let mut system = bench.system().await?;
         let requests = reservations::reserve();
         let (mut p50s, mut p99s) = (Vec::new(), Vec::new());
@@ -91,7 +91,15 @@ impl Measure for Saturation {
 }
 
 /// The best rate of the closed loops.
-pub(super) async fn find(bench: &Bench) -> Result<f64, Error> {
+/// Reservations a second that the system takes at most; measured once.
+///
+/// # Errors
+/// The system failed.
+pub(super) async fn rate(bench: &Bench) -> Result<f64, Error> {
+    bench.saturation.get_or_try_init(|| find(bench)).await.copied()
+}
+
+async fn find(bench: &Bench) -> Result<f64, Error> {
     let mut system = bench.system().await?;
     let requests = reservations::reserve();
     let address = system.address(Service::Gateway)?;

@@ -6,11 +6,12 @@ use harness::reaper::Watched;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::{Bench, Measure, list::loaded};
+use super::bench::{Bench, Measure};
+use super::list::loaded;
 use crate::report::Figure;
 use crate::reservations::PAGE_OF_20;
 use harness::Error;
-use harness::plan::Service;
+use harness::Service;
 
 const ROWS: u64 = 1000;
 const USERS: usize = 1000;

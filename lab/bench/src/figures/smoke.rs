@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Bench, MEASURES, Measure, Sizes, progress};
+use super::all::ALL;
+use super::bench::{Bench, Measure, Sizes, progress};
 use crate::report::{Figure, Goal};
 use harness::Error;
 
@@ -30,7 +31,7 @@ impl Measure for Smoke {
     async fn measure(&self, bench: &Bench) -> Result<Vec<Figure>, Error> {
         let small = Bench::new(Arc::clone(&bench.stage), Sizes::SMOKE, bench.plots.as_deref());
         let mut figures = Vec::new();
-        for measure in MEASURES.iter().filter(|measure| !LEFT_OUT.contains(&measure.name())) {
+        for measure in ALL.iter().filter(|measure| !LEFT_OUT.contains(&measure.name())) {
             progress(measure.name());
             match measure.measure(&small).await {
                 Ok(measured) => {

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::{Bench, Measure, progress};
+use super::bench::{Bench, Measure, progress};
 use crate::report::Figure;
 use crate::tally::median;
 use harness::Error;

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::{Bench, Measure, SETTLED_WITHIN, progress};
+use super::bench::{Bench, Measure, SETTLED_WITHIN, progress};
+use super::saturation;
 use crate::open_loop::OpenLoop;
 use crate::report::Figure;
 use crate::reservations::{self, Ids, id_of};
 use crate::settle::await_settled;
 use crate::tally::{Latencies, median};
 use harness::Error;
+use harness::Service;
 use harness::http::{self, Client};
-use harness::plan::Service;
 
 const OPEN_CONNECTIONS: usize = 200;
 /// At most about so many reservations a second are looked for.
@@ -35,7 +36,7 @@ impl Measure for Visible {
     }
 
     async fn measure(&self, bench: &Bench) -> Result<Vec<Figure>, Error> {
-        let rate = bench.saturating_rate().await? / 2.0;
+        let rate = saturation::rate(bench).await? / 2.0;
         let mut system = bench.system().await?;
         let (mut p50, mut p99, mut seen) = (Vec::new(), Vec::new(), 0);
         for _ in 0..bench.sizes.rounds {

@@ -3,9 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Act, Played};
+use super::act::{Act, Played};
 use crate::orders::{Habits, Post};
-use crate::run::{Place, Settings, Show, plan};
+use crate::run::{Place, Show, plan};
+use crate::settings::Settings;
 use bench::report::Figure;
 use bench::tally::Latencies;
 use harness::Error;

@@ -9,7 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{Act, Played, broken};
+use super::act::{Act, Played};
+use super::broken;
 use crate::run::Place;
 use crate::snapshot::Snapshot;
 use bench::report::Figure;

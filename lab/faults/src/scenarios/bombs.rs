@@ -7,8 +7,8 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
+use super::act::{Act, Played};
 use super::probe::Probe;
-use super::{Act, Played};
 use crate::poison;
 use crate::run::Place;
 use bench::report::Figure;

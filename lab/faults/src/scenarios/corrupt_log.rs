@@ -12,9 +12,11 @@ use rustix::process::Signal;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
-use super::{Act, Played, health};
+use super::act::{Act, Played};
+use super::health;
 use crate::orders::Habits;
-use crate::run::{Place, Settings, Show, plan};
+use crate::run::{Place, Show, plan};
+use crate::settings::Settings;
 use bench::report::Figure;
 use harness::{Error, Service, System};
 
@@ -67,39 +69,16 @@ pub(super) async fn play(place: Place<'_>, act: Act) -> Result<Played, Error> {
     show.deeds.ended.extend(ended.clone());
     let outcome = show.close(Vec::new()).await?;
 
-    let mut meanwhile: BTreeMap<u16, usize> = BTreeMap::new();
-    let sent = |at: Duration| at >= damaged_at && at < restored_at;
-    for post in outcome.pages.posts.iter().filter(|post| sent(post.sent_at) && sent(post.sent_at + post.took))
-    {
-        *meanwhile.entry(post.status).or_default() += 1;
-    }
+    let meanwhile = health::statuses(&outcome.pages.posts, damaged_at, restored_at);
     let reserved = meanwhile.get(&201).copied().unwrap_or_default();
-    let wrong: usize = meanwhile
-        .iter()
-        .filter(|(status, _)| !matches!(**status, 201 | 402 | 409 | 503))
-        .map(|(_, n)| n)
-        .sum();
-    let figures = vec![
+    let seen = health::Seen { within: SAID_WITHIN, said_after, down, not_ready, ended, well_after, unwell };
+    let mut figures = vec![
         Figure::new("reserved_without_a_log", reserved as f64, "")
             .at_least(1.0)
             .note(format!("{meanwhile:?}; nobody needs the log to reserve and to pay")),
-        Figure::new("answered_otherwise", wrong as f64, "")
-            .at_most(0.0)
-            .note("neither 201, 402, 409 nor 503"),
-        Figure::new("health_down_after", said_after, "s")
-            .at_most(SAID_WITHIN.as_secs_f64())
-            .note(down.join(", ")),
-        Figure::new("probes_failed", not_ready.len() as f64, "").at_most(0.0).note(not_ready.join(", ")),
-        Figure::new("ended", f64::from(u8::from(ended.is_some())), "")
-            .at_most(0.0)
-            .note(ended.unwrap_or_default()),
-        Figure::new("health_up_after", well_after, "s")
-            .at_most(SAID_WITHIN.as_secs_f64())
-            .note(unwell.join(", ")),
-    ]
-    .into_iter()
-    .map(health::required)
-    .collect();
+    ];
+    figures.extend(seen.figures(&meanwhile));
+    let figures = figures.into_iter().map(health::required).collect();
     Ok(Played { figures, outcome: Some(outcome) })
 }
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use messaging::Record;
 
+use super::act::{Act, Played};
 use super::probe::Probe;
-use super::{Act, Played};
 use crate::poison;
 use crate::run::Place;
 use crate::snapshot::Reader;

@@ -1,6 +1,5 @@
 //! The disk is full, under load: whoever writes is refused, health says so, and with space again all goes on by itself.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
@@ -10,9 +9,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Act, Played, health};
-use crate::orders::{Habits, Post};
-use crate::run::{Place, Settings, Show, plan};
+use super::act::{Act, Played};
+use super::health;
+use crate::orders::Habits;
+use crate::run::{Place, Show, plan};
+use crate::settings::Settings;
 use bench::report::Figure;
 use harness::{Error, Stage};
 
@@ -60,43 +61,20 @@ pub(super) async fn play(place: Place<'_>, act: Act) -> Result<Played, Error> {
     let outcome = show.close(Vec::new()).await?;
 
     let posts = &outcome.pages.posts;
-    let full = statuses(posts, full_at, space_at);
+    let full = health::statuses(posts, full_at, space_at);
     let refused: usize = full.get(&503).copied().unwrap_or_default();
-    let wrong: usize =
-        full.iter().filter(|(status, _)| !matches!(**status, 201 | 402 | 409 | 503)).map(|(_, n)| n).sum();
-    let later = statuses(posts, space_at, Duration::MAX).get(&201).copied().unwrap_or_default();
-    let figures = vec![
+    let later = health::statuses(posts, space_at, Duration::MAX).get(&201).copied().unwrap_or_default();
+    let seen = health::Seen { within: SAID_WITHIN, said_after, down, not_ready, ended, well_after, unwell };
+    let mut figures = vec![
         Figure::new("refused_on_a_full_disk", refused as f64, "").at_least(1.0).note(format!("{full:?}")),
-        Figure::new("answered_otherwise", wrong as f64, "")
-            .at_most(0.0)
-            .note("neither 201, 402, 409 nor 503"),
-        Figure::new("health_down_after", said_after, "s")
-            .at_most(SAID_WITHIN.as_secs_f64())
-            .note(down.join(", ")),
-        Figure::new("probes_failed", not_ready.len() as f64, "").at_most(0.0).note(not_ready.join(", ")),
-        Figure::new("ended", f64::from(u8::from(ended.is_some())), "")
-            .at_most(0.0)
-            .note(ended.unwrap_or_default()),
-        Figure::new("health_up_after", well_after, "s")
-            .at_most(SAID_WITHIN.as_secs_f64())
-            .note(unwell.join(", ")),
-        Figure::new("reserved_with_space_again", later as f64, "").at_least(1.0),
-    ]
-    .into_iter()
-    .map(health::required)
-    .collect();
+    ];
+    figures.extend(seen.figures(&full));
+    figures.push(Figure::new("reserved_with_space_again", later as f64, "").at_least(1.0));
+    let figures = figures.into_iter().map(health::required).collect();
     if outcome.failed() {
         disk.keep();
     }
     Ok(Played { figures, outcome: Some(outcome) })
-}
-
-fn statuses(posts: &[Post], from: Duration, to: Duration) -> BTreeMap<u16, usize> {
-    let mut statuses = BTreeMap::new();
-    for post in posts.iter().filter(|post| post.sent_at >= from && post.sent_at + post.took < to) {
-        *statuses.entry(post.status).or_default() += 1;
-    }
-    statuses
 }
 
 /// A file system of its own: nobody else runs out of space.

@@ -1,7 +1,9 @@
 //! What the services say of themselves meanwhile.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::orders::Post;
 use bench::report::Figure;
 use harness::http::Client;
 use harness::{Service, System};
@@ -68,4 +70,46 @@ pub(super) async fn until(
 pub(super) fn required(mut figure: Figure) -> Figure {
     figure.met = figure.met.or(figure.goal.map(|_| false));
     figure
+}
+
+/// What was seen of the services while something was wrong, and afterwards.
+pub(super) struct Seen {
+    /// How soon each has to say so.
+    pub within: Duration,
+    pub said_after: f64,
+    pub down: Vec<String>,
+    pub not_ready: Vec<String>,
+    pub ended: Option<String>,
+    pub well_after: f64,
+    pub unwell: Vec<String>,
+}
+
+impl Seen {
+    /// `meanwhile` are the answers of the time in which it was wrong.
+    pub(super) fn figures(self, meanwhile: &BTreeMap<u16, usize>) -> Vec<Figure> {
+        let otherwise = meanwhile.iter().filter(|(status, _)| !matches!(**status, 201 | 402 | 409 | 503));
+        let otherwise: usize = otherwise.map(|(_, n)| n).sum();
+        let within = self.within.as_secs_f64();
+        let ended = f64::from(u8::from(self.ended.is_some()));
+        vec![
+            Figure::new("answered_otherwise", otherwise as f64, "")
+                .at_most(0.0)
+                .note("neither 201, 402, 409 nor 503"),
+            Figure::new("health_down_after", self.said_after, "s").at_most(within).note(self.down.join(", ")),
+            Figure::new("probes_failed", self.not_ready.len() as f64, "")
+                .at_most(0.0)
+                .note(self.not_ready.join(", ")),
+            Figure::new("ended", ended, "").at_most(0.0).note(self.ended.unwrap_or_default()),
+            Figure::new("health_up_after", self.well_after, "s").at_most(within).note(self.unwell.join(", ")),
+        ]
+    }
+}
+
+/// How often each status was the answer to a request that was sent and answered in this time.
+pub(super) fn statuses(posts: &[Post], from: Duration, to: Duration) -> BTreeMap<u16, usize> {
+    let mut statuses = BTreeMap::new();
+    for post in posts.iter().filter(|post| post.sent_at >= from && post.sent_at + post.took < to) {
+        *statuses.entry(post.status).or_default() += 1;
+    }
+    statuses
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Act, Played, watch};
+use super::act::{Act, Played};
+use super::watch;
 use crate::orders::{Habits, Told};
-use crate::run::{Place, Settings, Show, plan};
+use crate::run::{Place, Show, plan};
+use crate::settings::Settings;
 use bench::report::Figure;
 use bench::tally::Latencies;
 use harness::Error;

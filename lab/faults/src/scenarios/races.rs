@@ -2,10 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Act, Played};
+use super::act::{Act, Played};
 use crate::orders::{Habits, Pages};
-use crate::run::{Place, Settings, Show, plan};
+use crate::run::{Place, Show, plan};
 use crate::schedule::{self, Scene};
+use crate::settings::Settings;
 use bench::report::Figure;
 use harness::Error;
 

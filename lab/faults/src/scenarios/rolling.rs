@@ -10,11 +10,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use super::{Act, Played};
+use super::act::{Act, Played};
 use crate::run::Place;
 use crate::snapshot::Snapshot;
 use bench::report::Figure;
-use harness::plan::free_address;
+use harness::ports::free_address;
 use harness::{Error, Ground, Plan, Service, System};
 
 const USERS: u64 = 255;

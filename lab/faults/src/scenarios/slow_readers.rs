@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
-use super::{Act, Played};
+use super::act::{Act, Played};
 use crate::rng::Rng;
 use crate::run::Place;
 use bench::loader;

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{Act, Played};
+use super::act::{Act, Played};
 use crate::customers::Shop;
 use crate::orders::Habits;
-use crate::run::{Place, Settings, Show, plan};
+use crate::run::{Place, Show, plan};
+use crate::settings::Settings;
 use bench::report::Figure;
 use harness::http::{self, Client};
 use harness::{Error, Service};

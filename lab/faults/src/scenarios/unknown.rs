@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use harness::chaos::Network;
 
-use super::{Act, Played, watch};
+use super::act::{Act, Played};
+use super::watch;
 use crate::links::Link;
 use crate::orders::Habits;
 use crate::rng::Rng;
-use crate::run::{Place, Settings, Show, plan};
+use crate::run::{Place, Show, plan};
 use crate::schedule::{Step, Trouble, Victim};
+use crate::settings::Settings;
 use bench::report::Figure;
 use harness::{Error, Service};
 

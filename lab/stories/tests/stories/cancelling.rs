@@ -54,7 +54,7 @@ pub(crate) async fn a_second_time_is_404(system: Arc<System>) {
     let path = format!("/preReservations/{}", reservation.id);
     let _ = system.gateway().delete(&path).await.expect(204);
     system.gateway().delete(&path).await.problem(404);
-    system.service(stories::system::Service::Prereservation).delete(&path).await.problem(404);
+    system.service(harness::Service::Prereservation).delete(&path).await.problem(404);
     let all = ["ReservationCreated", "PaymentCreated", "ReservationCancelled", "PaymentCancelled"];
     // Of the receipt there is either nothing or both: the cancellation may have overtaken the payment.
     eventually(PATIENCE, "the facts of one cancellation", async || {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use harness::Service;
 use serde_json::json;
 use stories::customer::Customer;
 use stories::http::{Answer, send};
 use stories::setup::Setup;
-use stories::system::{Plan, Service, System};
+use stories::system::{Plan, System};
 
 const ORIGIN: &str = "https://shop.example";
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use harness::Service;
 use harness::ledger::Books;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 use stories::customer::{CARD, Customer};
 use stories::http::{Answer, Http, send, try_send};
 use stories::setup::Setup;
-use stories::system::{Plan, Service, System};
+use stories::system::{Plan, System};
 
 const GENERATED: usize = 400;
 const AT_ONCE: usize = 8;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use harness::Service;
 use serde_json::json;
 use stories::customer::Customer;
 use stories::http::send;
 use stories::setup::Setup;
-use stories::system::{Service, System};
+use stories::system::System;
 
 pub(crate) async fn actuators(system: Arc<System>) {
     Customer::new().reserve_all(&system).await;

@@ -1,10 +1,11 @@
 //! One service is away for a while: the others go on, and it catches up from where it was.
 
+use harness::Service;
 use harness::chaos::Network;
 use harness::waiting::{PATIENCE, eventually, when};
 use stories::customer::{Customer, Reservation, ids_of_user, statuses, view};
 use stories::setup::Setup;
-use stories::system::{Link, Plan, Service, System};
+use stories::system::{Link, Plan, System};
 
 const MEANWHILE: usize = 5;
 

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use harness::Service;
 use harness::chaos::Network;
 use harness::ledger::Books;
 use harness::waiting::{PATIENCE, eventually, when};
 use serde_json::{Value, json};
 use stories::customer::{Customer, statuses, view};
 use stories::setup::Setup;
-use stories::system::{Link, Plan, Service, System};
+use stories::system::{Link, Plan, System};
 
 const RESERVATIONS: i64 = 6;
 

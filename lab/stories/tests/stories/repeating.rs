@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use harness::Service;
 use harness::chaos::Network;
 use harness::waiting::{PATIENCE, eventually, when};
 use serde_json::Value;
 use stories::customer::{Customer, DECLINING_CARD, ids_of_user};
 use stories::http::{Answer, send};
 use stories::setup::Setup;
-use stories::system::{Link, Plan, Service, System};
+use stories::system::{Link, Plan, System};
 
 pub(crate) async fn with_a_key(setup: Setup) {
     let system = Plan::of(setup).through_proxy(Link::RESERVE_TO_PAY).start().await;

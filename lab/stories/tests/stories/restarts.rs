@@ -1,10 +1,11 @@
 //! Everything stops, in order or not, and goes on with the same data.
 
+use harness::Service;
 use harness::chaos::Network;
 use harness::waiting::{PATIENCE, eventually, when};
 use stories::customer::{Complete, Customer, ids_of_user, statuses, view};
 use stories::setup::Setup;
-use stories::system::{Link, Plan, Service, System};
+use stories::system::{Link, Plan, System};
 
 pub(crate) async fn stopped_in_order(setup: Setup) {
     let system = System::start(setup).await;

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use harness::Service;
 use harness::chaos::Network;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use stories::customer::{Customer, statuses, view};
 use stories::http::send;
 use stories::setup::Setup;
-use stories::system::{Link, Plan, Service, System};
+use stories::system::{Link, Plan, System};
 
 const DIGITS: &str = "5105271694830752";
 const DASHES: &str = "5105-2716-9483-0752";

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use harness::Service;
 use harness::events::Seen;
 use harness::waiting::{PATIENCE, eventually, when};
 use serde_json::{Value, json};
 use stories::customer::{Customer, MASKED_CARD, PRICE, millis, statuses, view};
 use stories::http::send;
 use stories::setup::Setup;
-use stories::system::{Service, System};
+use stories::system::System;
 
 const ALL: [&str; 6] = [
     "ReservationCreated",

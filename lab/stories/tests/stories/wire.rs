@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use harness::Service;
 use serde_json::{Value, json};
 use stories::customer::{Complete, Customer, millis};
 use stories::http::{Http, send};
-use stories::system::{Service, System};
+use stories::system::System;
 
 /// Reservations of the customer whose collections are looked at.
 const COUNT: usize = 5;

@@ -1,34 +1,50 @@
 //! Everything on a topic, from its beginning to where it ends now.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use messaging::local::LocalReader;
 use messaging::{ReceivedRecord, Record};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use harness::{Error, Ground};
+use crate::{Error, Ground};
 
 const KAFKA_LIMIT: Duration = Duration::from_secs(20);
 const CHUNK: usize = 10_000;
 
-/// # Errors
-/// The log's.
-pub async fn read(ground: &Ground, topic: &str) -> Result<Vec<ReceivedRecord>, Error> {
-    let topic = topic.to_owned();
-    if let Some(path) = ground.event_log.url.strip_prefix("sqlite://")
-        && ground.kafka.brokers.is_empty()
-    {
-        return read_file(Path::new(path), &topic).await;
+/// Where the log lies.
+#[derive(Clone, Debug)]
+pub enum Place {
+    Local(PathBuf),
+    /// Its brokers.
+    Kafka(String),
+}
+
+impl Place {
+    pub fn of(ground: &Ground) -> Self {
+        match ground.event_log.url.strip_prefix("sqlite://") {
+            Some(path) if ground.kafka.brokers.is_empty() => Self::Local(path.into()),
+            _ => Self::Kafka(ground.kafka.brokers.clone()),
+        }
     }
-    let brokers = ground.kafka.brokers.clone();
-    tokio::task::spawn_blocking(move || read_kafka(&brokers, &topic))
-        .await
-        .map_err(|e| Error::EventLog(e.to_string()))?
-        .map_err(|e| Error::EventLog(e.to_string()))
+
+    /// # Errors
+    /// The log's.
+    pub async fn read(&self, topic: &str) -> Result<Vec<ReceivedRecord>, Error> {
+        match self {
+            Self::Local(path) => read_file(path, topic).await,
+            Self::Kafka(brokers) => {
+                let (brokers, topic) = (brokers.clone(), topic.to_owned());
+                tokio::task::spawn_blocking(move || read_kafka(&brokers, &topic))
+                    .await
+                    .map_err(|e| Error::EventLog(e.to_string()))?
+                    .map_err(|e| Error::EventLog(e.to_string()))
+            }
+        }
+    }
 }
 
 async fn read_file(path: &Path, topic: &str) -> Result<Vec<ReceivedRecord>, Error> {
@@ -48,7 +64,7 @@ async fn read_file(path: &Path, topic: &str) -> Result<Vec<ReceivedRecord>, Erro
 fn read_kafka(brokers: &str, topic: &str) -> Result<Vec<ReceivedRecord>, KafkaError> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
-        .set("group.id", "faults-reader")
+        .set("group.id", "lab-reader")
         .set("enable.auto.commit", "false")
         .set("allow.auto.create.topics", "false")
         .create()?;
@@ -70,9 +86,7 @@ fn read_kafka(brokers: &str, topic: &str) -> Result<Vec<ReceivedRecord>, KafkaEr
                     records.push(received(&message));
                 }
                 None => {
-                    return Err(KafkaError::MessageConsumption(
-                        rdkafka::types::RDKafkaErrorCode::OperationTimedOut,
-                    ));
+                    return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
                 }
             }
         }
