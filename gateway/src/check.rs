@@ -4,7 +4,8 @@ use settings::{Compiled, Invalid, Layers, SettingsError, Surroundings, in_range,
 
 use crate::{gateway::Gateway, settings::Settings};
 
-const DEFAULTS: &str = include_str!("../config/default.toml");
+/// Every key with its default and meaning.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
 const PROFILES: &[(&str, &str)] = &[("docker", include_str!("../config/docker.toml"))];
 
 impl Settings {

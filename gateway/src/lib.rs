@@ -31,6 +31,7 @@ mod threads;
 mod upstream;
 mod worker;
 
+pub use check::DEFAULTS;
 pub use settings::Settings;
 pub use startup::{Application, BuildError};
 pub use threads::RunError;

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::web::Data;
-use async_trait::async_trait;
 use chassis::{Application, Chassis, Service, Settings, StartError};
-use http_common::{Health, HealthCheck};
 use settings::Compiled;
 use tokio::sync::Notify;
 
@@ -15,7 +13,7 @@ use crate::outbound::measured::Measured;
 use crate::outbound::simulated::{Ledger, SimulatedNetwork};
 use crate::outbound::sql::{MIGRATIONS, SqlPaymentStore};
 use crate::settings::Own;
-use crate::use_cases::ports::{PaymentProvider, PaymentStore};
+use crate::use_cases::ports::PaymentStore;
 use crate::use_cases::{AbandonedCharges, Charge, RefundWorker};
 
 pub const SERVICE: Service<Own> = Service {
@@ -29,25 +27,20 @@ pub const SERVICE: Service<Own> = Service {
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings<Own>) -> Result<Application, StartError> {
     let mut chassis = Chassis::open(SERVICE.name, settings.shared, &[MIGRATIONS]).await?;
-    describe_metrics();
     let sql = SqlPaymentStore::new(chassis.database().clone(), chassis.outbox().clone(), chassis.topic());
     let store: Arc<dyn PaymentStore> = Arc::new(sql.clone());
 
     let ledger = Ledger::open(&settings.own.provider).await?;
-    let network = Arc::new(SimulatedNetwork::new(ledger, settings.own.provider.clone()));
-    let provider: Arc<dyn PaymentProvider> = Arc::new(Measured::new(network));
-    chassis.health(Arc::new(ProviderHealth(provider.clone())));
+    let network = Arc::new(SimulatedNetwork::new(ledger, settings.own.provider));
+    let provider = Arc::new(Measured::new(network));
+    chassis.health(provider.clone());
 
     let refunds = Arc::new(Notify::new());
     chassis.consume(Arc::new(ReservationEvents::new(sql, refunds.clone())));
-    let worker = RefundWorker::new(
-        store.clone(),
-        provider.clone(),
-        refunds.clone(),
-        settings.own.undo.longest_backoff(),
-    );
+    let undo = settings.own.undo;
+    let worker = RefundWorker::new(store.clone(), provider.clone(), refunds.clone(), undo.longest_backoff());
     chassis.background("refunds", move |stop| worker.run(stop));
-    let abandoned = AbandonedCharges::new(store.clone(), refunds, settings.own.undo.abandoned_after());
+    let abandoned = AbandonedCharges::new(store.clone(), refunds, undo.abandoned_after());
     chassis.background("abandoned charges", move |stop| abandoned.run(stop));
 
     let callers = Callers::new(settings.own.internal);
@@ -56,33 +49,4 @@ pub async fn build(settings: Settings<Own>) -> Result<Application, StartError> {
     let application = chassis.serve(move |config| http::configure(config, use_cases.clone()))?;
     tracing::info!("{rule}");
     Ok(application)
-}
-
-/// The card network in `/actuator/health`.
-struct ProviderHealth(Arc<dyn PaymentProvider>);
-
-#[async_trait]
-impl HealthCheck for ProviderHealth {
-    fn name(&self) -> &'static str {
-        "provider"
-    }
-
-    async fn check(&self) -> Health {
-        match self.0.ping().await {
-            Ok(()) => Health::up(),
-            Err(error) => Health::down(error.to_string()),
-        }
-    }
-}
-
-fn describe_metrics() {
-    metrics::describe_counter!("payments_total", "Requests to charge, by outcome");
-    metrics::describe_counter!("refunds_total", "Cancelled payments that were undone, by outcome");
-    metrics::describe_gauge!("payments_refunds_open", "Cancelled payments that are not undone yet");
-    metrics::describe_gauge!("payments_charges_open", "Charges whose outcome is not stored yet");
-    metrics::describe_histogram!(
-        "payment_provider_seconds",
-        metrics::Unit::Seconds,
-        "How long the card network took, by operation and outcome"
-    );
 }

@@ -26,7 +26,7 @@ async fn open(database: &commands::Database) -> Result<messaging::DeadLetters, B
         return Err(format!("there is no database at '{path}'").into());
     }
     let settings = DatabaseSettings {
-        url: database.database.clone(),
+        url: database.database.as_str().into(),
         max_connections: 1,
         acquire_timeout_ms: 5_000,
         commit_delay_ms: 0,

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use http_common::process;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -12,18 +13,14 @@ pub(crate) async fn run(profile: Option<String>, data: Option<PathBuf>) -> Resul
     let settings = system::load(profile, data)?;
     let _telemetry = telemetry::init("preorder", &settings.process.log, &settings.process.tracing)?;
     settings.process.memory.apply()?;
-    let stop = chassis::stop_signal()?;
+    let stop = process::stop_signal()?;
     let system = System::build(settings).await?;
     system.greet();
 
     // The services stop when the gateway has.
     let services = system.services.iter().map(|service| service.stop_limit()).max().unwrap_or_default();
     let limit = system.gateway.stop_limit() + services;
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        stopping.cancelled().await;
-        ending::within(limit, 1);
-    });
+    process::end_within(limit, stop.clone());
 
     let stop_gateway = stop.child_token();
     let stop_services = CancellationToken::new();

@@ -78,10 +78,10 @@ pub(crate) fn load(profile: Option<String>, data: Option<PathBuf>) -> Result<Set
     for shared in
         [&mut prereservation.shared, &mut payment.shared, &mut receipt.shared, &mut myreservation.shared]
     {
-        shared.database.url = below(&dir, &shared.database.url);
+        shared.database.url = below(&dir, &shared.database.url).into();
         shared.event_log.url = below(&dir, &shared.event_log.url);
     }
-    payment.own.provider.ledger_url = below(&dir, &payment.own.provider.ledger_url);
+    payment.own.provider.ledger_url = below(&dir, &payment.own.provider.ledger_url).into();
     Ok(Settings { process, prereservation, payment, receipt, myreservation, gateway })
 }
 

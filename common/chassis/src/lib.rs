@@ -21,7 +21,7 @@ mod topic_watch;
 pub use application::{Application, RunError};
 pub use begin_anew::begin_anew;
 pub use chassis::{Chassis, StartError};
-pub use process::{main, stop_signal};
+pub use process::main;
 pub use service::Service;
 pub use settings::{NothingOfItsOwn, OwnSettings, Settings, SharedSettings};
 pub use telemetry::error_chain;

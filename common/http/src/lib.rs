@@ -2,7 +2,8 @@
 //! gateway on hyper, and nothing here on either.
 //!
 //! Reading order: [`problem`] (every error), [`forwarded`] (under which name a client asked), [`request_id`],
-//! [`internal`] (what services prove to each other), [`lifecycle`] and [`actuator`] (what operators see), [`probe`].
+//! [`internal`] (what services prove to each other), [`lifecycle`] and [`actuator`] (what operators see), [`probe`],
+//! [`process`] (what `main.rs` of every program calls).
 
 pub mod actuator;
 pub mod forwarded;
@@ -12,6 +13,7 @@ pub mod management;
 pub mod memory;
 pub mod probe;
 pub mod problem;
+pub mod process;
 pub mod protective;
 pub mod request_id;
 

@@ -48,7 +48,7 @@ pub use open_error::{OpenError, Unusable};
 pub use pace::Pace;
 pub use ranges::range_counters;
 pub use schema::Migrations;
-pub use settings::DatabaseSettings;
+pub use settings::{DatabaseSettings, DatabaseUrl};
 pub use store_error::{Cause, StoreError};
 pub use table::TableRow;
 pub use transaction::Tx;

@@ -14,7 +14,7 @@ use crate::failure::{is_busy, is_not_there_yet};
 use crate::health::{Work, Writes};
 use crate::open_error::Unusable;
 use crate::pools::Pools;
-use crate::settings::{DatabaseSettings, redact};
+use crate::settings::DatabaseSettings;
 
 /// How long a SQLite connection waits for another process's write lock.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,9 +50,9 @@ pub(crate) async fn sqlite(settings: &DatabaseSettings, path: &str) -> Result<Po
     if Path::new(file).is_dir() {
         return Err(Unusable::IsDirectory { path: file.to_owned() });
     }
-    let connect = |source| Unusable::Connect { url: settings.url.clone(), source };
+    let connect = |source| Unusable::Connect { url: settings.url.redacted(), source };
     let separator = if path.contains('?') { '&' } else { '?' };
-    let url = |mode: &str| format!("{}{separator}mode={mode}", settings.url);
+    let url = |mode: &str| format!("{}{separator}mode={mode}", &*settings.url);
 
     let synchronous = settings.synchronous_commit;
     may_be_written(Path::new(file)).map_err(connect)?;
@@ -157,7 +157,7 @@ async fn await_server(settings: &DatabaseSettings) -> Result<AnyConnection, sqlx
         if !is_not_there_yet(&error) || Instant::now() + pause >= deadline {
             return Err(error);
         }
-        tracing::warn!(%error, database = redact(&settings.url), "the database cannot be reached yet; trying again");
+        tracing::warn!(%error, database = settings.url.redacted(), "the database cannot be reached yet; trying again");
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -172,7 +172,7 @@ async fn set_up_postgres(connection: &mut AnyConnection, synchronous: bool) -> R
 }
 
 pub(crate) async fn postgres(settings: &DatabaseSettings) -> Result<Pools, Unusable> {
-    let connect = |source| Unusable::Connect { url: redact(&settings.url), source };
+    let connect = |source| Unusable::Connect { url: settings.url.redacted(), source };
     let synchronous = settings.synchronous_commit;
     let mut first = await_server(settings).await.map_err(connect)?;
     set_up_postgres(&mut first, synchronous).await.map_err(connect)?;
@@ -180,7 +180,7 @@ pub(crate) async fn postgres(settings: &DatabaseSettings) -> Result<Pools, Unusa
         sqlx::query_scalar("SHOW server_encoding").fetch_one(&mut first).await.map_err(connect)?;
     first.close().await.map_err(connect)?;
     if encoding != UTF8 {
-        return Err(Unusable::Encoding { url: redact(&settings.url), encoding });
+        return Err(Unusable::Encoding { url: settings.url.redacted(), encoding });
     }
 
     let work = Arc::new(Work::default());

@@ -4,14 +4,14 @@ use std::time::Duration;
 use crate::connections::Connections;
 use crate::dialect::Dialect;
 use crate::health::Writes;
-use crate::settings::redact;
+use crate::settings::DatabaseUrl;
 
 pub(crate) struct Pools {
     /// SQLite's; PostgreSQL writes with the connections that it reads with.
     pub(crate) writer: Option<Connections>,
     pub(crate) reader: Connections,
     pub(crate) writes: Arc<Writes>,
-    pub(crate) url: String,
+    pub(crate) url: DatabaseUrl,
     pub(crate) commit_delay: Duration,
 }
 
@@ -22,6 +22,6 @@ impl Pools {
 
     /// Without its password.
     pub(crate) fn display_url(&self) -> String {
-        redact(&self.url)
+        self.url.redacted()
     }
 }

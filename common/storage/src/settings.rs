@@ -1,3 +1,6 @@
+use std::fmt;
+use std::ops::Deref;
+
 use serde::Deserialize;
 use settings::Invalid;
 
@@ -6,11 +9,11 @@ pub const URL: &str = "database.url";
 pub const MAX_CONNECTIONS: &str = "database.max_connections";
 
 /// `[database]`: where a service keeps its state.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseSettings {
     /// `sqlite://path/to/file.db` or `postgres://user:password@host:port/database`.
-    pub url: String,
+    pub url: DatabaseUrl,
     /// Upper bound of open connections. SQLite uses one writer and this many readers.
     pub max_connections: u32,
     /// How long a caller waits for a free connection.
@@ -34,7 +37,7 @@ impl DatabaseSettings {
     pub fn check(&self) -> Result<(), Invalid> {
         let known = ["sqlite://", "postgres://", "postgresql://"];
         if !known.iter().any(|scheme| self.url.starts_with(scheme)) {
-            let found = redact(&self.url);
+            let found = self.url.redacted();
             let reason = format!("expected sqlite://... or postgres://..., found '{found}'");
             return Err(Invalid::new(URL, reason));
         }
@@ -45,22 +48,46 @@ impl DatabaseSettings {
     }
 }
 
-impl std::fmt::Debug for DatabaseSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DatabaseSettings")
-            .field("url", &redact(&self.url))
-            .field("max_connections", &self.max_connections)
-            .field("acquire_timeout_ms", &self.acquire_timeout_ms)
-            .field("migrate", &self.migrate)
-            .field("commit_delay_ms", &self.commit_delay_ms)
-            .field("synchronous_commit", &self.synchronous_commit)
-            .field("initialization_fail_timeout_ms", &self.initialization_fail_timeout_ms)
-            .finish()
+/// A URL with a password in it: shown without, and nowhere by accident.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The URL as it may be shown.
+    pub fn redacted(&self) -> String {
+        redact(&self.0)
+    }
+}
+
+impl Deref for DatabaseUrl {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for DatabaseUrl {
+    fn from(url: String) -> Self {
+        Self(url)
+    }
+}
+
+impl From<&str> for DatabaseUrl {
+    fn from(url: &str) -> Self {
+        Self(url.to_owned())
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.redacted())
     }
 }
 
 /// The URL without its password, and without parameters, among which there may be another one.
-pub fn redact(url: &str) -> String {
+fn redact(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return "***".into();
     };

@@ -66,7 +66,7 @@ impl TestDatabase {
     /// For whoever opens it himself, an `Application` for instance.
     pub fn settings(&self) -> DatabaseSettings {
         DatabaseSettings {
-            url: self.place.url.clone(),
+            url: self.place.url.as_str().into(),
             max_connections: 8,
             acquire_timeout_ms: 10_000,
             commit_delay_ms: 1,
@@ -81,7 +81,7 @@ impl TestDatabase {
         let mut url = Url::parse(&self.place.url).expect("it is a URL");
         url.set_ip_host(proxy.ip()).expect("a URL of PostgreSQL has a host");
         url.set_port(Some(proxy.port())).expect("a URL of PostgreSQL has a port");
-        DatabaseSettings { url: url.into(), ..self.settings() }
+        DatabaseSettings { url: url.as_str().into(), ..self.settings() }
     }
 
     /// The settings of another role of the server.
@@ -89,7 +89,7 @@ impl TestDatabase {
         let mut url = Url::parse(&self.place.url).expect("it is a URL");
         url.set_username(role).expect("a URL of PostgreSQL has a role");
         url.set_password(Some(password)).expect("a URL of PostgreSQL has a password");
-        DatabaseSettings { url: url.into(), ..self.settings() }
+        DatabaseSettings { url: url.as_str().into(), ..self.settings() }
     }
 
     /// Where the server listens; `None` for SQLite.

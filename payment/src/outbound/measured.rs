@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use http_common::{Health, HealthCheck};
 
 use crate::domain::{CardNumber, ChargeAnswer, RefundAnswer};
 use crate::use_cases::ports::{PaymentProvider, ProviderError};
@@ -13,6 +14,11 @@ pub struct Measured {
 
 impl Measured {
     pub fn new(provider: Arc<dyn PaymentProvider>) -> Self {
+        metrics::describe_histogram!(
+            "payment_provider_seconds",
+            metrics::Unit::Seconds,
+            "How long the card network took, by operation and outcome"
+        );
         Self { provider }
     }
 }
@@ -46,6 +52,21 @@ impl PaymentProvider for Measured {
 
     async fn ping(&self) -> Result<(), ProviderError> {
         self.provider.ping().await
+    }
+}
+
+/// The card network in `/actuator/health`.
+#[async_trait]
+impl HealthCheck for Measured {
+    fn name(&self) -> &'static str {
+        "provider"
+    }
+
+    async fn check(&self) -> Health {
+        match self.provider.ping().await {
+            Ok(()) => Health::up(),
+            Err(error) => Health::down(error.to_string()),
+        }
     }
 }
 

@@ -32,6 +32,7 @@ impl AbandonedCharges {
 
     /// Looks around until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
+        metrics::describe_gauge!("payments_charges_open", "Charges whose outcome is not stored yet");
         let pause = (self.after / 10).clamp(Duration::from_millis(50), Duration::from_secs(1));
         while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
             if let Err(error) = self.round().await {

@@ -32,6 +32,7 @@ pub enum ChargeError {
 
 impl Charge {
     pub fn new(store: Arc<dyn PaymentStore>, provider: Arc<dyn PaymentProvider>) -> Self {
+        metrics::describe_counter!("payments_total", "Requests to charge, by outcome");
         Self { store, provider }
     }
 

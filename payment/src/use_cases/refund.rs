@@ -63,6 +63,8 @@ impl RefundWorker {
 
     /// Works until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
+        metrics::describe_counter!("refunds_total", "Cancelled payments that were undone, by outcome");
+        metrics::describe_gauge!("payments_refunds_open", "Cancelled payments that are not undone yet");
         while !stop.is_cancelled() {
             if let Err(error) = self.round(&stop).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "refunds not read; looking again");

@@ -11,7 +11,7 @@ use payment::use_cases::ports::{PaymentProvider, ProviderError};
 
 fn settings(url: String) -> SimulatedSettings {
     SimulatedSettings {
-        ledger_url: url,
+        ledger_url: url.into(),
         ledger_max_connections: 8,
         latency_min_ms: 0,
         latency_max_ms: 0,

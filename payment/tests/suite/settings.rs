@@ -12,7 +12,7 @@ fn load(profile: Option<&str>, variables: &[(&str, &str)]) -> Result<Settings<Ow
 fn the_defaults_and_the_docker_profile() {
     let defaults = load(None, &[]).unwrap();
     assert_eq!((defaults.shared.server.host.as_str(), defaults.shared.server.port), ("127.0.0.1", 8081));
-    assert_eq!(defaults.own.provider.ledger_url, "sqlite://data/ledger.db");
+    assert_eq!(&*defaults.own.provider.ledger_url, "sqlite://data/ledger.db");
     let docker = load(Some("docker"), &[("INTERNAL_TOKEN", "0123456789abcdef")]).unwrap();
     assert_eq!((docker.shared.server.host.as_str(), docker.shared.server.port), ("0.0.0.0", 8080));
     assert_eq!(docker.shared.kafka.brokers, "my-kafka:9092");
@@ -74,10 +74,10 @@ async fn a_ledger_that_cannot_be_opened_names_its_key() {
     let file = |name: &str| format!("sqlite://{}/{name}", directory.path().display());
     let mut settings = load(None, &[]).unwrap();
     settings.shared.server.port = 0;
-    settings.shared.database.url = file("payment.db");
+    settings.shared.database.url = file("payment.db").into();
     settings.shared.event_log.url = file("events.db");
     std::fs::write(directory.path().join("taken"), "").unwrap();
-    settings.own.provider.ledger_url = file("taken/ledger.db");
+    settings.own.provider.ledger_url = file("taken/ledger.db").into();
     let Err(error) = payment::app::build(settings).await else { panic!("it started") };
     let line = chassis::error_chain(&error);
     assert!(line.starts_with("provider.ledger_url: cannot create directory"), "{line}");

@@ -107,7 +107,7 @@ fn on_postgres_a_server_that_is_being_set_up_is_nobodys_fault() {
             if url == db.url() {
                 continue;
             }
-            let settings = DatabaseSettings { url, ..db.settings() };
+            let settings = DatabaseSettings { url: url.into(), ..db.settings() };
             match Database::open(&settings, &[]).await {
                 Err(OpenError::Unusable(Unusable::Connect { source, .. })) => {
                     assert!(is_unavailable(&source), "{source:?}");

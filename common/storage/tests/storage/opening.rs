@@ -20,7 +20,7 @@ pub(crate) fn path_of(db: &TestDatabase) -> PathBuf {
 }
 
 fn at(db: &TestDatabase, path: &Path) -> DatabaseSettings {
-    DatabaseSettings { url: format!("sqlite://{}", path.display()), ..db.settings() }
+    DatabaseSettings { url: format!("sqlite://{}", path.display()).into(), ..db.settings() }
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn on_postgres_a_database_without_all_letters_is_refused() {
             "CREATE DATABASE {latin} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
         ))
         .await;
-        let settings = DatabaseSettings { url: format!("{}_latin1", db.url()), ..db.settings() };
+        let settings = DatabaseSettings { url: format!("{}_latin1", db.url()).into(), ..db.settings() };
         let opened = Database::open(&settings, &[TABLES]).await;
         owners(format!("DROP DATABASE {latin} WITH (FORCE)")).await;
         let Err(OpenError::Unusable(Unusable::Encoding { encoding, .. })) = opened else {
@@ -94,12 +94,13 @@ fn on_postgres_a_database_without_all_letters_is_refused() {
 #[test]
 fn on_postgres_who_is_refused_hears_why() {
     testkit::run(Backend::Postgres, async |db: TestDatabase| {
-        let nowhere = DatabaseSettings { url: format!("{}_not_there", db.url()), ..db.settings() };
+        let nowhere = DatabaseSettings { url: format!("{}_not_there", db.url()).into(), ..db.settings() };
         assert!(refusal(&nowhere).await.contains("does not exist"));
         assert!(refusal(&db.settings_as("nobody_at_all", "x")).await.contains("nobody_at_all"));
 
         // A session that the server does not set up as we want it.
-        let odd = DatabaseSettings { url: format!("{}?options=-c%20no_such=1", db.url()), ..db.settings() };
+        let odd =
+            DatabaseSettings { url: format!("{}?options=-c%20no_such=1", db.url()).into(), ..db.settings() };
         assert!(refusal(&odd).await.contains("no_such"));
 
         let unknown = DatabaseSettings {
@@ -109,7 +110,8 @@ fn on_postgres_who_is_refused_hears_why() {
         };
         assert!(refusal(&unknown).await.contains("lookup address"));
 
-        let encrypted = DatabaseSettings { url: format!("{}?sslmode=require", db.url()), ..db.settings() };
+        let encrypted =
+            DatabaseSettings { url: format!("{}?sslmode=require", db.url()).into(), ..db.settings() };
         if let Err(error) = Database::open(&encrypted, &[]).await {
             assert!(error.to_string().contains("TLS"), "{error}");
         }

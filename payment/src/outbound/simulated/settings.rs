@@ -1,19 +1,17 @@
-use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
 use settings::{Invalid, in_range};
-use storage::DatabaseSettings;
-use storage::settings::redact;
+use storage::{DatabaseSettings, DatabaseUrl};
 
 pub(super) const LEDGER_URL: &str = "provider.ledger_url";
 
 /// `[provider]`: how the simulated card network behaves.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimulatedSettings {
     /// Where its ledger lies. Not payment's database: it is the outside world.
-    pub ledger_url: String,
+    pub ledger_url: DatabaseUrl,
     pub ledger_max_connections: u32,
     pub latency_min_ms: u64,
     pub latency_max_ms: u64,
@@ -53,18 +51,5 @@ impl SimulatedSettings {
 
     pub(super) fn latency(&self) -> std::ops::RangeInclusive<Duration> {
         Duration::from_millis(self.latency_min_ms)..=Duration::from_millis(self.latency_max_ms)
-    }
-}
-
-impl fmt::Debug for SimulatedSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimulatedSettings")
-            .field("ledger_url", &redact(&self.ledger_url))
-            .field("ledger_max_connections", &self.ledger_max_connections)
-            .field("latency_min_ms", &self.latency_min_ms)
-            .field("latency_max_ms", &self.latency_max_ms)
-            .field("error_rate", &self.error_rate)
-            .field("charge_enabled", &self.charge_enabled)
-            .finish()
     }
 }

@@ -45,7 +45,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("payment.db").display());
         let settings = DatabaseSettings {
-            url,
+            url: url.into(),
             max_connections: 1,
             acquire_timeout_ms: 5_000,
             migrate: true,

@@ -51,8 +51,8 @@ impl App {
         let mut settings = payment::app::SERVICE.compiled_in(None, &[]).unwrap();
         settings.shared.server.port = 0;
         settings.shared.server.workers = 2;
-        settings.shared.database.url = backend.url("payment").await;
-        settings.own.provider.ledger_url = backend.url("ledger").await;
+        settings.shared.database.url = backend.url("payment").await.into();
+        settings.own.provider.ledger_url = backend.url("ledger").await.into();
         settings.shared.event_log.url =
             format!("sqlite://{}", backend.directory.path().join("events.db").display());
         settings.own.undo.longest_backoff_ms = 300;

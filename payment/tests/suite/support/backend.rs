@@ -139,7 +139,7 @@ impl Backend {
 
 pub(crate) fn settings(url: String) -> DatabaseSettings {
     DatabaseSettings {
-        url,
+        url: url.into(),
         max_connections: 8,
         acquire_timeout_ms: 10_000,
         migrate: true,
