@@ -1,5 +1,6 @@
 use prereservation::domain::{CancelReason, Status, Transition};
 use prereservation::use_cases::ports::{Begun, ListQuery};
+use prereservation::use_cases::purge_keys::PurgeKeys;
 use testkit::TestDatabase;
 
 use crate::support::{Rig, key, order};
@@ -112,6 +113,8 @@ testkit::for_each_backend! {
         rig.store.save(&reservation, &fact, 0, Some(&outcome)).await.unwrap();
 
         assert_eq!(rig.store.purge_keys(0).await.unwrap(), 0, "nothing is that old");
+        let day = PurgeKeys::new(rig.store.clone(), 24).execute().await.unwrap();
+        assert_eq!(day, 0, "it is remembered for 24 hours");
         assert_eq!(rig.store.purge_keys(i64::MAX).await.unwrap(), 1);
         assert_eq!(rig.store.begin(&order(1), Some(&key("in flight"))).await.unwrap(), Begun::InFlight);
     }

@@ -58,6 +58,13 @@ pub(crate) async fn help_says_everything(_: Setup) {
             assert!(output.status.success(), "{name} {argument}");
             assert!(String::from_utf8_lossy(&output.stdout).contains(name), "{name} {argument}");
         }
+        if name != "preorder" {
+            let output = Command::new(binaries::path(name)).arg("--print-settings").output().unwrap();
+            assert!(output.status.success(), "{name} --print-settings");
+            for key in ["[server]", "port", "[management]", "[tracing]"] {
+                assert!(String::from_utf8_lossy(&output.stdout).contains(key), "{name} {key}");
+            }
+        }
         let output = Command::new(binaries::path(name)).arg("--nonsense").output().unwrap();
         assert!(!output.status.success(), "{name}");
     }
