@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use storage::{StoreError, Tx};
+use storage::{FoldError, StoreError, Tx};
 
 use crate::log::ReceivedRecord;
 
@@ -35,6 +35,22 @@ pub enum HandleError {
     Records(Vec<BadRecord>),
     #[error(transparent)]
     Database(#[from] StoreError),
+}
+
+impl HandleError {
+    /// `indices`: of the records whose instructions were folded.
+    pub fn of_fold(error: FoldError, indices: &[usize]) -> Self {
+        let reason = error.to_string();
+        match error {
+            FoldError::Store(error) => Self::Database(error),
+            FoldError::Unsettled(instructions) => {
+                let records = instructions.iter().filter_map(|instruction| indices.get(*instruction));
+                Self::Records(
+                    records.map(|index| BadRecord { index: *index, reason: reason.clone() }).collect(),
+                )
+            }
+        }
+    }
 }
 
 impl From<sqlx::Error> for HandleError {

@@ -72,7 +72,7 @@ pub(crate) fn is_not_there_yet(error: &sqlx::Error) -> bool {
 
 /// True where the database rolled the transaction back because of another one at the same time: nothing of it is done, and
 /// doing it again is the cure. Always [`is_unavailable`] as well.
-pub fn is_conflict(error: &sqlx::Error) -> bool {
+pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
     // serialization_failure and deadlock_detected, PostgreSQL's appendix A.
     error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "40001" || code == "40P01")
 }
@@ -87,11 +87,6 @@ pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
 /// True where the role may not do what the statement does.
 pub(crate) fn is_right_missing(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "42501")
-}
-
-/// True where a row with the same unique key exists already.
-pub fn is_unique_violation(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|e| e.is_unique_violation())
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub enum FoldError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// These instructions, by their index, were overtaken by other transactions in every round.
-    #[error("what {} messages are about changes whenever it is to be saved", .0.len())]
+    #[error("another transaction changed it each time before it could be saved")]
     Unsettled(Vec<usize>),
 }
 

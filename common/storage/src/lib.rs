@@ -1,7 +1,7 @@
 //! A service's database: SQLite or PostgreSQL behind one SQL text.
 //!
 //! Reading order: [`settings`] (where it is), [`database`], `opening` and `schema` (what a start finds out), [`connections`] and
-//! `transaction`, [`failure`] (whose fault an error is), `health` and [`files`] (whether writing succeeds, and stays), [`group_commit`] (one transaction for many who wait), [`lease`] (one holder at a time,
+//! `transaction`, `failure` (whose fault an error is), `health` and [`files`] (whether writing succeeds, and stays), [`group_commit`] (one transaction for many who wait), [`lease`] (one holder at a time,
 //! without clocks), [`table`] (columns, once),
 //! [`fold`] (what a batch of messages changes), [`listing`] (pages that stay fast), [`ranges`] (also in the middle), [`sql`] (multi-row statements).
 //!
@@ -14,7 +14,7 @@ pub mod connections;
 mod counted;
 pub mod database;
 mod dialect;
-pub mod failure;
+mod failure;
 pub mod files;
 pub mod fold;
 pub mod group_commit;

@@ -101,6 +101,11 @@ impl Payment {
         Self { id, order, state: State::Charging, version: 0, created_at: now, modified_at: now }
     }
 
+    /// Of a reservation that was cancelled before anybody asked for its charge; not numbered yet.
+    pub fn tombstone(order: Order, now: i64) -> Self {
+        Self { state: State::Void, ..Self::charging(0, order, now) }
+    }
+
     pub fn status(&self) -> Status {
         self.state.status()
     }

@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use async_trait::async_trait;
-use storage::StoreError;
+use storage::{Folded, StoreError};
 
 use crate::domain::{CardNumber, Change, ChargeAnswer, Order, Payment, RefundAnswer, Status};
 
@@ -99,22 +99,9 @@ pub struct Page {
     pub total: u64,
 }
 
-/// The payments as a batch of cancellations sees and changes them: inside one transaction, which somebody else
-/// commits together with how far the batch was read.
-#[async_trait]
-pub trait Cancellations: Send {
-    type Error: Send;
-
-    /// The payments of these reservations, where they have one; what concurrent transactions committed is seen.
-    async fn of_reservations(&mut self, reservation_ids: &[i64]) -> Result<Vec<Payment>, Self::Error>;
-
-    /// Stores a `void` payment for each of these reservations that has none. Waits for concurrent transactions
-    /// that are just storing one, so that afterwards each of them has a payment.
-    async fn put_tombstones(&mut self, orders: &[Order], now: i64) -> Result<(), Self::Error>;
-
-    /// As [`PaymentStore::save`].
-    async fn save(&mut self, changes: &[Change]) -> Result<Vec<bool>, Self::Error>;
-}
+/// The payments as a batch of cancellations changes them, by reservation. A change is saved as by [`PaymentStore::save`]; a
+/// payment without one is the tombstone of a reservation that has none.
+pub type Cancellations = dyn Folded<State = Payment, Fact = Change>;
 
 /// The card network.
 #[async_trait]

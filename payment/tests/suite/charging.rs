@@ -69,7 +69,7 @@ impl Scene {
 
     async fn cancel(&self) {
         let mut tx = self.database.begin().await.unwrap();
-        cancel(&mut self.sql.within(&mut tx), vec![order(7)], 9).await.unwrap();
+        cancel(&mut tx, &self.sql, &[order(7)], 9).await.unwrap();
         self.outbox.commit(tx).await.unwrap();
     }
 

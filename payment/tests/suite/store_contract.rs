@@ -10,8 +10,8 @@ use messaging::Outbox;
 use payment::domain::{Change, ChargeAnswer, Decline, Order, Payment, RefundAnswer, Status};
 use payment::outbound::sql::SqlPaymentStore;
 use payment::use_cases::cancel;
-use payment::use_cases::ports::{Cancellations, Intent, ListQuery, PaymentStore, SortField};
-use storage::Database;
+use payment::use_cases::ports::{Intent, ListQuery, PaymentStore, SortField};
+use storage::{Changed, Database, FoldError, StoreError, Tx};
 
 struct Fixture {
     database: Database,
@@ -56,7 +56,7 @@ impl Fixture {
     /// Cancels in one transaction, as the consumer does.
     async fn cancel(&self, orders: Vec<Order>) {
         let mut tx = self.database.begin().await.unwrap();
-        assert!(cancel(&mut self.store.within(&mut tx), orders, 9).await.unwrap().is_empty());
+        cancel(&mut tx, &self.store, &orders, 9).await.unwrap();
         self.outbox.commit(tx).await.unwrap();
     }
 
@@ -375,8 +375,8 @@ async fn a_rolled_back_cancellation_never_was() {
     on_each_store(async |f| {
         let paid = f.pay(order(1)).await;
         let mut tx = f.database.begin().await.unwrap();
-        cancel(&mut f.store.within(&mut tx), vec![order(1), order(2)], 9).await.unwrap();
-        let seen = f.store.within(&mut tx).of_reservations(&[1, 2]).await.unwrap();
+        cancel(&mut tx, &f.store, &[order(1), order(2)], 9).await.unwrap();
+        let seen = storage::Folded::load(&f.store, &mut tx, &[1, 2]).await.unwrap();
         assert_eq!(seen.len(), 2);
         tx.rollback().await.unwrap();
         assert_eq!(f.status(paid.id).await, Status::Paid);
@@ -386,22 +386,25 @@ async fn a_rolled_back_cancellation_never_was() {
 }
 
 /// What can be read, and never changed.
-struct Stubborn<C>(C);
+struct Stubborn(SqlPaymentStore);
 
 #[async_trait::async_trait]
-impl<C: Cancellations> Cancellations for Stubborn<C> {
-    type Error = C::Error;
+impl storage::Folded for Stubborn {
+    type State = Payment;
+    type Fact = Change;
 
-    async fn of_reservations(&mut self, reservation_ids: &[i64]) -> Result<Vec<Payment>, C::Error> {
-        self.0.of_reservations(reservation_ids).await
+    async fn load(&self, tx: &mut Tx, reservations: &[i64]) -> Result<Vec<(i64, Payment)>, StoreError> {
+        storage::Folded::load(&self.0, tx, reservations).await
     }
 
-    async fn put_tombstones(&mut self, orders: &[Order], now: i64) -> Result<(), C::Error> {
-        self.0.put_tombstones(orders, now).await
-    }
-
-    async fn save(&mut self, changes: &[Change]) -> Result<Vec<bool>, C::Error> {
-        Ok(vec![false; changes.len()])
+    async fn save(
+        &self,
+        tx: &mut Tx,
+        changes: Vec<Changed<Payment, Change>>,
+    ) -> Result<HashSet<i64>, StoreError> {
+        let (known, new): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.before.is_some());
+        storage::Folded::save(&self.0, tx, new).await?;
+        Ok(known.into_iter().map(|change| change.key).collect())
     }
 }
 
@@ -411,8 +414,8 @@ async fn a_payment_that_never_changes_is_not_tried_for_ever() {
     on_each_store(async |f| {
         f.pay(order(1)).await;
         let mut tx = f.database.begin().await.unwrap();
-        let mut stubborn = Stubborn(f.store.within(&mut tx));
-        assert_eq!(cancel(&mut stubborn, vec![order(1), order(2)], 9).await.unwrap(), [1]);
+        let refused = cancel(&mut tx, &Stubborn(f.store.clone()), &[order(2), order(1)], 9).await;
+        assert!(matches!(refused, Err(FoldError::Unsettled(orders)) if orders == [1]));
         tx.rollback().await.unwrap();
     })
     .await;

@@ -74,6 +74,15 @@ pub enum Transition {
     Refused,
 }
 
+impl Transition {
+    pub fn told(self) -> Option<Told> {
+        match self {
+            Self::Applied(told) => told,
+            Self::AlreadyApplied | Self::Refused => None,
+        }
+    }
+}
+
 /// A payment came about.
 pub fn issue(slot: &mut Option<Receipt>, payment: &PaymentCreated, now: i64) -> Transition {
     match slot.as_ref().map(|receipt| receipt.status) {

@@ -38,7 +38,7 @@ impl Rig {
 
     async fn of_reservation(&self, id: i64) -> Option<Receipt> {
         let mut tx = self.database.begin().await.unwrap();
-        self.store.of_reservations(&mut tx, &[id]).await.unwrap().pop()
+        self.store.load(&mut tx, &[id]).await.unwrap().pop().map(|(_, receipt)| receipt)
     }
 
     async fn told(&self) -> Vec<(String, String)> {

@@ -6,24 +6,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use events::{Event, ReadError, ReservationCancelled};
-use messaging::{BadRecord, HandleError, Handler, ReceivedRecord, read_all};
+use messaging::{HandleError, Handler, ReceivedRecord, read_all};
 use storage::{Tx, now_ms};
 use tokio::sync::Notify;
 
 use crate::domain::{MaskedCard, Order};
-use crate::outbound::sql::SqlPaymentStore;
 use crate::use_cases::cancel;
+use crate::use_cases::ports::Cancellations;
 
 pub struct ReservationEvents {
-    store: SqlPaymentStore,
+    payments: Arc<Cancellations>,
     /// Wakes the refund worker, once there is something committed for it.
     refunds: Arc<Notify>,
     cancelled: AtomicBool,
 }
 
 impl ReservationEvents {
-    pub fn new(store: SqlPaymentStore, refunds: Arc<Notify>) -> Self {
-        Self { store, refunds, cancelled: AtomicBool::new(false) }
+    pub fn new(payments: Arc<Cancellations>, refunds: Arc<Notify>) -> Self {
+        Self { payments, refunds, cancelled: AtomicBool::new(false) }
     }
 }
 
@@ -45,15 +45,8 @@ impl Handler for ReservationEvents {
             return Ok(());
         }
         let (indices, orders): (Vec<usize>, Vec<Order>) = orders.into_iter().unzip();
-        let ids: Vec<i64> = orders.iter().map(|order| order.reservation_id).collect();
-        let unsettled = cancel(&mut self.store.within(tx), orders, now_ms()).await?;
-        if !unsettled.is_empty() {
-            let bad =
-                indices.into_iter().zip(ids).filter(|(_, id)| unsettled.contains(id)).map(|(index, id)| {
-                    BadRecord { index, reason: format!("the payment of reservation {id} cannot be changed") }
-                });
-            return Err(HandleError::Records(bad.collect()));
-        }
+        let cancelled = cancel(tx, self.payments.as_ref(), &orders, now_ms()).await;
+        cancelled.map_err(|error| HandleError::of_fold(error, &indices))?;
         self.cancelled.store(true, Ordering::Relaxed);
         Ok(())
     }

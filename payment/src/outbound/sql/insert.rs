@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use storage::{Database, StoreError, Transact, Tx, table};
 
 use super::row::Row;
-use crate::domain::{Order, Status};
+use crate::domain::{Order, Payment, Status};
 
 const UNLESS_THERE: &str = "ON CONFLICT (reservation_id) DO NOTHING RETURNING reservation_id, id";
 
@@ -43,8 +43,11 @@ async fn insert(tx: &mut Tx, mut rows: Vec<Row>) -> Result<HashMap<i64, i64>, St
     Ok(table::insert(tx, &rows, UNLESS_THERE).await?.into_iter().collect())
 }
 
-/// A `void` payment for each reservation that has none.
-pub(super) async fn tombstones(tx: &mut Tx, orders: &[Order], now: i64) -> Result<(), StoreError> {
-    let rows = orders.iter().map(|order| Row::new(order, Status::Void, now, None));
-    insert(tx, rows.collect()).await.map(drop)
+/// Stores the tombstones of reservations that have no payment. Those that have one by now.
+pub(super) async fn tombstones(tx: &mut Tx, tombstones: &[Payment]) -> Result<Vec<i64>, StoreError> {
+    let rows =
+        tombstones.iter().map(|payment| Row::new(&payment.order, Status::Void, payment.created_at, None));
+    let stored = insert(tx, rows.collect()).await?;
+    let reservations = tombstones.iter().map(|payment| payment.order.reservation_id);
+    Ok(reservations.filter(|reservation| !stored.contains_key(reservation)).collect())
 }

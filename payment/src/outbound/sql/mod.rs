@@ -1,18 +1,17 @@
 //! The store: one SQL text for SQLite and PostgreSQL.
 //!
-//! Reading order: `store` (the port), `transaction` (the same inside a consumer's transaction), then the
+//! Reading order: `store` (the port), `cancellations` (the same inside a consumer's transaction), then the
 //! statements: `insert`, `update`, `list`, and `row` and `record`, which translate.
 
+mod cancellations;
 mod insert;
 mod list;
 mod record;
 mod row;
 mod store;
-mod transaction;
 mod update;
 
 pub use store::SqlPaymentStore;
-pub use transaction::PaymentsInTransaction;
 
 /// The service's tables; messaging's own come before them, with lower versions.
 pub static MIGRATIONS: storage::Migrations = storage::migrations!("migrations/sqlite", "migrations/postgres");

@@ -7,7 +7,6 @@ use super::insert::{self, Intents};
 use super::list;
 use super::record::current_trace;
 use super::row::Row;
-use super::transaction::PaymentsInTransaction;
 use super::update::{Saving, Target};
 use crate::domain::{Change, Order, Payment, Status};
 use crate::use_cases::ports::{Intent, ListQuery, Page, PaymentStore, Unfinished};
@@ -37,9 +36,8 @@ impl SqlPaymentStore {
         }
     }
 
-    /// The same payments, inside a transaction that somebody else commits.
-    pub fn within<'a>(&'a self, tx: &'a mut storage::Tx) -> PaymentsInTransaction<'a> {
-        PaymentsInTransaction::new(tx, &self.target)
+    pub(super) fn target(&self) -> &Target {
+        &self.target
     }
 }
 

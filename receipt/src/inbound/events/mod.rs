@@ -30,8 +30,9 @@ impl Handler for Facts {
         if instructions.is_empty() {
             return Ok(());
         }
-        let instructions = instructions.into_iter().map(|(_, instruction)| instruction).collect();
-        Ok(self.follow.execute(tx, instructions).await?)
+        let (indices, instructions): (Vec<_>, Vec<_>) = instructions.into_iter().unzip();
+        let followed = self.follow.execute(tx, &instructions).await;
+        followed.map_err(|error| HandleError::of_fold(error, &indices))
     }
 
     fn concerns(&self, received: &ReceivedRecord) -> bool {

@@ -1,13 +1,14 @@
 //! The SQL adapter of [`ReceiptStore`]: one text for SQLite and PostgreSQL.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
+use events::Event;
 use messaging::{Outbox, Record};
-use storage::{Database, Listing, StoreError, Tx, Window, now_ms, table};
+use storage::{Changed, Database, Folded, Listing, StoreError, Tx, Window, now_ms, table};
 
-use crate::domain::{Purchase, Receipt, Status};
-use crate::use_cases::ports::{ListQuery, ReceiptStore, Telling};
+use crate::domain::{Purchase, Receipt, Status, Told};
+use crate::use_cases::ports::{ListQuery, ReceiptStore};
 
 /// Schema of this service's own tables.
 pub static MIGRATIONS: storage::Migrations = storage::migrations!("migrations/sqlite", "migrations/postgres");
@@ -40,58 +41,61 @@ impl SqlReceiptStore {
     pub fn new(database: Database, outbox: Outbox, topic: String) -> Self {
         Self { database, outbox, topic }
     }
+
+    fn record(&self, event: &Event, trace: Option<String>, timestamp_ms: i64) -> Record {
+        let ce_id = format!("{}.{}", event.key(), event.version());
+        Record {
+            topic: self.topic.clone(),
+            key: Some(event.key()),
+            payload: event.to_json(timestamp_ms),
+            headers: events::headers(event, "receipt", &ce_id, timestamp_ms, trace.as_deref()),
+            timestamp_ms,
+        }
+    }
+}
+
+#[async_trait]
+impl Folded for SqlReceiptStore {
+    type State = Receipt;
+    type Fact = (Told, Option<String>);
+
+    async fn load(&self, tx: &mut Tx, reservations: &[i64]) -> Result<Vec<(i64, Receipt)>, StoreError> {
+        let receipts: Vec<Receipt> = table::find_all(tx, "reservation_id", reservations).await?;
+        Ok(receipts.into_iter().map(|receipt| (receipt.reservation_id, receipt)).collect())
+    }
+
+    /// The position read is this consumer's, so nobody else changes these receipts.
+    async fn save(
+        &self,
+        tx: &mut Tx,
+        changes: Vec<Changed<Receipt, Self::Fact>>,
+    ) -> Result<HashSet<i64>, StoreError> {
+        let (new, known): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.before.is_none());
+        let new: Vec<&Receipt> = new.into_iter().map(|change| &change.after).collect();
+        let ids: Vec<(i64, i64)> = table::insert(tx, &new, "RETURNING reservation_id, id").await?;
+        let ids: HashMap<i64, i64> = ids.into_iter().collect();
+        for Changed { after, .. } in known {
+            sqlx::query("UPDATE receipt SET status = $1, version = $2, modified_at = $3 WHERE id = $4")
+                .bind(after.status.as_str())
+                .bind(after.version)
+                .bind(after.modified_at)
+                .bind(after.id)
+                .execute(&mut **tx)
+                .await?;
+        }
+        let now = now_ms();
+        let mut records = Vec::new();
+        for Changed { key, mut after, facts, .. } in changes {
+            after.id = ids.get(&key).copied().unwrap_or(after.id);
+            records.extend(facts.into_iter().map(|(told, trace)| self.record(&after.fact(told), trace, now)));
+        }
+        self.outbox.append(tx, &records).await?;
+        Ok(HashSet::new())
+    }
 }
 
 #[async_trait]
 impl ReceiptStore for SqlReceiptStore {
-    async fn of_reservations(&self, tx: &mut Tx, ids: &[i64]) -> Result<Vec<Receipt>, StoreError> {
-        table::find_all(tx, "reservation_id", ids).await
-    }
-
-    async fn add(&self, tx: &mut Tx, receipts: &mut [&mut Receipt]) -> Result<(), StoreError> {
-        let rows: Vec<&Receipt> = receipts.iter().map(|receipt| &**receipt).collect();
-        let ids: Vec<(i64, i64)> = table::insert(tx, &rows, "RETURNING reservation_id, id").await?;
-        let ids: HashMap<i64, i64> = ids.into_iter().collect();
-        for receipt in receipts {
-            if let Some(id) = ids.get(&receipt.reservation_id) {
-                receipt.id = *id;
-            }
-        }
-        Ok(())
-    }
-
-    async fn update(&self, tx: &mut Tx, receipts: &[&Receipt]) -> Result<(), StoreError> {
-        for receipt in receipts {
-            sqlx::query("UPDATE receipt SET status = $1, version = $2, modified_at = $3 WHERE id = $4")
-                .bind(receipt.status.as_str())
-                .bind(receipt.version)
-                .bind(receipt.modified_at)
-                .bind(receipt.id)
-                .execute(&mut **tx)
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn tell(&self, tx: &mut Tx, facts: &[Telling]) -> Result<(), StoreError> {
-        let timestamp_ms = now_ms();
-        let records: Vec<Record> = facts
-            .iter()
-            .map(|Telling { event, traceparent }| {
-                let ce_id = format!("{}.{}", event.key(), event.version());
-                let headers = events::headers(event, "receipt", &ce_id, timestamp_ms, traceparent.as_deref());
-                Record {
-                    topic: self.topic.clone(),
-                    key: Some(event.key()),
-                    payload: event.to_json(timestamp_ms),
-                    headers,
-                    timestamp_ms,
-                }
-            })
-            .collect();
-        Ok(self.outbox.append(tx, &records).await?)
-    }
-
     async fn find(&self, id: i64) -> Result<Option<Receipt>, StoreError> {
         STANDING.find(&self.database, id).await
     }
