@@ -1,20 +1,18 @@
-//! Connections that come back without being asked whether they are still there.
+//! A connection returns to the pool without a ping.
 //!
-//! sqlx's pool asks each one that is returned: a round trip to PostgreSQL, two changes of thread in SQLite, as much as the statement
-//! before it. Here one that has done its work is lent again as it is; the pool opens them, sets them up, tests those that are
-//! doubtful and ends those that are old.
+//! sqlx's pool pings each connection that is returned: a round trip to PostgreSQL, two changes of thread in SQLite, as much as the
+//! statement before it. Here a connection that has done its work is lent again as it is. The pool opens connections, sets them up,
+//! tests the doubtful ones and closes the old ones.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream};
-use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
-use sqlx::any::{AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
+use futures::TryStreamExt;
+use sqlx::any::{AnyQueryResult, AnyRow};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, Describe, Either, Execute, Executor, SqlStr};
+use sqlx::{Any, AnyConnection, AnyPool, Either, Execute, Executor};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -26,6 +24,9 @@ pub(crate) const IDLE_IS_DOUBTFUL: Duration = Duration::from_secs(1);
 /// Then the pool has it back, which knows how long a connection may live and be idle.
 const AWAY_FROM_POOL: Duration = Duration::from_secs(30);
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a statement gives, one after the other.
+pub(crate) type Step = Either<AnyQueryResult, AnyRow>;
 
 /// Cheap to clone. As an [`Executor`] it lends a connection for one statement.
 #[derive(Clone)]
@@ -96,7 +97,7 @@ impl Connections {
         self.shared.pool.close().await;
     }
 
-    async fn run<'q, E>(self, query: E) -> Result<Vec<Step>, sqlx::Error>
+    pub(crate) async fn run<'q, E>(self, query: E) -> Result<Vec<Step>, sqlx::Error>
     where
         E: 'q + Execute<'q, Any>,
     {
@@ -180,7 +181,7 @@ impl Lent {
     }
 
     /// To the end: a row comes before the commit that makes it true.
-    async fn run<'q, E>(mut self, query: E) -> Result<Vec<Step>, sqlx::Error>
+    pub(crate) async fn run<'q, E>(mut self, query: E) -> Result<Vec<Step>, sqlx::Error>
     where
         E: 'q + Execute<'q, Any>,
     {
@@ -245,95 +246,5 @@ impl fmt::Debug for Connections {
 impl fmt::Debug for Lent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Lent")
-    }
-}
-
-type Step = Either<AnyQueryResult, AnyRow>;
-
-fn streamed<'e>(
-    steps: impl Future<Output = Result<Vec<Step>, sqlx::Error>> + Send + 'e,
-) -> BoxStream<'e, Result<Step, sqlx::Error>> {
-    stream::once(steps).map_ok(|steps| stream::iter(steps.into_iter().map(Ok))).try_flatten().boxed()
-}
-
-fn first_row(steps: Vec<Step>) -> Option<AnyRow> {
-    steps.into_iter().find_map(Either::right)
-}
-
-impl<'c> Executor<'c> for &Connections {
-    type Database = Any;
-
-    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Step, sqlx::Error>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Any>,
-    {
-        streamed(self.clone().run(query))
-    }
-
-    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<AnyRow>, sqlx::Error>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Any>,
-    {
-        self.clone().run(query).map_ok(first_row).boxed()
-    }
-
-    fn prepare_with<'e>(
-        self,
-        sql: SqlStr,
-        parameters: &'e [AnyTypeInfo],
-    ) -> BoxFuture<'e, Result<AnyStatement, sqlx::Error>>
-    where
-        'c: 'e,
-    {
-        let connections = self.clone();
-        async move { connections.acquire().await?.prepare_with(sql, parameters).await }.boxed()
-    }
-
-    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, sqlx::Error>>
-    where
-        'c: 'e,
-    {
-        let connections = self.clone();
-        async move { connections.acquire().await?.describe(sql).await }.boxed()
-    }
-}
-
-impl<'c> Executor<'c> for Lent {
-    type Database = Any;
-
-    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Step, sqlx::Error>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Any>,
-    {
-        streamed(self.run(query))
-    }
-
-    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<AnyRow>, sqlx::Error>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Any>,
-    {
-        self.run(query).map_ok(first_row).boxed()
-    }
-
-    fn prepare_with<'e>(
-        mut self,
-        sql: SqlStr,
-        parameters: &'e [AnyTypeInfo],
-    ) -> BoxFuture<'e, Result<AnyStatement, sqlx::Error>>
-    where
-        'c: 'e,
-    {
-        async move { self.deref_mut().prepare_with(sql, parameters).await }.boxed()
-    }
-
-    fn describe<'e>(mut self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, sqlx::Error>>
-    where
-        'c: 'e,
-    {
-        async move { self.deref_mut().describe(sql).await }.boxed()
     }
 }

@@ -14,6 +14,7 @@ pub mod connections;
 mod counted;
 pub mod database;
 mod dialect;
+mod executor;
 mod failure;
 pub mod files;
 pub mod fold;

@@ -13,7 +13,7 @@ use crate::store_error::StoreError;
 use crate::transaction::Tx;
 
 /// Most rows of one statement.
-const LARGEST: usize = 64;
+const LARGEST: usize = 128;
 
 /// A row of a table. [`table!`](crate::table) writes the implementation.
 pub trait TableRow: for<'r> FromRow<'r, AnyRow> + Send + Unpin {
