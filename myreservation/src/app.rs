@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web::Data;
 use chassis::{Application, Chassis, Service, Settings, StartError};
 use settings::Compiled;
 
@@ -36,8 +35,8 @@ pub async fn build(settings: Settings<Own>) -> Result<Application, StartError> {
     chassis.consume(Arc::new(facts));
     let watched = view.clone();
     chassis.background("sagas", move |stop| watch_sagas::watch(watched, settings.own.sagas, stop));
-    let (view, readers, pages) = (Data::new(view), Data::from(readers), http::Pages::default());
+    let pages = http::Pages::default();
     chassis.serve(move |config| {
-        http::configure(config, view.clone(), readers.clone(), pages.clone());
+        http::configure(config, view.clone(), readers.clone(), &pages);
     })
 }

@@ -12,6 +12,7 @@ use myreservation::domain::{Batch, Changes, MyReservation};
 use myreservation::use_cases::ports::View;
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
+use storage::Readable as _;
 use support::Store;
 use support::facts::{received, told_at, whole_story};
 use testkit::TestDatabase;
@@ -107,7 +108,7 @@ fn through_the_sql() {
                 store.apply(&received(batch)).await;
             }
             for (id, expected) in telling.expected(first) {
-                let found = store.view.find(id).await.unwrap();
+                let found = store.view.item(id).await.unwrap();
                 prop_assert_eq!(found.as_ref(), Some(&expected));
                 let mut facts: Vec<_> = events.iter().filter(|event| event.reservation_id() == id).collect();
                 facts.sort_by_key(|event| (event.event_type(), event.version()));
@@ -133,7 +134,7 @@ async fn counters_are_right(store: &Store) {
         let outcome = myreservation::domain::Outcome::parse(outcome).unwrap();
         assert_eq!(sagas.by_outcome.get(&outcome), Some(n), "{outcome:?}");
     }
-    let query = myreservation::use_cases::ports::ListQuery { limit: 1, ..Default::default() };
+    let query = storage::ListQuery { limit: 1, ..Default::default() };
     let (_, total) = store.view.list(&query).await.unwrap();
     assert_eq!(total, counted.iter().map(|(_, n)| n).sum::<i64>());
     store.assert_ranges_are_counted().await;

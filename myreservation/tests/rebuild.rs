@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chassis::SharedSettings;
 use myreservation::inbound::cli::rebuild;
 use myreservation::outbound::sql::SqlShadow;
-use myreservation::use_cases::ports::{ListQuery, Positions, Shadow, Swap, View};
+use myreservation::use_cases::ports::{Positions, Shadow, Swap, View};
 use myreservation::use_cases::rebuild::{Options, RebuildError};
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
+use storage::{ListQuery, Readable as _};
 use support::app::{App, settings};
 use support::facts::*;
 use support::{MIGRATED, Store};
@@ -114,7 +115,7 @@ testkit::for_each_backend! {
             ("my_reservation_step", 5, false, true),
         ]);
         assert_eq!(count, 4);
-        assert_eq!(store.view.find(3).await.unwrap().unwrap().purchase.price, price_of(3));
+        assert_eq!(store.view.item(3).await.unwrap().unwrap().purchase.price, price_of(3));
         assert_eq!(total(&store).await, 20);
         app.stop().await;
     }
@@ -270,6 +271,6 @@ async fn a_failed_rebuild_leaves_the_view_as_it_was() {
     store.apply(&received(&whole_story(1))).await;
     settings.shared.event_log.url = "sqlite:///proc/no/such.db".into();
     assert!(rebuild(&settings.shared, Options::default(), &silent).await.is_err());
-    assert!(store.view.find(1).await.unwrap().is_some());
+    assert!(store.view.item(1).await.unwrap().is_some());
     assert_eq!(store.view.rebuild_progress().await.unwrap(), None);
 }

@@ -5,41 +5,42 @@ mod support;
 
 use events::{Event, reason};
 use myreservation::domain::{Facet, Outcome};
-use myreservation::use_cases::ports::{ListQuery, Projection, View};
+use myreservation::use_cases::ports::{Field, Projection, View};
 use sqlx::Executor;
+use storage::{ListQuery, Readable as _};
 use support::Store;
 use support::facts::*;
 use testkit::TestDatabase;
 
-fn query(offset: i64, limit: i64, order: &[(&'static str, bool)]) -> ListQuery {
-    ListQuery { user_id: None, offset, limit, order: order.to_vec() }
+fn query(offset: i64, limit: i64, order: &[(Field, bool)]) -> ListQuery<Field> {
+    ListQuery { filter: None, offset, limit, order: order.to_vec() }
 }
 
 testkit::for_each_backend! {
     async fn a_reservation_gathers_what_all_three_tell(db: TestDatabase) {
         let store = Store::open(&db).await;
-        assert_eq!(store.view.find(7).await.unwrap(), None);
+        assert_eq!(store.view.item(7).await.unwrap(), None);
         assert_eq!(store.view.reservation_version(7).await.unwrap(), 0);
 
         // The receipt alone, as in a replay: what it tells is shown, and what it does not know is not.
         store.apply(&received(&[issued(7)])).await;
-        let row = store.view.find(7).await.unwrap().unwrap();
+        let row = store.view.item(7).await.unwrap().unwrap();
         assert_eq!((row.purchase.user_id, row.purchase.card_no.clone()), (user_of(7), None));
         assert_eq!(row.purchase.created_at, asked_at(7) + 700);
         assert_eq!((row.reservation.clone(), row.payment.clone()), (None, None));
 
         // The payment knows better, the reservation best.
         store.apply(&received(&[paid(7)])).await;
-        let row = store.view.find(7).await.unwrap().unwrap();
+        let row = store.view.item(7).await.unwrap().unwrap();
         assert_eq!(row.purchase.created_at, asked_at(7) + 400);
         store.apply(&received(&[reserved(7)])).await;
-        let row = store.view.find(7).await.unwrap().unwrap();
+        let row = store.view.item(7).await.unwrap().unwrap();
         assert_eq!(row.purchase.created_at, asked_at(7));
         assert_eq!(row.purchase.user_address.as_deref(), Some("seoul"));
         assert_eq!(row.outcome(), Outcome::Completed);
 
         store.apply(&received(&[cancelled(7, 2, reason::CANCELLED_BY_CUSTOMER)])).await;
-        let row = store.view.find(7).await.unwrap().unwrap();
+        let row = store.view.item(7).await.unwrap().unwrap();
         assert_eq!(row.reservation.unwrap().cancellation.unwrap().reason, reason::CANCELLED_BY_CUSTOMER);
         assert_eq!(store.view.reservation_version(7).await.unwrap(), 2);
         // An older fact changes nothing.
@@ -75,7 +76,7 @@ testkit::for_each_backend! {
                     let events: Vec<Event> =
                         [reservation, payment, receipt].into_iter().flatten().map(|fact| fact(id)).collect();
                     store.apply(&received(&events)).await;
-                    let Some(row) = store.view.find(id).await.unwrap() else {
+                    let Some(row) = store.view.item(id).await.unwrap() else {
                         assert!(events.is_empty());
                         continue;
                     };
@@ -99,8 +100,8 @@ testkit::for_each_backend! {
         others.iter_mut().for_each(|record| record.partition = 3);
         store.apply(&others).await;
 
-        for order in [&[][..], &[("price", true)], &[("user_id", false)], &[("created_at", true)],
-            &[("user_id", true), ("price", false)]] {
+        for order in [&[][..], &[(Field::Price, true)], &[(Field::UserId, false)], &[(Field::CreatedAt, true)],
+            &[(Field::UserId, true), (Field::Price, false)]] {
             let mut paged = Vec::new();
             for page in 0..8 {
                 let (rows, total) = store.view.list(&query(page * 8, 8, order)).await.unwrap();
@@ -110,14 +111,14 @@ testkit::for_each_backend! {
             let (whole, _) = store.view.list(&query(0, 1000, order)).await.unwrap();
             assert_eq!(paged, whole.iter().map(|row| row.id).collect::<Vec<_>>(), "{order:?}");
             assert_eq!(paged.len(), 60);
-            if let [("price", true)] = order {
+            if let [(Field::Price, true)] = order {
                 assert!(whole.windows(2).all(|two| two[0].purchase.price >= two[1].purchase.price));
             }
         }
         let (past, total) = store.view.list(&query(i64::MAX, 20, &[])).await.unwrap();
         assert!(past.is_empty() && total == 60);
 
-        let of_user = ListQuery { user_id: Some(3), limit: 100, ..ListQuery::default() };
+        let of_user = ListQuery { filter: Some((Field::UserId, 3)), limit: 100, ..ListQuery::default() };
         let (rows, total) = store.view.list(&of_user).await.unwrap();
         assert!(rows.iter().all(|row| row.purchase.user_id == 3));
         assert_eq!((rows.len() as i64, total), (9, 9));
@@ -155,7 +156,7 @@ testkit::for_each_backend! {
         let mut tx = store.database.begin().await.unwrap();
         store.projection.apply(&mut tx, batch, 0).await.unwrap();
         tx.rollback().await.unwrap();
-        assert_eq!(store.view.find(1).await.unwrap(), None);
+        assert_eq!(store.view.item(1).await.unwrap(), None);
         assert_eq!(store.view.list(&query(0, 10, &[])).await.unwrap().1, 0);
     }
 

@@ -43,7 +43,7 @@ pub async fn build(settings: Settings<Own>) -> Result<Application, StartError> {
     let abandoned = AbandonedCharges::new(store.clone(), refunds, undo.abandoned_after());
     chassis.background("abandoned charges", move |stop| abandoned.run(stop));
 
-    let callers = Callers::new(settings.own.internal);
+    let callers = Data::new(Callers::new(settings.own.internal));
     let rule = callers.rule();
     let use_cases = Data::new(UseCases { charge: Charge::new(store.clone(), provider), store, callers });
     let application = chassis.serve(move |config| http::configure(config, use_cases.clone()))?;

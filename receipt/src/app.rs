@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use actix_web::web::Data;
 use chassis::{Application, Chassis, NothingOfItsOwn, Service, Settings, StartError};
 use settings::Compiled;
 
@@ -29,6 +28,5 @@ pub async fn build(settings: Settings<NothingOfItsOwn>) -> Result<Application, S
     ));
     let facts = Facts { follow: Follow { store: store.clone() } };
     chassis.consume(Arc::new(facts));
-    let store = Data::new(store);
     chassis.serve(move |config| http::configure(config, store.clone()))
 }

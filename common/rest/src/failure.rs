@@ -11,6 +11,7 @@ use actix_web::{
     },
 };
 use http_common::{PROBLEM_JSON, Problem};
+use storage::StoreError;
 
 /// What a handler returns.
 pub type Answer = Result<HttpResponse, Failure>;
@@ -25,6 +26,16 @@ impl Failure {
         &self.0
     }
 
+    /// The store did not do what it was asked. `detail` says what that means to the client, where trying again helps.
+    #[must_use]
+    pub fn of_store(error: &StoreError, detail: &'static str) -> Self {
+        tracing::error!(error = error as &dyn std::error::Error, "the store failed");
+        Self(match error.is_unavailable() {
+            true => Problem::unavailable(detail, 1),
+            false => Problem::internal(),
+        })
+    }
+
     /// The problem as an answer, for who adds header fields to it. The server completes it with the path.
     #[must_use]
     pub fn into_response(self) -> HttpResponse {
@@ -35,6 +46,13 @@ impl Failure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         Self(problem)
+    }
+}
+
+/// For reading. The database's words are for the log alone.
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::of_store(&error, "The database is not available.")
     }
 }
 
@@ -78,6 +96,18 @@ mod tests {
         let method = answer(Problem::method_not_allowed("GET, HEAD"));
         assert_eq!(method.headers().get("allow").unwrap(), "GET, HEAD");
         assert_eq!(method.headers().get("content-type").unwrap(), PROBLEM_JSON);
+    }
+
+    #[test]
+    fn a_store_that_is_away_is_503_and_one_that_refuses_is_500() {
+        for (error, status) in [
+            (StoreError::Unavailable("away".into()), 503),
+            (StoreError::Refused("no such column".into()), 500),
+        ] {
+            let failure = Failure::from(error);
+            assert_eq!(failure.problem().status, status);
+            assert!(!failure.to_string().contains("column"));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+pub use crate::base::Base;
 use actix_web::{
     HttpResponse,
     http::{
@@ -10,38 +11,9 @@ use actix_web::{
     },
 };
 use bytes::Bytes;
-use serde::Serialize;
-
-pub use crate::base::Base;
 use http_common::Problem;
 
-use crate::{conditional::entity_tag, failure::Failure, paging::PageRequest};
-
-/// What a service shows to its clients. Its JSON is what serde makes of it, a JSON object; links are added here.
-pub trait Resource: Serialize {
-    /// The relation of one of them: `preReservation`.
-    const ITEM: &'static str;
-    /// The path of them all, and their name in a collection: `preReservations`.
-    const COLLECTION: &'static str;
-    /// The fields that a client may sort by: name in the JSON, name in the store.
-    const SORTABLE: &'static [(&'static str, &'static str)] = &[];
-
-    fn id(&self) -> i64;
-
-    /// Grows with each change; it is the entity tag of the item. `None`: the item has none.
-    fn version(&self) -> Option<i64> {
-        None
-    }
-}
-
-/// A search that a resource offers, at `/{collection}/search/{name}`.
-#[derive(Clone, Copy, Debug)]
-pub struct Search {
-    /// `findByUserId`
-    pub name: &'static str,
-    /// `["userId"]`; paging and sorting come on top.
-    pub parameters: &'static [&'static str],
-}
+use crate::{conditional::entity_tag, failure::Failure, paging::PageRequest, resource::Resource};
 
 /// What an item takes, roughly; so that a page is rendered without growing its buffer.
 const ITEM_BYTES: usize = 640;
@@ -100,7 +72,7 @@ impl Rendered {
 /// 500 when an item's own `Serialize` fails.
 pub fn collection<T: Resource>(
     base: &Base,
-    page: &PageRequest,
+    page: &PageRequest<T::Field>,
     items: &[T],
     total: u64,
 ) -> Result<Rendered, Failure> {
@@ -115,7 +87,7 @@ pub fn search_result<T: Resource>(
     base: &Base,
     search: &str,
     parameters: &[(&str, &dyn Display)],
-    page: &PageRequest,
+    page: &PageRequest<T::Field>,
     items: &[T],
     total: u64,
 ) -> Result<Rendered, Failure> {
@@ -129,28 +101,15 @@ pub fn search_result<T: Resource>(
 
 /// 200 with the links to the searches of a resource.
 #[must_use]
-pub fn searches(base: &Base, collection: &str, searches: &[Search]) -> HttpResponse {
+pub fn searches<T: Resource>(base: &Base) -> HttpResponse {
     let mut body = Vec::with_capacity(256);
     body.extend_from_slice(br#"{"_links":{"#);
-    for search in searches {
-        push_all(
-            &mut body,
-            &[
-                "\"",
-                search.name,
-                r#"":{"href":""#,
-                base.origin(),
-                "/",
-                collection,
-                "/search/",
-                search.name,
-                "{?",
-            ],
-        );
-        for parameter in search.parameters {
-            push_all(&mut body, &[parameter, ","]);
-        }
-        push_all(&mut body, &[r#"page,size,sort}","templated":true},"#]);
+    let collection = T::COLLECTION;
+    for search in T::SEARCHES {
+        let at =
+            ["\"", search.name, r#"":{"href":""#, base.origin(), "/", collection, "/search/", search.name];
+        push_all(&mut body, &at);
+        push_all(&mut body, &["{?", search.parameter, r#",page,size,sort}","templated":true},"#]);
     }
     push_all(&mut body, &[r#""self":{"href":""#, base.origin(), "/", collection, r#"/search"}}}"#]);
     respond(StatusCode::OK, base, body)
@@ -223,7 +182,14 @@ impl Place<'_> {
         Self { collection: T::COLLECTION, search: None, query: String::new() }
     }
 
-    fn write_link(&self, body: &mut Vec<u8>, base: &Base, relation: &str, number: u64, page: &PageRequest) {
+    fn write_link<F>(
+        &self,
+        body: &mut Vec<u8>,
+        base: &Base,
+        relation: &str,
+        number: u64,
+        page: &PageRequest<F>,
+    ) {
         push_all(body, &["\"", relation, r#"":{"href":""#, base.origin(), "/", self.collection]);
         if let Some(search) = self.search {
             push_all(body, &["/search/", search]);
@@ -237,7 +203,7 @@ impl Place<'_> {
         body.extend_from_slice(b"&size=");
         push_number(body, page.size);
         for sort in &page.sort {
-            push_all(body, &["&sort=", sort.field, if sort.descending { ",desc" } else { ",asc" }]);
+            push_all(body, &["&sort=", sort.name, if sort.descending { ",desc" } else { ",asc" }]);
         }
         body.extend_from_slice(br#""},"#);
     }
@@ -246,7 +212,7 @@ impl Place<'_> {
 fn render_collection<T: Resource>(
     base: &Base,
     place: &Place,
-    page: &PageRequest,
+    page: &PageRequest<T::Field>,
     items: &[T],
     total: u64,
 ) -> Result<Rendered, Failure> {
@@ -259,7 +225,7 @@ fn write_collection<T: Resource>(
     body: &mut Vec<u8>,
     base: &Base,
     place: &Place,
-    page: &PageRequest,
+    page: &PageRequest<T::Field>,
     items: &[T],
     total: u64,
 ) -> Result<(), serde_json::Error> {

@@ -28,6 +28,11 @@ impl Methods {
         self.routes.push((method, route));
     }
 
+    /// As [`add`](Self::add), before what is there: `Allow` begins with it.
+    pub(crate) fn add_first(&mut self, method: Method, route: Route) {
+        self.routes.insert(0, (method, route));
+    }
+
     /// Registers the path, with and without a slash at its end.
     ///
     /// As a scope with a guard: actix-web looks for patterns with variables, and for lists of paths, by regular expressions,

@@ -1,16 +1,19 @@
 //! What the OpenAPI document of every resource says besides: the answers that come from the one place where all do, the shape
 //! of a page, the links to the searches. The handlers describe only what is theirs.
 
-use utoipa::openapi::{
-    Content, ContentBuilder, HttpMethod, ObjectBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder,
-    Schema,
-    path::{Operation, OperationBuilder, ParameterIn, PathItem},
-    schema::{ArrayBuilder, Type},
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Components, Content, ContentBuilder, HttpMethod, KnownFormat, ObjectBuilder, OpenApi, Ref, RefOr,
+        Required, Response, ResponseBuilder, Schema, SchemaFormat,
+        path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem},
+        schema::{ArrayBuilder, Type},
+    },
 };
 
-use http_common::{JSON, PROBLEM_JSON};
+use http_common::{JSON, PROBLEM_JSON, Problem};
 
-use crate::negotiation::HAL_JSON;
+use crate::{negotiation::HAL_JSON, resource::Resource};
 
 /// On any path. A method that the path itself has is refused where `search` stands for the id.
 const ALWAYS: &[(&str, &str)] = &[
@@ -26,10 +29,76 @@ const WITH_A_BODY: &[(&str, &str)] = &[
     ("415", "the body is neither application/json nor application/hal+json"),
 ];
 
-/// Completes a document that describes resources: `/{collection}`, `/{collection}/{id}` and what is below them. The schema
-/// `Problem` has to be one of its components. What a handler describes itself stays as it is.
-#[must_use]
-pub fn complete(mut document: OpenApi) -> OpenApi {
+/// Adds what a collection offers for reading. `parameters` are those of its condition.
+pub(crate) fn describe<R: Resource + ToSchema>(document: &mut OpenApi, parameters: &[Parameter]) {
+    let components = document.components.get_or_insert_with(Components::new);
+    let mut schemas =
+        vec![(R::name().into_owned(), R::schema()), (Problem::name().into_owned(), Problem::schema())];
+    R::schemas(&mut schemas);
+    Problem::schemas(&mut schemas);
+    components.schemas.extend(schemas);
+
+    let collection = R::COLLECTION;
+    let shown = Content::new(Some(Ref::from_schema_name(R::name())));
+    let found = ResponseBuilder::new().description("the item").content(HAL_JSON, shown).build();
+    let item = operation(collection, parameters)
+        .parameter(parameter("id", ParameterIn::Path, Required::True, None))
+        .response("200", found)
+        .response("404", problem("there is none, or none any more"));
+    document.paths.add_path_operation(format!("/{collection}/{{id}}"), vec![HttpMethod::Get], item);
+
+    let sortable: Vec<&str> = R::SORTABLE.iter().map(|(name, _)| *name).collect();
+    let page = || {
+        let found = ResponseBuilder::new().description("a page").content(HAL_JSON, Content::default());
+        let sort = format!("one of {}; `id,desc`", sortable.join(", "));
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        operation(collection, parameters)
+            .parameter(parameter("page", ParameterIn::Query, Required::False, Some("from 0")))
+            .parameter(parameter(
+                "size",
+                ParameterIn::Query,
+                Required::False,
+                Some("20 unless told, at most 1000"),
+            ))
+            .parameter(
+                ParameterBuilder::new()
+                    .name("sort")
+                    .parameter_in(ParameterIn::Query)
+                    .required(Required::False)
+                    .description(Some(sort))
+                    .schema(Some(text)),
+            )
+            .response("200", found)
+    };
+    document.paths.add_path_operation(format!("/{collection}"), vec![HttpMethod::Get], page());
+    for search in R::SEARCHES {
+        let of = parameter(search.parameter, ParameterIn::Query, Required::True, None);
+        let path = format!("/{collection}/search/{}", search.name);
+        document.paths.add_path_operation(path, vec![HttpMethod::Get], page().parameter(of));
+    }
+}
+
+fn operation(collection: &str, parameters: &[Parameter]) -> OperationBuilder {
+    OperationBuilder::new().tag(collection).parameters(Some(parameters.to_vec()))
+}
+
+fn parameter(name: &str, place: ParameterIn, required: Required, description: Option<&str>) -> Parameter {
+    let number = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .minimum((required == Required::False).then_some(0));
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(required)
+        .description(description)
+        .schema(Some(number))
+        .build()
+}
+
+/// Completes a document that describes resources: `/{collection}`, `/{collection}/{id}` and what is below them. What a handler
+/// describes itself stays as it is.
+pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
     let collections: Vec<(String, Option<RefOr<Schema>>)> = document
         .paths
         .paths

@@ -1,44 +1,45 @@
 //! `?page=&size=&sort=field,desc`, read as Spring Data reads it: what makes no sense falls back to the default.
 
-use std::{future::Ready, ops::Deref};
+use std::future::Ready;
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
-use crate::{failure::Failure, hal::Resource};
+use storage::ListQuery;
+
+use crate::{failure::Failure, resource::Resource};
 
 pub const DEFAULT_SIZE: u64 = 20;
 pub const MAX_SIZE: u64 = 1000;
 
 /// A field to sort by, already one of those that the resource offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Sort {
+pub struct Sort<F> {
     /// The name in the JSON, and so in the links.
-    pub field: &'static str,
-    /// The name in the store.
-    pub column: &'static str,
+    pub name: &'static str,
+    pub field: F,
     pub descending: bool,
 }
 
 /// Which page of a collection was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PageRequest {
+pub struct PageRequest<F> {
     /// Counted from 0.
     pub page: u64,
     /// 1 to [`MAX_SIZE`].
     pub size: u64,
-    pub sort: Vec<Sort>,
+    pub sort: Vec<Sort<F>>,
 }
 
-impl Default for PageRequest {
+impl<F> Default for PageRequest<F> {
     fn default() -> Self {
         Self { page: 0, size: DEFAULT_SIZE, sort: Vec::new() }
     }
 }
 
-impl PageRequest {
-    /// Reads a raw query string. `allowed` pairs each JSON name that may be sorted by with its name in the store.
+impl<F: Copy> PageRequest<F> {
+    /// Reads a raw query string. `allowed` pairs each JSON name that may be sorted by with its field.
     #[must_use]
-    pub fn parse(query: &str, allowed: &[(&'static str, &'static str)]) -> Self {
+    pub fn parse(query: &str, allowed: &[(&'static str, F)]) -> Self {
         let mut request = Self::default();
         if query.is_empty() {
             return request;
@@ -58,20 +59,19 @@ impl PageRequest {
         request
     }
 
-    /// Rows to skip. A page that no store can hold is past the end, as any other.
+    /// What the store is asked for. A page that no store can hold is past the end, as any other.
     #[must_use]
-    pub fn offset(&self) -> i64 {
-        i64::try_from(self.page.saturating_mul(self.size)).unwrap_or(i64::MAX)
-    }
-
-    /// Rows to read.
-    #[must_use]
-    pub fn limit(&self) -> i64 {
-        self.size.min(MAX_SIZE) as i64
+    pub fn query(&self, filter: Option<(F, i64)>) -> ListQuery<F> {
+        ListQuery {
+            filter,
+            offset: i64::try_from(self.page.saturating_mul(self.size)).unwrap_or(i64::MAX),
+            limit: self.size.min(MAX_SIZE) as i64,
+            order: self.sort.iter().map(|sort| (sort.field, sort.descending)).collect(),
+        }
     }
 
     /// `a,b,desc,ignorecase`: both fields, descending. A field that is named twice counts once, as in SQL.
-    fn add_sorts(&mut self, value: &str, allowed: &[(&'static str, &'static str)]) {
+    fn add_sorts(&mut self, value: &str, allowed: &[(&'static str, F)]) {
         // As Spring Data: the last element may be `ignorecase`, the last but that one the direction. Text is compared as the
         // database compares it, so all that matters is that the word does not hide the direction.
         let fields = without_last(value, "ignorecase").unwrap_or(value);
@@ -81,11 +81,11 @@ impl PageRequest {
             (None, None) => (fields, false),
         };
         for name in fields.split(',') {
-            let Some(&(field, column)) = allowed.iter().find(|(field, _)| *field == name.trim()) else {
+            let Some(&(name, field)) = allowed.iter().find(|(known, _)| *known == name.trim()) else {
                 continue;
             };
-            if self.sort.iter().all(|sort| sort.field != field) {
-                self.sort.push(Sort { field, column, descending });
+            if self.sort.iter().all(|sort| sort.name != name) {
+                self.sort.push(Sort { name, field, descending });
             }
         }
     }
@@ -103,36 +103,24 @@ fn number(text: &str) -> Option<u64> {
 }
 
 /// Extractor: the page that was asked for of the resource `R`.
-#[derive(Clone, Debug)]
-pub struct Paged<R> {
-    request: PageRequest,
-    resource: std::marker::PhantomData<R>,
-}
+#[derive(Debug)]
+pub struct Paged<R: Resource>(PageRequest<R::Field>);
 
-impl<R> Paged<R> {
+impl<R: Resource> Paged<R> {
     #[must_use]
-    pub fn into_inner(self) -> PageRequest {
-        self.request
+    pub fn into_inner(self) -> PageRequest<R::Field> {
+        self.0
     }
 }
 
-impl<R> Deref for Paged<R> {
-    type Target = PageRequest;
-
-    fn deref(&self) -> &PageRequest {
-        &self.request
-    }
-}
-
-impl<R: Resource + 'static> FromRequest for Paged<R> {
+impl<R: Resource> FromRequest for Paged<R> {
     type Error = Failure;
     type Future = Ready<Result<Self, Failure>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(Ok(Self {
-            request: PageRequest::parse(request.query_string(), R::SORTABLE),
-            resource: std::marker::PhantomData,
-        }))
+        let mut page = PageRequest::parse(request.query_string(), R::SORTABLE);
+        page.sort.truncate(R::MOST_SORTS);
+        std::future::ready(Ok(Self(page)))
     }
 }
 
@@ -142,9 +130,17 @@ mod tests {
 
     use super::*;
 
-    const ALLOWED: &[(&str, &str)] = &[("id", "id"), ("userId", "user_id"), ("price", "price")];
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Field {
+        Id,
+        UserId,
+        Price,
+    }
 
-    fn parse(query: &str) -> PageRequest {
+    const ALLOWED: &[(&str, Field)] =
+        &[("id", Field::Id), ("userId", Field::UserId), ("price", Field::Price)];
+
+    fn parse(query: &str) -> PageRequest<Field> {
         PageRequest::parse(query, ALLOWED)
     }
 
@@ -170,8 +166,8 @@ mod tests {
     fn size_is_capped_and_far_pages_do_not_overflow() {
         assert_eq!(parse("size=5000").size, MAX_SIZE);
         let far = parse("page=18446744073709551615&size=1000");
-        assert_eq!(far.offset(), i64::MAX);
-        assert_eq!(far.limit(), 1000);
+        let far = far.query(None);
+        assert_eq!((far.offset, far.limit), (i64::MAX, 1000));
     }
 
     #[test]
@@ -180,8 +176,8 @@ mod tests {
         assert_eq!(
             sorts,
             [
-                Sort { field: "userId", column: "user_id", descending: true },
-                Sort { field: "id", column: "id", descending: false },
+                Sort { name: "userId", field: Field::UserId, descending: true },
+                Sort { name: "id", field: Field::Id, descending: false },
             ]
         );
         assert_eq!(parse("sort=price,id,DESC").sort.len(), 2);
@@ -213,7 +209,7 @@ mod tests {
         fn never_panics_and_always_in_range(query in ".{0,80}") {
             let request = parse(&query);
             prop_assert!((1..=MAX_SIZE).contains(&request.size));
-            prop_assert!(request.offset() >= 0);
+            prop_assert!(request.query(None).offset >= 0);
         }
     }
 }

@@ -9,7 +9,7 @@ thread_local! {
 }
 
 /// Makes a path known, with its variables in braces: `/preReservations/{id}`. `**` at the end stands for any rest. The first
-/// that fits counts. [`routes`](crate::routes) does it for resources; a route that is registered with actix-web directly has to
+/// that fits counts. [`Collection`](crate::Collection) does it for resources; a route that is registered with actix-web directly has to
 /// be declared, or it is counted with what is under no route.
 pub fn declare(template: &str) {
     DECLARED.with_borrow_mut(|declared| declared.push(template.to_owned()));

@@ -19,6 +19,7 @@ struct Note {
 impl Resource for Note {
     const ITEM: &'static str = "note";
     const COLLECTION: &'static str = "notes";
+    type Field = &'static str;
     const SORTABLE: &'static [(&'static str, &'static str)] = &[("id", "id"), ("text", "text")];
 
     fn id(&self) -> i64 {
@@ -44,7 +45,7 @@ fn any_note() -> impl Strategy<Value = Note> {
 }
 
 /// The page that a link leads to.
-fn page_of(link: &Value) -> PageRequest {
+fn page_of(link: &Value) -> PageRequest<&'static str> {
     let href = link["href"].as_str().unwrap();
     PageRequest::parse(href.split_once('?').unwrap().1, Note::SORTABLE)
 }

@@ -76,6 +76,7 @@ struct Row {
 impl Resource for Row {
     const ITEM: &'static str = "myReservation";
     const COLLECTION: &'static str = "myReservations";
+    type Field = ();
 
     fn id(&self) -> i64 {
         self.id

@@ -41,6 +41,16 @@ impl MyReservation {
         self.saga().status()
     }
 
+    /// Grows with every change that any of the three tells: each of their versions only grows.
+    pub fn version(&self) -> i64 {
+        let told = [
+            self.reservation.as_ref().map(|facet| facet.version),
+            self.payment.as_ref().map(|facet| facet.version),
+            self.receipt.as_ref().map(|facet| facet.version),
+        ];
+        told.into_iter().flatten().fold(0, i64::saturating_add)
+    }
+
     /// The last change that is known of any of the three.
     pub fn modified_at(&self) -> i64 {
         let told = [

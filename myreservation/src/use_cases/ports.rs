@@ -4,19 +4,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use messaging::mark::Mark;
-use storage::{StoreError, Tx};
+use storage::{Readable, StoreError, Tx};
 
 use crate::domain::{Batch, MyReservation, Outcome, Step};
-
-/// Which rows, in which order.
-#[derive(Clone, Debug, Default)]
-pub struct ListQuery {
-    pub user_id: Option<i64>,
-    pub offset: i64,
-    pub limit: i64,
-    /// Columns of the store, each with "descending".
-    pub order: Vec<(&'static str, bool)>,
-}
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SagaCounts {
@@ -47,17 +37,7 @@ pub trait Projection: Send + Sync {
 
 /// The reading side. Sees what is committed, also while a rebuild is running.
 #[async_trait]
-pub trait View: Send + Sync {
-    /// # Errors
-    /// The database's, as for all of these.
-    async fn find(&self, id: i64) -> Result<Option<MyReservation>, StoreError>;
-
-    /// A page, and how many rows there are in all. Neither scans the table.
-    ///
-    /// # Errors
-    /// The database's.
-    async fn list(&self, query: &ListQuery) -> Result<(Vec<MyReservation>, i64), StoreError>;
-
+pub trait View: Readable<Item = MyReservation, Field = Field> {
     /// The steps of a reservation, none where it is unknown.
     ///
     /// # Errors
@@ -184,4 +164,13 @@ pub enum Swap {
     Moved,
     /// Another rebuild owns the shadow.
     TakenOver,
+}
+
+/// What clients sort and search by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Field {
+    Id,
+    CreatedAt,
+    UserId,
+    Price,
 }

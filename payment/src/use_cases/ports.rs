@@ -5,16 +5,17 @@
 use std::error::Error;
 
 use async_trait::async_trait;
-use storage::{Folded, StoreError};
+use storage::{Folded, Readable, StoreError};
 
 use crate::domain::{CardNumber, Change, ChargeAnswer, Order, Payment, RefundAnswer, Status};
 
 /// A driver's error, kept as the source.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
-/// Where payments are kept. Each call is atomic and durable when it returns.
+/// Where payments are kept. Each call is atomic and durable when it returns. Clients read the payments that are `paid`; the
+/// others are no one's business.
 #[async_trait]
-pub trait PaymentStore: Send + Sync {
+pub trait PaymentStore: Readable<Item = Payment, Field = Field> {
     /// Stores the intent to charge `order`, unless its reservation has a payment already, cancelled or not: then
     /// nothing is changed and that payment is the answer. Of several that try at the same moment exactly one
     /// gets [`Intent::Stored`]. Ids are never given twice.
@@ -37,13 +38,6 @@ pub trait PaymentStore: Send + Sync {
     /// # Errors
     /// [`StoreError`]
     async fn find(&self, id: i64) -> Result<Option<Payment>, StoreError>;
-
-    /// The payments that are `paid`, a page of them in a total order, and how many there are on all pages.
-    /// The time does not depend on how many there are; a page past the end is empty.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
 
     /// The payments in `status`, [`Status::Charging`] or [`Status::Refunding`], ascending by id: at most `limit` of
     /// those beyond `after_id`. The time does not depend on how many finished ones there are.
@@ -74,29 +68,13 @@ pub struct Unfinished {
     pub traceparent: Option<String>,
 }
 
-/// Which page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListQuery {
-    pub user_id: Option<i64>,
-    pub sort: SortField,
-    pub descending: bool,
-    pub offset: i64,
-    pub limit: i64,
-}
-
-/// Equal values are ordered by id, in the same direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SortField {
+/// What clients sort and search by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Field {
     Id,
     UserId,
     Price,
     CreatedAt,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    pub payments: Vec<Payment>,
-    pub total: u64,
 }
 
 /// The payments as a batch of cancellations changes them, by reservation. A change is saved as by [`PaymentStore::save`]; a

@@ -10,8 +10,8 @@ use messaging::Outbox;
 use payment::domain::{Change, ChargeAnswer, Decline, Order, Payment, RefundAnswer, Status};
 use payment::outbound::sql::SqlPaymentStore;
 use payment::use_cases::cancel;
-use payment::use_cases::ports::{Intent, ListQuery, PaymentStore, SortField};
-use storage::{Changed, Database, FoldError, StoreError, Tx};
+use payment::use_cases::ports::{Field, Intent, PaymentStore};
+use storage::{Changed, Database, FoldError, ListQuery, Readable as _, StoreError, Tx};
 
 struct Fixture {
     database: Database,
@@ -212,7 +212,7 @@ async fn lists_are_complete_and_ordered_from_both_ends() {
         for unseen in 100..105 {
             f.intend(order(unseen)).await;
         }
-        for sort in [SortField::Id, SortField::UserId, SortField::Price, SortField::CreatedAt] {
+        for sort in [Field::Id, Field::UserId, Field::Price, Field::CreatedAt] {
             for user_id in [None, Some(1), Some(77)] {
                 for descending in [false, true] {
                     check_order(f, &all, sort, user_id, descending).await;
@@ -223,14 +223,19 @@ async fn lists_are_complete_and_ordered_from_both_ends() {
     .await;
 }
 
-async fn check_order(f: &Fixture, all: &[Payment], sort: SortField, user_id: Option<i64>, descending: bool) {
+fn by(sort: Field, user_id: Option<i64>, descending: bool, offset: i64, limit: i64) -> ListQuery<Field> {
+    let filter = user_id.map(|user_id| (Field::UserId, user_id));
+    ListQuery { filter, offset, limit, order: vec![(sort, descending)] }
+}
+
+async fn check_order(f: &Fixture, all: &[Payment], sort: Field, user_id: Option<i64>, descending: bool) {
     let mut expected: Vec<_> =
         all.iter().filter(|p| user_id.is_none_or(|id| p.order.user_id == id)).cloned().collect();
     expected.sort_by_key(|p| match sort {
-        SortField::Id => (0, p.id),
-        SortField::UserId => (p.order.user_id, p.id),
-        SortField::Price => (p.order.price, p.id),
-        SortField::CreatedAt => (p.created_at, p.id),
+        Field::Id => (0, p.id),
+        Field::UserId => (p.order.user_id, p.id),
+        Field::Price => (p.order.price, p.id),
+        Field::CreatedAt => (p.created_at, p.id),
     });
     if descending {
         expected.reverse();
@@ -238,11 +243,11 @@ async fn check_order(f: &Fixture, all: &[Payment], sort: SortField, user_id: Opt
     let limit = 4;
     let mut found = Vec::new();
     for page in 0..8 {
-        let query = ListQuery { user_id, sort, descending, offset: page * limit, limit };
-        let page = f.store.list(&query).await.unwrap();
-        assert_eq!(page.total, expected.len() as u64);
-        assert!(page.payments.len() <= 4);
-        found.extend(page.payments);
+        let query = by(sort, user_id, descending, page * limit, limit);
+        let (payments, total) = f.store.list(&query).await.unwrap();
+        assert_eq!(total, expected.len() as i64);
+        assert!(payments.len() <= 4);
+        found.extend(payments);
     }
     assert_eq!(found, expected, "{sort:?} {user_id:?} {descending}");
 }
@@ -255,12 +260,12 @@ async fn pages_deep_inside_are_the_same_pages() {
                     SELECT n.i, 1, 1, 'fold', n.i % 7, 'x', 'paid', 1, n.i % 5, 1 FROM (\
                     WITH RECURSIVE r (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 1500) SELECT i FROM r) n";
         sqlx::query(text).execute(f.database.writer().await.unwrap()).await.unwrap();
-        for sort in [SortField::Id, SortField::UserId, SortField::Price, SortField::CreatedAt] {
+        for sort in [Field::Id, Field::UserId, Field::Price, Field::CreatedAt] {
             for user_id in [None, Some(1)] {
                 for descending in [false, true] {
                     let list = async |offset, limit| {
-                        let query = ListQuery { user_id, sort, descending, offset, limit };
-                        f.store.list(&query).await.unwrap().payments
+                        let query = by(sort, user_id, descending, offset, limit);
+                        f.store.list(&query).await.unwrap().0
                     };
                     let whole = list(0, 1_500).await;
                     assert_eq!(whole.len(), 1_500);
@@ -278,11 +283,7 @@ async fn pages_deep_inside_are_the_same_pages() {
 #[tokio::test]
 async fn the_total_follows_every_change() {
     on_each_store(async |f| {
-        let total = async || {
-            let sort = SortField::Id;
-            let query = ListQuery { user_id: None, sort, descending: false, offset: 0, limit: 1 };
-            f.store.list(&query).await.unwrap().total
-        };
+        let total = async || f.store.list(&by(Field::Id, None, false, 0, 1)).await.unwrap().1;
         assert_eq!(total().await, 0);
         let paid = join_all((1..=20).map(|id| f.pay(order(id)))).await;
         let intent = f.intend(order(30)).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use events::Event;
-use storage::StoreError;
+use storage::{Readable, StoreError};
 
 use crate::domain::CardNumber;
 use crate::domain::{CancelReason, NewReservation, Reservation};
@@ -135,7 +135,7 @@ impl fmt::Display for UnknownWhy {
     }
 }
 
-/// Keeps reservations and what is to be told of them.
+/// Keeps reservations and what is to be told of them. Clients read those that are not cancelled.
 ///
 /// # Obligations
 /// - A state and its fact are saved together or not at all; there is no way to save one alone.
@@ -145,7 +145,7 @@ impl fmt::Display for UnknownWhy {
 /// # Errors
 /// Every method: [`StoreError`].
 #[async_trait]
-pub trait ReservationStore: Send + Sync {
+pub trait ReservationStore: Readable<Item = Reservation, Field = Field> {
     /// Puts the intent on disk as `pending`, together with the idempotency key if there is one.
     async fn begin(&self, order: &NewReservation, key: Option<&IdempotencyKey>) -> Result<Begun, StoreError>;
 
@@ -161,9 +161,6 @@ pub trait ReservationStore: Send + Sync {
 
     /// Cancelled ones too.
     async fn find(&self, id: i64) -> Result<Option<Reservation>, StoreError>;
-
-    /// What is not cancelled, a page of it, and how many there are.
-    async fn list(&self, query: &ListQuery) -> Result<(Vec<Reservation>, i64), StoreError>;
 
     /// The oldest reservations that wait for their payment.
     async fn pending(&self, limit: i64) -> Result<Vec<i64>, StoreError>;
@@ -213,12 +210,11 @@ impl SavedOutcome {
     }
 }
 
-/// A page of the reservations that are not cancelled.
-#[derive(Clone, Debug, Default)]
-pub struct ListQuery {
-    pub user_id: Option<i64>,
-    pub offset: i64,
-    pub limit: i64,
-    /// Column and whether it descends.
-    pub order: Vec<(&'static str, bool)>,
+/// What clients sort and search by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Field {
+    Id,
+    CreatedAt,
+    UserId,
+    Price,
 }

@@ -13,11 +13,11 @@ use prereservation::inbound::http;
 use prereservation::use_cases::UseCases;
 use prereservation::use_cases::cancel::Cancel;
 use prereservation::use_cases::ports::{
-    Begun, IdempotencyKey, ListQuery, PaymentOutcome, RefusedWhy, ReservationStore, SavedOutcome,
+    Begun, Field, IdempotencyKey, PaymentOutcome, RefusedWhy, ReservationStore, SavedOutcome,
 };
 use prereservation::use_cases::reserve::Reserve;
 use serde_json::{Value, json};
-use storage::StoreError;
+use storage::{ListQuery, Readable, StoreError};
 use testkit::TestDatabase;
 
 use crate::support::{Answers, Rig, declined, not_sent, paid, refused, unknown};
@@ -69,17 +69,28 @@ impl ReservationStore for Failing {
         self.inner.find(id).await
     }
 
-    async fn list(&self, query: &ListQuery) -> Result<(Vec<Reservation>, i64), StoreError> {
-        self.check()?;
-        self.inner.list(query).await
-    }
-
     async fn pending(&self, limit: i64) -> Result<Vec<i64>, StoreError> {
         self.inner.pending(limit).await
     }
 
     async fn purge_keys(&self, before: i64) -> Result<u64, StoreError> {
         self.inner.purge_keys(before).await
+    }
+}
+
+#[async_trait]
+impl Readable for Failing {
+    type Item = Reservation;
+    type Field = Field;
+
+    async fn item(&self, id: i64) -> Result<Option<Reservation>, StoreError> {
+        self.check()?;
+        self.inner.item(id).await
+    }
+
+    async fn list(&self, query: &ListQuery<Field>) -> Result<(Vec<Reservation>, i64), StoreError> {
+        self.check()?;
+        self.inner.list(query).await
     }
 }
 

@@ -1,6 +1,7 @@
 use prereservation::domain::{CancelReason, Status, Transition};
-use prereservation::use_cases::ports::{Begun, ListQuery};
+use prereservation::use_cases::ports::{Begun, Field};
 use prereservation::use_cases::purge_keys::PurgeKeys;
+use storage::ListQuery;
 use testkit::TestDatabase;
 
 use crate::support::{Rig, key, order};
@@ -47,7 +48,7 @@ testkit::for_each_backend! {
             order.price = price;
             rig.store.begin(&order, None).await.unwrap();
         }
-        let of_first = ListQuery { user_id: Some(1), limit: 10, order: vec![("price", false)], ..ListQuery::default() };
+        let of_first = ListQuery { filter: Some((Field::UserId, 1)), limit: 10, order: vec![(Field::Price, false)], ..ListQuery::default() };
         let (listed, total) = rig.store.list(&of_first).await.unwrap();
         assert_eq!(listed.iter().map(|r| r.details.price).collect::<Vec<_>>(), [20, 30]);
         assert_eq!(total, 2);

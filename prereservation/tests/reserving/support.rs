@@ -9,11 +9,11 @@ use prereservation::domain::{NewReservation, Reservation};
 use prereservation::outbound::store::{MIGRATIONS, SqlReservationStore};
 use prereservation::use_cases::cancel::Cancel;
 use prereservation::use_cases::ports::{
-    Begun, Declined, IdempotencyKey, ListQuery, NotSent, NotSentWhy, Paid, PaymentGateway, PaymentOrder,
+    Begun, Declined, Field, IdempotencyKey, NotSent, NotSentWhy, Paid, PaymentGateway, PaymentOrder,
     PaymentOutcome, Refused, RefusedWhy, ReservationStore, SavedOutcome, Unknown, UnknownWhy,
 };
 use prereservation::use_cases::reserve::Reserve;
-use storage::{Database, StoreError};
+use storage::{Database, ListQuery, Readable, StoreError};
 use testkit::TestDatabase;
 
 pub(crate) struct Rig {
@@ -99,16 +99,26 @@ impl ReservationStore for Stubborn {
         self.0.find(id).await
     }
 
-    async fn list(&self, query: &ListQuery) -> Result<(Vec<Reservation>, i64), StoreError> {
-        self.0.list(query).await
-    }
-
     async fn pending(&self, limit: i64) -> Result<Vec<i64>, StoreError> {
         self.0.pending(limit).await
     }
 
     async fn purge_keys(&self, before: i64) -> Result<u64, StoreError> {
         self.0.purge_keys(before).await
+    }
+}
+
+#[async_trait]
+impl Readable for Stubborn {
+    type Item = Reservation;
+    type Field = Field;
+
+    async fn item(&self, id: i64) -> Result<Option<Reservation>, StoreError> {
+        self.0.item(id).await
+    }
+
+    async fn list(&self, query: &ListQuery<Field>) -> Result<(Vec<Reservation>, i64), StoreError> {
+        self.0.list(query).await
     }
 }
 

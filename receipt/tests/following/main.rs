@@ -9,8 +9,9 @@ use receipt::domain::{Receipt, Status};
 use receipt::inbound::events::Facts;
 use receipt::outbound::store::{MIGRATIONS, SqlReceiptStore};
 use receipt::use_cases::follow::Follow;
-use receipt::use_cases::ports::{ListQuery, ReceiptStore};
+use receipt::use_cases::ports::ReceiptStore;
 use storage::Database;
+use storage::ListQuery;
 use testkit::TestDatabase;
 
 struct Rig {
@@ -103,7 +104,7 @@ testkit::for_each_backend! {
         assert_eq!(rig.told().await.len(), 300);
         let receipt = rig.of_reservation(7).await.unwrap();
         assert_eq!((receipt.purchase.payment_id, receipt.purchase.price), (107, 70));
-        assert_eq!(rig.store.find(receipt.id).await.unwrap(), Some(receipt));
+        assert_eq!(rig.store.item(receipt.id).await.unwrap(), Some(receipt));
     }
 
     async fn a_repeated_batch_changes_nothing(db: TestDatabase) {
@@ -124,7 +125,7 @@ testkit::for_each_backend! {
         for reservation in [1, 2] {
             let receipt = rig.of_reservation(reservation).await.unwrap();
             assert_eq!((receipt.status, receipt.version), (Status::Cancelled, 2));
-            assert_eq!(rig.store.find(receipt.id).await.unwrap(), None);
+            assert_eq!(rig.store.item(receipt.id).await.unwrap(), None);
         }
         assert_eq!(rig.total().await, 0);
         let types: Vec<String> = rig.told().await.into_iter().map(|(_, event_type)| event_type).collect();

@@ -18,6 +18,9 @@ use http_common::Problem;
 
 use crate::failure::Failure;
 
+/// The largest number that every JSON reader keeps exactly (RFC 8259 section 6).
+pub const LARGEST_INTEGER: i64 = (1 << 53) - 1;
+
 /// Extractor: the id in the path, `{id}` of an actix-web pattern or else what follows the collection (`/receipts/7`). 400 for what is no number; 404 for a number that no id can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id(pub i64);
@@ -44,26 +47,6 @@ impl FromRequest for Id {
         // The path of `match_info` is the one with the escapes undone that nobody needs.
         let text = found.get("id").or_else(|| found.as_str().split('/').nth(2));
         ready(Self::parse(text.unwrap_or_default()).map_err(Failure::from))
-    }
-}
-
-/// Extractor: the query parameters, to be read with the same checks as a body's fields.
-#[derive(Clone, Debug)]
-pub struct Query(HttpRequest);
-
-impl Query {
-    #[must_use]
-    pub fn fields(&self) -> Fields<'_> {
-        Fields::from_query(self.0.query_string())
-    }
-}
-
-impl FromRequest for Query {
-    type Error = Failure;
-    type Future = Ready<Result<Self, Failure>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(request.clone())))
     }
 }
 

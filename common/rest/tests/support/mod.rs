@@ -15,19 +15,20 @@ use actix_web::{
     HttpResponse,
     web::{Data, ServiceConfig, resource},
 };
+use async_trait::async_trait;
 use http_common::{Actuator, Lifecycle, ManagementSettings, Problem};
-use rest::{
-    Base, Body, Id, Paged, Preconditions, Query, Resource, Search, Server, ServerSettings, hal, routes,
-};
+use rest::{Api, Base, Body, Collection, Id, Preconditions, Resource, Search, Server, ServerSettings, hal};
 use serde::Serialize;
+use storage::{ListQuery, Readable, StoreError};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::oneshot,
     task::JoinHandle,
 };
+use utoipa::{OpenApi, ToSchema};
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Book {
     pub id: i64,
@@ -40,10 +41,19 @@ pub struct Book {
     pub returned_at: Option<i64>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Field {
+    Id,
+    UserId,
+}
+
 impl Resource for Book {
     const ITEM: &'static str = "book";
     const COLLECTION: &'static str = "books";
-    const SORTABLE: &'static [(&'static str, &'static str)] = &[("id", "id"), ("userId", "user_id")];
+    type Field = Field;
+    const SORTABLE: &'static [(&'static str, Field)] = &[("id", Field::Id), ("userId", Field::UserId)];
+    const SEARCHES: &'static [Search<Field>] =
+        &[Search { name: "findByUserId", parameter: "userId", field: Field::UserId }];
 
     fn id(&self) -> i64 {
         self.id
@@ -78,32 +88,29 @@ impl Shelf {
     pub fn len(&self) -> usize {
         self.books.lock().unwrap().len()
     }
+}
 
-    fn page(&self, page: &rest::PageRequest, wanted: impl Fn(&Book) -> bool) -> (Vec<Book>, u64) {
+#[async_trait]
+impl Readable for Shelf {
+    type Item = Book;
+    type Field = Field;
+
+    async fn item(&self, id: i64) -> Result<Option<Book>, StoreError> {
+        Ok(self.books.lock().unwrap().iter().find(|book| book.id == id).cloned())
+    }
+
+    async fn list(&self, query: &ListQuery<Field>) -> Result<(Vec<Book>, i64), StoreError> {
+        let of = |book: &Book, field| if field == Field::Id { book.id } else { book.user_id };
+        let wanted = |book: &&Book| query.filter.is_none_or(|(field, value)| of(book, field) == value);
         let books = self.books.lock().unwrap();
-        let mut found: Vec<Book> = books.iter().filter(|book| wanted(book)).cloned().collect();
-        if page.sort.first().is_some_and(|sort| sort.descending) {
+        let mut found: Vec<Book> = books.iter().filter(wanted).cloned().collect();
+        if query.order.first().is_some_and(|(_, descending)| *descending) {
             found.reverse();
         }
-        let total = found.len() as u64;
-        let rows = found
-            .into_iter()
-            .skip(usize::try_from(page.offset()).unwrap())
-            .take(page.size as usize)
-            .collect();
-        (rows, total)
+        let total = i64::try_from(found.len()).unwrap();
+        let offset = usize::try_from(query.offset).unwrap();
+        Ok((found.into_iter().skip(offset).take(query.limit as usize).collect(), total))
     }
-}
-
-async fn list(base: Base, page: Paged<Book>, shelf: Data<Shelf>) -> rest::Answer {
-    let (books, total) = shelf.page(&page, |_| true);
-    Ok(hal::collection(&base, &page, &books, total)?.respond(&base))
-}
-
-async fn get(base: Base, id: Id, shelf: Data<Shelf>) -> rest::Answer {
-    let books = shelf.books.lock().unwrap();
-    let book = books.iter().find(|book| book.id == id.0).ok_or_else(Problem::not_found)?;
-    Ok(hal::item(&base, book))
 }
 
 async fn create(base: Base, body: Body, shelf: Data<Shelf>) -> rest::Answer {
@@ -125,40 +132,29 @@ async fn delete(id: Id, conditions: Preconditions, shelf: Data<Shelf>) -> rest::
     Ok(hal::deleted())
 }
 
-async fn find_by_user_id(base: Base, query: Query, page: Paged<Book>, shelf: Data<Shelf>) -> rest::Answer {
-    let mut fields = query.fields();
-    let user_id = fields.integer("userId", i64::MIN..=i64::MAX);
-    fields.finish()?;
-    let (books, total) = shelf.page(&page, |book| book.user_id == user_id);
-    Ok(hal::search_result(&base, "findByUserId", &[("userId", &user_id)], &page, &books, total)?
-        .respond(&base))
-}
-
-pub const FIND_BY_USER_ID: Search = Search { name: "findByUserId", parameters: &["userId"] };
+#[derive(OpenApi)]
+#[openapi(info(title = "books"))]
+struct Document;
 
 pub fn configure(shelf: Data<Shelf>) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
     move |config| {
         config.app_data(shelf.clone());
-        routes::resource::<Book>()
-            .list(list)
+        let books = Collection::<Book, _>::over(shelf.clone().into_inner())
             .create(create)
-            .get(get)
             .delete(delete)
-            .part("pages", async |id: Id| HttpResponse::Ok().body(format!("pages of {}", id.0)))
-            .search(FIND_BY_USER_ID, find_by_user_id)
-            .register(config);
-        routes::root(config, &[Book::COLLECTION], r#"{"openapi":"3.1.0"}"#);
+            .part("pages", async |id: Id| HttpResponse::Ok().body(format!("pages of {}", id.0)));
+        Api::new(config, Document::openapi()).collection(books).finish();
         config.service(resource("/slow").to(|| async {
             tokio::time::sleep(Duration::from_millis(300)).await;
             HttpResponse::Ok().body("done")
         }));
-        config.service(resource("/slowly").to(routes::to_the_end(slowly)));
+        config.service(resource("/slowly").to(rest::to_the_end(slowly)));
         config.service(resource("/stuck").to(|| async { std::future::pending::<HttpResponse>().await }));
         config.service(resource(["/old/{id}/pages", "/old/{id}/pages/"]).to(async |id: Id| id.0.to_string()));
         config.service(resource("/context").to(context));
-        config.service(resource("/context/task").to(routes::to_the_end(context)));
+        config.service(resource("/context/task").to(rest::to_the_end(context)));
         config.service(resource("/panic").to(panics));
-        config.service(resource("/panic/later").to(routes::to_the_end(panics)));
+        config.service(resource("/panic/later").to(rest::to_the_end(panics)));
         config.service(resource("/foreign").to(to_foreign_error));
     }
 }

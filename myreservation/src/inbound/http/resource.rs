@@ -1,8 +1,9 @@
-use rest::hal::Resource;
+use rest::{Resource, Search};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain;
+use crate::use_cases::ports::Field;
 
 /// The union of pre-reservation, payment and receipt. What is not known (yet) is null.
 #[derive(Serialize, ToSchema)]
@@ -57,6 +58,9 @@ pub(super) struct MyReservation {
     #[serde(with = "rest::date::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     receipt_modified_at: Option<i64>,
+    /// Its entity tag.
+    #[serde(skip)]
+    version: i64,
 }
 
 impl From<domain::MyReservation> for MyReservation {
@@ -64,6 +68,7 @@ impl From<domain::MyReservation> for MyReservation {
         let status = view.status().map_or("", |status| status.as_str());
         let modified_at = view.modified_at();
         let saga = view.saga();
+        let version = view.version();
         let domain::MyReservation { id, purchase, reservation, payment, receipt } = view;
         let reservation_modified_at = reservation.as_ref().map(|facet| facet.modified_at);
         let cancellation = reservation.and_then(|facet| facet.cancellation);
@@ -93,6 +98,7 @@ impl From<domain::MyReservation> for MyReservation {
             payment_modified_at: payment.as_ref().map(|facet| facet.modified_at),
             receipt_created_at: receipt.as_ref().map(|facet| facet.created_at),
             receipt_modified_at: receipt.as_ref().map(|facet| facet.modified_at),
+            version,
         }
     }
 }
@@ -100,10 +106,21 @@ impl From<domain::MyReservation> for MyReservation {
 impl Resource for MyReservation {
     const ITEM: &'static str = "myReservation";
     const COLLECTION: &'static str = "myReservations";
-    const SORTABLE: &'static [(&'static str, &'static str)] =
-        &[("id", "id"), ("userId", "user_id"), ("price", "price"), ("createdAt", "created_at")];
+    type Field = Field;
+    const SORTABLE: &'static [(&'static str, Field)] = &[
+        ("id", Field::Id),
+        ("createdAt", Field::CreatedAt),
+        ("userId", Field::UserId),
+        ("price", Field::Price),
+    ];
+    const SEARCHES: &'static [Search<Field>] =
+        &[Search { name: "findByUserId", parameter: "userId", field: Field::UserId }];
 
     fn id(&self) -> i64 {
         self.id
+    }
+
+    fn version(&self) -> Option<i64> {
+        Some(self.version)
     }
 }

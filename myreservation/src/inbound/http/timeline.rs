@@ -1,57 +1,30 @@
 //! `GET /myReservations/{id}/timeline`: what happened to a reservation.
 
-use actix_web::guard::{self, Guard};
-use actix_web::http::Method;
-use actix_web::http::header::ALLOW;
-use actix_web::web::{self as actix, ServiceConfig};
-use actix_web::{HttpResponse, Route};
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
 use http_common::Problem;
-use rest::input::Id;
-use rest::{Base, route_table};
+use rest::{Answer, Base, Id};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::min_version::{MinVersionHeader, Wanted};
-use super::{Readers, ViewData, problem};
+use super::min_version::Wanted;
 use crate::domain::{Facet, Step, Timeline, TimelineStep};
-
-const PATH: &str = "/myReservations/{id}/timeline";
-const METHODS: &str = "GET, HEAD, OPTIONS";
-
-pub(super) fn register(config: &mut ServiceConfig) {
-    route_table::declare(PATH);
-    let reading = guard::fn_guard(|context| guard::Get().check(context) || guard::Head().check(context));
-    let service = actix::resource([PATH.to_owned(), format!("{PATH}/")])
-        .route(Route::new().guard(reading).to(timeline))
-        .route(
-            actix::method(Method::OPTIONS)
-                .to(async || HttpResponse::Ok().insert_header((ALLOW, METHODS)).finish()),
-        )
-        .default_service(actix::to(async || {
-            Err::<HttpResponse, _>(rest::Failure::from(Problem::method_not_allowed(METHODS)))
-        }));
-    config.service(service);
-}
+use crate::use_cases::ports::View;
 
 #[utoipa::path(
     get, path = "/myReservations/{id}/timeline", tag = "myReservations",
-    params(("id" = i64, Path, description = "the pre-reservation's"), MinVersionHeader),
+    params(("id" = i64, Path, description = "the pre-reservation's"), Wanted),
     responses(
         (status = 200, body = TimelineDocument, content_type = "application/hal+json"),
         (status = 404, description = "nothing is known of it (yet)", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn timeline(
-    base: Base,
-    id: Id,
-    wanted: Wanted,
-    readers: Readers,
-    view: ViewData,
-) -> rest::Answer {
-    wanted.wait(&readers).await?;
+pub(super) async fn timeline(base: Base, id: Id, _: Wanted, view: Data<Arc<dyn View>>) -> Answer {
     // The steps first: what commits in between may make the outcome newer than they are, never older.
-    let steps = view.steps(id.0).await.map_err(|error| problem(&error))?;
-    let found = view.find(id.0).await.map_err(|error| problem(&error))?.ok_or_else(Problem::not_found)?;
+    let steps = view.steps(id.0).await?;
+    let found = view.item(id.0).await?.ok_or_else(Problem::not_found)?;
     let document = TimelineDocument::new(&base, Timeline::of(&found, steps));
     Ok(HttpResponse::Ok().content_type(base.media.as_str()).json(document))
 }

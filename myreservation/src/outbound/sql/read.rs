@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Row as _};
-use storage::{Database, Listing, StoreError, TableRow, Window};
+use storage::{Database, ListQuery, Listing, Readable, StoreError, TableRow, Window};
 
 use super::rows::{Row, StepRow};
 use super::tables::TOTAL;
 use crate::domain::{MyReservation, Outcome, Step};
-use crate::use_cases::ports::{ListQuery, SagaCounts, Unfinished, View};
+use crate::use_cases::ports::{Field, SagaCounts, Unfinished, View};
 
 const LISTING: Listing<Row> = Listing::of("TRUE").counted_by_ranges(TOTAL);
 
@@ -31,19 +31,25 @@ impl SqlView {
 }
 
 #[async_trait]
-impl View for SqlView {
-    async fn find(&self, id: i64) -> Result<Option<MyReservation>, StoreError> {
+impl Readable for SqlView {
+    type Item = MyReservation;
+    type Field = Field;
+
+    async fn item(&self, id: i64) -> Result<Option<MyReservation>, StoreError> {
         LISTING.find(&self.database, id).await?.map(Row::try_into).transpose()
     }
 
-    async fn list(&self, query: &ListQuery) -> Result<(Vec<MyReservation>, i64), StoreError> {
-        let window = Window { offset: query.offset, limit: query.limit, order: &query.order };
-        let filter = query.user_id.map(|user_id| ("user_id", user_id));
+    async fn list(&self, query: &ListQuery<Field>) -> Result<(Vec<MyReservation>, i64), StoreError> {
+        let (filter, order) = query.columns(column);
+        let window = Window { offset: query.offset, limit: query.limit, order: &order };
         let (rows, total) = LISTING.page(&self.database, filter, &window).await?;
         let items: Result<_, _> = rows.into_iter().map(Row::try_into).collect();
         Ok((items?, total))
     }
+}
 
+#[async_trait]
+impl View for SqlView {
     async fn steps(&self, id: i64) -> Result<Vec<Step>, StoreError> {
         let text = StepRow::select("WHERE reservation_id = $1 ORDER BY facet, version");
         let query = sqlx::query_as(AssertSqlSafe(text)).bind(id);
@@ -82,5 +88,14 @@ impl View for SqlView {
     async fn rebuild_progress(&self) -> Result<Option<(i64, i64)>, StoreError> {
         let text = "SELECT done, total FROM my_reservation_rebuild WHERE id = 1";
         Ok(sqlx::query_as(text).fetch_optional(self.database.reader()).await?)
+    }
+}
+
+fn column(field: Field) -> &'static str {
+    match field {
+        Field::Id => "id",
+        Field::CreatedAt => "created_at",
+        Field::UserId => "user_id",
+        Field::Price => "price",
     }
 }

@@ -1,15 +1,14 @@
-//! Outcome to answer, and the one place where errors become problems. The answer says truly what happened to the
+//! Outcome to answer. The answer says truly what happened to the
 //! customer's money.
 
 use http_common::Problem;
-use rest::hal::{self, Base};
-use storage::StoreError;
+use rest::{Answer, Base, hal};
 
 use super::resource::PaymentItem;
 use crate::use_cases::ports::ProviderError;
 use crate::use_cases::{ChargeError, Outcome};
 
-pub(super) fn answer(base: &Base, outcome: Outcome) -> rest::Answer {
+pub(super) fn answer(base: &Base, outcome: Outcome) -> Answer {
     match outcome {
         Outcome::Paid(payment) => Ok(hal::created(base, &PaymentItem::from(payment))),
         Outcome::Declined(decline) => {
@@ -43,14 +42,5 @@ pub(super) fn charge_failed(error: &ChargeError) -> Problem {
              it, or cancel the reservation: what was charged is given back then.",
             1,
         ),
-    }
-}
-
-pub(super) fn store_failed(error: &StoreError) -> Problem {
-    tracing::error!(error = error as &dyn std::error::Error, "the store failed");
-    if error.is_unavailable() {
-        Problem::unavailable("The database is not available.", 1)
-    } else {
-        Problem::internal()
     }
 }

@@ -9,8 +9,6 @@ use actix_web::{FromRequest, HttpRequest};
 use http_common::Problem;
 use http_common::internal::{self, InternalSettings};
 
-use super::UseCases;
-
 /// Tells prereservation from everybody else.
 pub struct Callers(InternalSettings);
 
@@ -43,7 +41,7 @@ impl FromRequest for MayCharge {
         // A second header would leave open which one counts.
         let mut tokens = request.headers().get_all(internal::HEADER);
         let token = tokens.next().filter(|_| tokens.next().is_none()).map(|value| value.as_bytes());
-        let callers = request.app_data::<Data<UseCases>>().map(|use_cases| &use_cases.callers);
+        let callers = request.app_data::<Data<Callers>>();
         ready(match callers.is_some_and(|callers| callers.may_charge(token)) {
             true => Ok(Self),
             false => {

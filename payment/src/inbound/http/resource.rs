@@ -1,10 +1,11 @@
 //! What clients send and see.
 
-use rest::hal::Resource;
+use rest::{Resource, Search};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::Payment;
+use crate::use_cases::ports::Field;
 
 /// The body of `POST /payments`. Numbers may be text; unknown fields are ignored. Texts are not blank and
 /// have no control characters.
@@ -83,8 +84,17 @@ impl From<Payment> for PaymentItem {
 impl Resource for PaymentItem {
     const ITEM: &'static str = "payment";
     const COLLECTION: &'static str = "payments";
-    const SORTABLE: &'static [(&'static str, &'static str)] =
-        &[("id", "id"), ("userId", "user_id"), ("price", "price"), ("createdAt", "created_at")];
+    type Field = Field;
+    /// An order by two fields has no index.
+    const MOST_SORTS: usize = 1;
+    const SORTABLE: &'static [(&'static str, Field)] = &[
+        ("id", Field::Id),
+        ("createdAt", Field::CreatedAt),
+        ("userId", Field::UserId),
+        ("price", Field::Price),
+    ];
+    const SEARCHES: &'static [Search<Field>] =
+        &[Search { name: "findByUserId", parameter: "userId", field: Field::UserId }];
 
     fn id(&self) -> i64 {
         self.id

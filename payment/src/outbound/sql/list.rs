@@ -1,32 +1,35 @@
-use storage::{Database, Listing, Order, StoreError, Window};
+//! The payments that clients see.
+
+use storage::{Database, ListQuery, Listing, StoreError, Window};
 
 use super::row::Row;
 use crate::domain::Payment;
-use crate::use_cases::ports::{ListQuery, Page, SortField};
+use crate::use_cases::ports::Field;
 
 const PAID: Listing<Row> = Listing::of("status = 'paid'");
-const OF_USER: &str = "user_id";
 
-pub(super) async fn list(database: &Database, query: &ListQuery) -> Result<Page, StoreError> {
-    let order = [order(query)];
+pub(super) async fn item(database: &Database, id: i64) -> Result<Option<Payment>, StoreError> {
+    Ok(PAID.find(database, id).await?.map(Payment::from))
+}
+
+pub(super) async fn list(
+    database: &Database,
+    query: &ListQuery<Field>,
+) -> Result<(Vec<Payment>, i64), StoreError> {
+    let (filter, order) = query.columns(column);
     let window = Window { offset: query.offset, limit: query.limit, order: &order };
-    let filter = query.user_id.map(|user_id| (OF_USER, user_id));
     let (rows, total) = PAID.page(database, filter, &window).await?;
-    let payments = rows.into_iter().map(Payment::from).collect();
-    Ok(Page { payments, total: u64::try_from(total).unwrap_or_default() })
+    Ok((rows.into_iter().map(Payment::from).collect(), total))
 }
 
 /// Each is the order of one of the migration's indexes, in either direction.
-fn order(query: &ListQuery) -> Order {
-    let column = match query.sort {
-        SortField::Id => "id",
-        // All of a user's payments have the same user.
-        SortField::UserId if query.user_id.is_some() => "id",
-        SortField::UserId => OF_USER,
-        SortField::Price => "price",
-        SortField::CreatedAt => "created_at",
-    };
-    (column, query.descending)
+fn column(field: Field) -> &'static str {
+    match field {
+        Field::Id => "id",
+        Field::UserId => "user_id",
+        Field::Price => "price",
+        Field::CreatedAt => "created_at",
+    }
 }
 
 #[cfg(test)]
@@ -54,21 +57,19 @@ mod tests {
             initialization_fail_timeout_ms: 0,
         };
         let database = Database::open(&settings, &[MIGRATIONS]).await.unwrap();
-        let orders = [SortField::Id, SortField::UserId, SortField::Price, SortField::CreatedAt]
-            .into_iter()
-            .flat_map(|sort| {
-                [None, Some(1)].map(|user_id| ListQuery {
-                    user_id,
-                    sort,
-                    descending: false,
-                    offset: 0,
-                    limit: 20,
+        let orders =
+            [Field::Id, Field::UserId, Field::Price, Field::CreatedAt].into_iter().flat_map(|field| {
+                [None, Some((Field::UserId, 1))].map(|filter| ListQuery {
+                    filter,
+                    order: vec![(field, false)],
+                    ..ListQuery::default()
                 })
             });
         let lists = orders.flat_map(|query| {
-            let of_user = query.user_id.map(|_| "user_id =");
+            let (filter, order) = query.columns(column);
+            let of_user = filter.map(|_| "user_id =");
             [(false, false), (true, false), (false, true), (true, true)]
-                .map(|(reversed, deep)| (PAID.statement(of_user, &[order(&query)], reversed, deep), deep))
+                .map(|(reversed, deep)| (PAID.statement(of_user, &order, reversed, deep), deep))
         });
         let total_of_user = "SELECT COUNT(*) FROM payment WHERE status = 'paid' AND user_id = $1";
         for (text, deep) in lists.chain([(total_of_user.to_owned(), false)]) {

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use messaging::Outbox;
 use sqlx::AssertSqlSafe;
-use storage::{Database, GroupCommit, StoreError, TableRow, table};
+use storage::{Database, GroupCommit, ListQuery, Readable, StoreError, TableRow, table};
 
 use super::insert::{self, Intents};
 use super::list;
@@ -9,7 +9,7 @@ use super::record::current_trace;
 use super::row::Row;
 use super::update::{Saving, Target};
 use crate::domain::{Change, Order, Payment, Status};
-use crate::use_cases::ports::{Intent, ListQuery, Page, PaymentStore, Unfinished};
+use crate::use_cases::ports::{Field, Intent, PaymentStore, Unfinished};
 
 /// The condition of the partial index stands here word for word, so that both databases use it.
 const UNFINISHED: &str =
@@ -42,6 +42,20 @@ impl SqlPaymentStore {
 }
 
 #[async_trait]
+impl Readable for SqlPaymentStore {
+    type Item = Payment;
+    type Field = Field;
+
+    async fn item(&self, id: i64) -> Result<Option<Payment>, StoreError> {
+        list::item(&self.database, id).await
+    }
+
+    async fn list(&self, query: &ListQuery<Field>) -> Result<(Vec<Payment>, i64), StoreError> {
+        list::list(&self.database, query).await
+    }
+}
+
+#[async_trait]
 impl PaymentStore for SqlPaymentStore {
     async fn intend(&self, order: Order, now: i64) -> Result<Intent, StoreError> {
         let intent = insert::Intent { order: order.clone(), now, traceparent: current_trace() };
@@ -63,10 +77,6 @@ impl PaymentStore for SqlPaymentStore {
     async fn find(&self, id: i64) -> Result<Option<Payment>, StoreError> {
         let found: Option<Row> = table::find(&self.database, "id", id).await?;
         Ok(found.map(Payment::from))
-    }
-
-    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
-        list::list(&self.database, query).await
     }
 
     async fn unfinished(

@@ -1,15 +1,20 @@
 //! Outcome to answer. The answer says truly what happened to the customer's money, and only what its own request did.
 
+use actix_web::HttpResponse;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use http_common::Problem;
-use rest::hal::{self, Base};
+use rest::{Answer, Base, Failure, Preconditions, hal};
 use storage::StoreError;
 
-use super::with_min_version;
 use crate::domain::{CancelReason, Reservation};
 use crate::inbound::http::resource::PreReservation;
+use crate::use_cases::cancel::Cancellation;
 use crate::use_cases::reserve::Reserved;
 
-pub(super) fn answer(base: &Base, outcome: Reserved) -> rest::Answer {
+/// Names the write, for `GET /myReservations` to wait for: `<reservation>.<version>`.
+const MIN_VERSION: HeaderName = HeaderName::from_static("x-min-version");
+
+pub(super) fn answer(base: &Base, outcome: Reserved) -> Answer {
     match outcome {
         Reserved::Confirmed(reservation) => {
             let response = hal::created(base, &PreReservation::from(reservation.clone()));
@@ -19,7 +24,7 @@ pub(super) fn answer(base: &Base, outcome: Reserved) -> rest::Answer {
             let retry_after = retry_after.map_or(1, |pause| pause.as_secs().max(1));
             let problem = cancelled(&reservation, retry_after);
             // As an error, so that the document is completed with the path.
-            Ok(with_min_version(rest::Failure::from(problem).into_response(), &reservation))
+            Ok(with_min_version(Failure::from(problem).into_response(), &reservation))
         }
         Reserved::Undecided { id } => Err(Problem::unavailable(
             "What became of the reservation is not known yet: it stands, or it is undone, and then what was charged \
@@ -74,26 +79,32 @@ fn cancelled(reservation: &Reservation, retry_after: u64) -> Problem {
         .with("reason", reservation.cancel_reason.map_or("unspecified", CancelReason::as_str))
 }
 
+pub(super) fn of_cancelling(cancellation: Cancellation) -> Answer {
+    match cancellation {
+        Cancellation::Done(reservation) => Ok(with_min_version(hal::deleted(), &reservation)),
+        Cancellation::OtherVersion(version) => Err(Preconditions::failed(version).into()),
+        Cancellation::NotFound => Err(Problem::not_found().into()),
+    }
+}
+
 /// payment was not asked. An earlier request with the same key may have been another matter.
-pub(super) fn not_begun(error: &StoreError) -> Problem {
-    failed(error, "The database is not available. This request charged nothing.")
+pub(super) fn not_begun(error: &StoreError) -> Failure {
+    Failure::of_store(error, "The database is not available. This request charged nothing.")
 }
 
 /// The commit may have been made and its answer lost.
-pub(super) fn perhaps_cancelled(error: &StoreError) -> Problem {
-    failed(
+pub(super) fn perhaps_cancelled(error: &StoreError) -> Failure {
+    Failure::of_store(
         error,
         "The database is not available, and whether the reservation is cancelled is not known. Repeat the request: \
          404 says that it is.",
     )
 }
 
-pub(super) fn not_read(error: &StoreError) -> Problem {
-    failed(error, "The database is not available.")
-}
-
-/// The one place where the store's errors become problems.
-fn failed(error: &StoreError, detail: &'static str) -> Problem {
-    tracing::error!(error = error as &dyn std::error::Error, "the store failed");
-    if error.is_unavailable() { Problem::unavailable(detail, 1) } else { Problem::internal() }
+fn with_min_version(mut response: HttpResponse, reservation: &Reservation) -> HttpResponse {
+    let token = format!("{}.{}", reservation.id, reservation.version);
+    if let Ok(token) = HeaderValue::from_str(&token) {
+        response.headers_mut().insert(MIN_VERSION, token);
+    }
+    response
 }

@@ -1,10 +1,11 @@
 //! What clients send and see.
 
-use rest::hal::Resource;
+use rest::{Resource, Search};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::Reservation;
+use crate::use_cases::ports::Field;
 
 /// The body of `POST /preReservations`. Numbers may be text; unknown fields are ignored. Texts are not blank and
 /// have no control characters.
@@ -87,8 +88,15 @@ impl Resource for PreReservation {
     const ITEM: &'static str = "preReservation";
     const COLLECTION: &'static str = "preReservations";
     /// Ids are given in the order of creation, so `createdAt` needs no index of its own.
-    const SORTABLE: &'static [(&'static str, &'static str)] =
-        &[("id", "id"), ("createdAt", "id"), ("userId", "user_id"), ("price", "price")];
+    type Field = Field;
+    const SORTABLE: &'static [(&'static str, Field)] = &[
+        ("id", Field::Id),
+        ("createdAt", Field::CreatedAt),
+        ("userId", Field::UserId),
+        ("price", Field::Price),
+    ];
+    const SEARCHES: &'static [Search<Field>] =
+        &[Search { name: "findByUserId", parameter: "userId", field: Field::UserId }];
 
     fn id(&self) -> i64 {
         self.id

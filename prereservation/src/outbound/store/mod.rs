@@ -7,14 +7,14 @@ mod save;
 use async_trait::async_trait;
 use events::Event;
 use messaging::Outbox;
-use storage::{Database, GroupCommit, Listing, StoreError, Window, now_ms, table};
+use storage::{Database, GroupCommit, ListQuery, Listing, Readable, StoreError, Window, now_ms, table};
 use telemetry::TraceContext;
 
 use self::begin::{Intent, Intents, Stored};
 use self::save::{Outcome, Outcomes};
 
 use crate::domain::{NewReservation, Reservation};
-use crate::use_cases::ports::{Begun, IdempotencyKey, ListQuery, ReservationStore, SavedOutcome};
+use crate::use_cases::ports::{Begun, Field, IdempotencyKey, ReservationStore, SavedOutcome};
 
 /// Schema of this service's own tables.
 pub static MIGRATIONS: storage::Migrations = storage::migrations!("migrations/sqlite", "migrations/postgres");
@@ -80,12 +80,6 @@ impl ReservationStore for SqlReservationStore {
         table::find(&self.database, "id", id).await
     }
 
-    async fn list(&self, query: &ListQuery) -> Result<(Vec<Reservation>, i64), StoreError> {
-        let window = Window { offset: query.offset, limit: query.limit, order: &query.order };
-        let filter = query.user_id.map(|user_id| ("user_id", user_id));
-        LIVE.page(&self.database, filter, &window).await
-    }
-
     async fn pending(&self, limit: i64) -> Result<Vec<i64>, StoreError> {
         Ok(sqlx::query_scalar("SELECT id FROM reservation WHERE status = 'pending' ORDER BY id LIMIT $1")
             .bind(limit)
@@ -100,6 +94,31 @@ impl ReservationStore for SqlReservationStore {
                 .execute(self.database.writer().await?)
                 .await?;
         Ok(purged.rows_affected())
+    }
+}
+
+#[async_trait]
+impl Readable for SqlReservationStore {
+    type Item = Reservation;
+    type Field = Field;
+
+    async fn item(&self, id: i64) -> Result<Option<Reservation>, StoreError> {
+        LIVE.find(&self.database, id).await
+    }
+
+    async fn list(&self, query: &ListQuery<Field>) -> Result<(Vec<Reservation>, i64), StoreError> {
+        let (filter, order) = query.columns(column);
+        let window = Window { offset: query.offset, limit: query.limit, order: &order };
+        LIVE.page(&self.database, filter, &window).await
+    }
+}
+
+fn column(field: Field) -> &'static str {
+    match field {
+        // Ids are given in the order of creation, so `createdAt` needs no index of its own.
+        Field::Id | Field::CreatedAt => "id",
+        Field::UserId => "user_id",
+        Field::Price => "price",
     }
 }
 

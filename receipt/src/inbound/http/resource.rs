@@ -1,8 +1,9 @@
-use rest::hal::Resource;
+use rest::{Resource, Search};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain;
+use crate::use_cases::ports::Field;
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -55,9 +56,15 @@ impl From<domain::Receipt> for Receipt {
 impl Resource for Receipt {
     const ITEM: &'static str = "receipt";
     const COLLECTION: &'static str = "receipts";
-    /// Ids are given in the order of creation, so `createdAt` needs no index of its own.
-    const SORTABLE: &'static [(&'static str, &'static str)] =
-        &[("id", "id"), ("createdAt", "id"), ("userId", "user_id"), ("price", "price")];
+    type Field = Field;
+    const SORTABLE: &'static [(&'static str, Field)] = &[
+        ("id", Field::Id),
+        ("createdAt", Field::CreatedAt),
+        ("userId", Field::UserId),
+        ("price", Field::Price),
+    ];
+    const SEARCHES: &'static [Search<Field>] =
+        &[Search { name: "findByUserId", parameter: "userId", field: Field::UserId }];
 
     fn id(&self) -> i64 {
         self.id

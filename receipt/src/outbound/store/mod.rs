@@ -5,10 +5,12 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use events::Event;
 use messaging::{Outbox, Record};
-use storage::{Changed, Database, Folded, Listing, StoreError, Tx, Window, now_ms, table};
+use storage::{
+    Changed, Database, Folded, ListQuery, Listing, Readable, StoreError, Tx, Window, now_ms, table,
+};
 
 use crate::domain::{Purchase, Receipt, Status, Told};
-use crate::use_cases::ports::{ListQuery, ReceiptStore};
+use crate::use_cases::ports::{Field, ReceiptStore};
 
 /// Schema of this service's own tables.
 pub static MIGRATIONS: storage::Migrations = storage::migrations!("migrations/sqlite", "migrations/postgres");
@@ -94,15 +96,29 @@ impl Folded for SqlReceiptStore {
     }
 }
 
+impl ReceiptStore for SqlReceiptStore {}
+
 #[async_trait]
-impl ReceiptStore for SqlReceiptStore {
-    async fn find(&self, id: i64) -> Result<Option<Receipt>, StoreError> {
+impl Readable for SqlReceiptStore {
+    type Item = Receipt;
+    type Field = Field;
+
+    async fn item(&self, id: i64) -> Result<Option<Receipt>, StoreError> {
         STANDING.find(&self.database, id).await
     }
 
-    async fn list(&self, query: &ListQuery) -> Result<(Vec<Receipt>, i64), StoreError> {
-        let window = Window { offset: query.offset, limit: query.limit, order: &query.order };
-        let filter = query.user_id.map(|user_id| ("user_id", user_id));
+    async fn list(&self, query: &ListQuery<Field>) -> Result<(Vec<Receipt>, i64), StoreError> {
+        let (filter, order) = query.columns(column);
+        let window = Window { offset: query.offset, limit: query.limit, order: &order };
         STANDING.page(&self.database, filter, &window).await
+    }
+}
+
+fn column(field: Field) -> &'static str {
+    match field {
+        // Ids are given in the order of creation, so `createdAt` needs no index of its own.
+        Field::Id | Field::CreatedAt => "id",
+        Field::UserId => "user_id",
+        Field::Price => "price",
     }
 }
