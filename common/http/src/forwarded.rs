@@ -1,4 +1,5 @@
-//! Under which name a client asked: scheme, host and port, from `Host` and from what proxies say (`X-Forwarded-*`).
+//! Under which name a client asked: scheme, host and port, from `Host` and from what proxies say (`X-Forwarded-*`, or else
+//! `Forwarded`).
 //!
 //! The one place that decides it: links, the gateway's own pages and CORS all go by this, so they cannot disagree.
 
@@ -20,6 +21,27 @@ pub struct ClientOrigin<'h> {
 }
 
 impl<'h> Forwarded<'h> {
+    /// Where a request has none of the `X-Forwarded-*` fields, what its field `Forwarded` (RFC 7239) says.
+    #[must_use]
+    pub fn or_standard(self, forwarded: Option<&'h str>) -> Self {
+        let (None, None, None, Some(forwarded)) = (self.proto, self.host, self.port, forwarded) else {
+            return self;
+        };
+        let nearest = forwarded.split(unquoted(',')).next().unwrap_or_default();
+        let mut said = Self::default();
+        for pair in nearest.split(unquoted(';')) {
+            let Some((name, value)) = pair.split_once('=') else { continue };
+            let value = value.trim();
+            let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+            match name.trim() {
+                name if name.eq_ignore_ascii_case("proto") => said.proto = Some(value),
+                name if name.eq_ignore_ascii_case("host") => said.host = Some(value),
+                _ => {}
+            }
+        }
+        said
+    }
+
     /// `local` is where the request arrived (`Host`), if no proxy says otherwise.
     ///
     /// A port that was said together with the name wins over `X-Forwarded-Port`: the client typed it, whereas some proxies
@@ -117,6 +139,20 @@ pub fn split_port(authority: &str) -> (&str, Option<u16>) {
     }
 }
 
+/// Finds a separator that stands in no quoted string.
+fn unquoted(separator: char) -> impl FnMut(char) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    move |next| {
+        match next {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ => return !quoted && next == separator,
+        }
+        false
+    }
+}
+
 fn first(list: &str) -> Option<&str> {
     list.split(',').next().map(str::trim).filter(|first| !first.is_empty())
 }
@@ -167,6 +203,24 @@ mod tests {
             (",", ",", ",", "http://inner:8088"),
         ] {
             assert_eq!(origin(proto, host, port), wanted, "{proto:?} {host:?} {port:?}");
+        }
+    }
+
+    #[test]
+    fn the_standard_field_counts_where_it_is_alone() {
+        for (forwarded, wanted) in [
+            ("for=192.0.2.1;host=shop.example;proto=https", "https://shop.example"),
+            ("Host=\"shop.example:8443\"; Proto=https, for=10.0.0.1;host=inner", "https://shop.example:8443"),
+            ("proto=https", "https://inner:8088"),
+            ("for=\"a;host=evil,\";proto=https", "https://inner:8088"),
+            ("for=\"\\\";host=evil\";host=shop", "http://shop"),
+            ("host=\"a/b\"", "http://inner:8088"),
+            ("", "http://inner:8088"),
+        ] {
+            let said = Forwarded::default().or_standard(Some(forwarded));
+            assert_eq!(said.origin("inner:8088").render(), wanted, "{forwarded}");
+            let known = Forwarded { host: Some("known"), ..Forwarded::default() };
+            assert_eq!(known.or_standard(Some(forwarded)).origin("inner").render(), "http://known");
         }
     }
 

@@ -22,7 +22,7 @@ pub use actuator::{
     DiskSpace, Health, HealthCheck, Json,
 };
 pub use internal::InternalSettings;
-pub use lifecycle::{Lifecycle, Phase};
+pub use lifecycle::Lifecycle;
 pub use management::ManagementSettings;
 pub use memory::MemorySettings;
 pub use problem::{FieldError, PROBLEM_JSON, Problem};

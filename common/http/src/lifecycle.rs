@@ -1,10 +1,13 @@
 //! Where a process is in its life: starting, ready, stopping. Readiness probes, background loops and the servers look here.
 
-use tokio::sync::watch;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
 
 /// The phases, in order; there is no way back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+#[derive(Clone, Copy)]
+enum Phase {
     /// Migrations, connections, subscriptions: not to be sent requests yet.
     Starting,
     /// Takes requests.
@@ -17,7 +20,7 @@ pub enum Phase {
 
 /// Shared by everything in a process that has to know its phase.
 #[derive(Clone, Debug)]
-pub struct Lifecycle(watch::Sender<Phase>);
+pub struct Lifecycle(Arc<AtomicU8>);
 
 impl Default for Lifecycle {
     fn default() -> Self {
@@ -28,7 +31,7 @@ impl Default for Lifecycle {
 impl Lifecycle {
     #[must_use]
     pub fn new() -> Self {
-        Self(watch::Sender::new(Phase::Starting))
+        Self(Arc::new(AtomicU8::new(Phase::Starting as u8)))
     }
 
     /// Start-up has ended: readiness goes on.
@@ -48,48 +51,25 @@ impl Lifecycle {
 
     #[must_use]
     pub fn ready(&self) -> bool {
-        self.phase() == Phase::Ready
+        self.has_reached(Phase::Ready) && !self.is_stopping()
     }
 
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.phase() >= Phase::Stopping
+        self.has_reached(Phase::Stopping)
     }
 
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.phase() >= Phase::Draining
-    }
-
-    #[must_use]
-    pub fn phase(&self) -> Phase {
-        *self.0.borrow()
-    }
-
-    /// Waits until the process was told to end.
-    pub async fn wait_stopping(&self) {
-        self.wait_for(Phase::Stopping).await;
-    }
-
-    /// Waits until start-up has ended.
-    pub async fn wait_ready(&self) {
-        self.wait_for(Phase::Ready).await;
-    }
-
-    async fn wait_for(&self, phase: Phase) {
-        let mut phases = self.0.subscribe();
-        // The sender lives in `self`, so the channel cannot close while this waits.
-        let _ = phases.wait_for(|current| *current >= phase).await;
+        self.has_reached(Phase::Draining)
     }
 
     fn advance(&self, phase: Phase) {
-        self.0.send_if_modified(|current| {
-            let forward = *current < phase;
-            if forward {
-                *current = phase;
-            }
-            forward
-        });
+        self.0.fetch_max(phase as u8, Ordering::SeqCst);
+    }
+
+    fn has_reached(&self, phase: Phase) -> bool {
+        self.0.load(Ordering::SeqCst) >= phase as u8
     }
 }
 
@@ -109,14 +89,5 @@ mod tests {
         assert!(!lifecycle.ready());
         lifecycle.draining();
         assert!(lifecycle.is_draining());
-    }
-
-    #[tokio::test]
-    async fn waiting_ends_when_the_phase_comes() {
-        let lifecycle = Lifecycle::new();
-        let waiting = lifecycle.clone();
-        let task = tokio::spawn(async move { waiting.wait_stopping().await });
-        lifecycle.stopping();
-        assert!(task.await.is_ok());
     }
 }

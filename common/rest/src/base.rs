@@ -9,7 +9,7 @@ use std::{
 use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
-    http::header::{HOST, HeaderName, X_FORWARDED_HOST, X_FORWARDED_PROTO},
+    http::header::{FORWARDED, HOST, HeaderName, X_FORWARDED_HOST, X_FORWARDED_PROTO},
 };
 
 use http_common::forwarded::{Forwarded, is_authority};
@@ -64,7 +64,8 @@ impl LocalAuthority {
     }
 }
 
-/// Where the client thinks that this server is: `X-Forwarded-*` (the gateway overwrites what others claim), else `Host`.
+/// Where the client thinks that this server is: `X-Forwarded-*` or `Forwarded` (the gateway overwrites what others
+/// claim), else `Host`.
 #[must_use]
 pub fn origin_of(request: &HttpRequest) -> String {
     let headers = request.headers();
@@ -74,7 +75,7 @@ pub fn origin_of(request: &HttpRequest) -> String {
         host.unwrap_or_else(|| request.app_data::<LocalAuthority>().map_or("localhost", |local| &local.0));
     let forwarded =
         Forwarded { proto: field(&X_FORWARDED_PROTO), host: field(&X_FORWARDED_HOST), port: field(&PORT) };
-    forwarded.origin(host).render()
+    forwarded.or_standard(field(&FORWARDED)).origin(host).render()
 }
 
 #[cfg(test)]
@@ -121,6 +122,7 @@ mod tests {
             (&[("host", "a\"b")], "http://localhost"),
             (&[("host", "a"), ("x-forwarded-host", "x/y")], "http://a"),
             (&[("host", "a"), ("x-forwarded-port", "99999")], "http://a"),
+            (&[("host", "a"), ("forwarded", "host=shop;proto=https")], "https://shop"),
         ];
         for (headers, expected) in table {
             assert_eq!(origin(headers), *expected, "{headers:?}");

@@ -147,7 +147,7 @@ pub fn root(base: &Base, collections: &[&str]) -> HttpResponse {
 ///
 /// # Errors
 /// When the item's own `Serialize` fails.
-pub fn write_item<T: Resource>(body: &mut Vec<u8>, base: &Base, item: &T) -> Result<(), serde_json::Error> {
+fn write_item<T: Resource>(body: &mut Vec<u8>, base: &Base, item: &T) -> Result<(), serde_json::Error> {
     let start = body.len();
     serde_json::to_writer(&mut *body, item)?;
     if body.last() != Some(&b'}') {

@@ -29,7 +29,8 @@ impl MediaType {
     }
 }
 
-/// Chooses by the `Accept` headers (RFC 9110 12.5.1).
+/// Chooses by the `Accept` headers (RFC 9110 12.5.1). Not by actix-web's own type: it drops elements that it cannot read, such as
+/// the `*; q=.2` of Java's URLConnection, and what is left of them would be refused.
 ///
 /// # Errors
 /// 406 when they allow neither of the two.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use http_common::forwarded::{ClientOrigin, Forwarded, split_port};
+use http_common::forwarded::{ClientOrigin, Forwarded, is_authority, split_port};
 use ipnet::IpNet;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -53,7 +53,7 @@ impl ForwardedHeaders {
     ) -> ClientOrigin<'h> {
         let local = host.to_str().unwrap_or_default();
         match self.trusted {
-            true => said(headers).origin(local),
+            true => said_of(headers).origin(local),
             false => Forwarded::default().origin(local),
         }
     }
@@ -114,6 +114,10 @@ impl ForwardedHeaders {
 
 /// The peer is a trusted proxy: its fields are kept, and its own address is added to the chain.
 fn apply_after(headers: &mut HeaderMap, own: &Rendered) {
+    let said = said_of(headers);
+    let value = |text: Option<&str>| text.and_then(|text| HeaderValue::from_str(text).ok());
+    let proto = value(said.proto).unwrap_or(HTTP);
+    let host = value(said.host.filter(|host| is_authority(host))).unwrap_or_else(|| own.host.clone());
     for (name, value) in [(FOR, &own.client), (header::FORWARDED, &own.forwarded)] {
         let mut chain = Vec::new();
         for earlier in headers.get_all(&name) {
@@ -129,20 +133,20 @@ fn apply_after(headers: &mut HeaderMap, own: &Rendered) {
             headers.insert(name, chain);
         }
     }
-    for (name, value) in [(PROTO, &HTTP), (HOST, &own.host)] {
+    for (name, value) in [(PROTO, &proto), (HOST, &host)] {
         if !headers.contains_key(&name) {
             headers.insert(name, value.clone());
         }
     }
     if !headers.contains_key(PORT) {
-        let port = said(headers).origin(own.host.to_str().unwrap_or_default()).port();
+        let port = said_of(headers).origin(own.host.to_str().unwrap_or_default()).port();
         headers.insert(PORT, HeaderValue::from(port));
     }
 }
 
 /// `https://shop.example`: under which name the client asked, once [`ForwardedHeaders::apply`] has said so.
 pub(super) fn origin(headers: &HeaderMap) -> String {
-    said(headers).origin("localhost").render()
+    said_of(headers).origin("localhost").render()
 }
 
 /// `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1` or `"[2001:db8::1]:4711"`.
@@ -161,9 +165,10 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     })
 }
 
-fn said(headers: &HeaderMap) -> Forwarded<'_> {
+fn said_of(headers: &HeaderMap) -> Forwarded<'_> {
     let field = |name: &HeaderName| headers.get(name)?.to_str().ok();
-    Forwarded { proto: field(&PROTO), host: field(&HOST), port: field(&PORT) }
+    let said = Forwarded { proto: field(&PROTO), host: field(&HOST), port: field(&PORT) };
+    said.or_standard(field(&header::FORWARDED))
 }
 
 #[cfg(test)]
@@ -209,6 +214,11 @@ mod tests {
                 "https://api.example",
             ),
             (&[("x-forwarded-proto", "https")], "https://shop:8088"),
+            (&[("forwarded", "for=192.0.2.1;host=api.example;proto=https")], "https://api.example"),
+            (
+                &[("forwarded", "host=\"api.example:8443\";proto=https, for=10.0.0.9")],
+                "https://api.example:8443",
+            ),
             (&[], "http://shop:8088"),
         ] {
             let headers = applied("10.1.2.3:1", fields);

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Map, json};
 
-use super::{ActuatorEndpoint, Json};
+use super::endpoint::{ActuatorEndpoint, Json, object};
 use crate::problem::{FieldError, Problem};
 
 /// What a circuit breaker looks like at this moment. Rates are percentages of the buffered calls.
@@ -74,7 +74,7 @@ impl ActuatorEndpoint for Breakers<'_> {
             return Err(Problem::method_not_allowed("GET, HEAD, OPTIONS"));
         }
         let breaker = self.find(rest).ok_or_else(Problem::not_found)?;
-        let change: Change = super::object(body)
+        let change: Change = object(body)
             .ok_or_else(|| Problem::bad_request(r#"The body has to be {"updateState": "CLOSE"}."#))?;
         let update = match change.update_state.as_str() {
             "CLOSE" => BreakerUpdate::Close,

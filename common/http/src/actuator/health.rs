@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use serde_json::{Map, json};
 
-use super::Json;
+use super::endpoint::Json;
 use crate::lifecycle::Lifecycle;
 
 /// Worse ones are greater.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, json};
 
-use super::Json;
+use super::endpoint::Json;
 
 pub(super) fn render(service: &str) -> Json {
     let mut build = Map::new();

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 use telemetry::{LogLevel, log_control};
 
-use super::{ActuatorEndpoint, Json};
+use super::endpoint::{ActuatorEndpoint, Json, object};
 use crate::problem::{FieldError, Problem};
 
 pub(super) struct Loggers;
@@ -37,7 +37,7 @@ impl ActuatorEndpoint for Loggers {
         if rest.is_empty() {
             return Err(Problem::method_not_allowed("GET, HEAD, OPTIONS"));
         }
-        let change: Change = super::object(body)
+        let change: Change = object(body)
             .ok_or_else(|| Problem::bad_request(r#"The body has to be {"configuredLevel": "DEBUG"}."#))?;
         let level = match change.configured_level {
             None => None,

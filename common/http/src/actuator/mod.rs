@@ -5,40 +5,21 @@
 mod access;
 mod breakers;
 mod disk_space;
+mod endpoint;
 mod health;
 mod info;
 mod loggers;
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use serde::de::DeserializeOwned;
-
 pub use access::ActuatorRequest;
 pub use breakers::{Breaker, BreakerSnapshot, BreakerUpdate};
 pub use disk_space::DiskSpace;
+pub use endpoint::{ActuatorEndpoint, Json, object};
 pub use health::{Health, HealthCheck, Status};
 
 use self::access::{Access, Place, View};
 use crate::{JSON, lifecycle::Lifecycle, management::ManagementSettings, problem, problem::Problem};
-
-/// What an endpoint answers with. Nobody asks for it often enough to write it into a buffer by hand.
-pub type Json = serde_json::Value;
-
-/// An endpoint that a part of the process adds below `/actuator/{name}`.
-#[async_trait]
-pub trait ActuatorEndpoint: Send + Sync {
-    /// `rest` is what follows the name, without slashes at its ends. `None` is 404.
-    async fn get(&self, rest: &str) -> Option<Json>;
-
-    /// `Ok(None)` is 204.
-    ///
-    /// # Errors
-    /// A problem is sent as it is. Unless overridden, 405.
-    async fn post(&self, _rest: &str, _body: &[u8]) -> Result<Option<Json>, Problem> {
-        Err(Problem::method_not_allowed("GET, HEAD, OPTIONS"))
-    }
-}
 
 /// An answer, for any server to send.
 #[derive(Clone, Debug)]
@@ -153,12 +134,6 @@ impl Actuator {
         self.service
     }
 
-    /// Whether a path is one of these, `/actuator` included.
-    #[must_use]
-    pub fn owns(path: &str) -> bool {
-        path.strip_prefix("/actuator").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-
     /// Answers a request, with as much as its caller may see.
     pub async fn answer(&self, request: &ActuatorRequest<'_>) -> ActuatorResponse {
         let path = request.path;
@@ -266,13 +241,6 @@ impl Actuator {
         }
         serde_json::json!({"_links": links})
     }
-}
-
-/// Reads the JSON object of a write. serde would fill a struct from an array as well, by position.
-#[must_use]
-pub fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
-    let object: serde_json::Map<String, Json> = serde_json::from_slice(body).ok()?;
-    serde_json::from_value(Json::Object(object)).ok()
 }
 
 fn check_method(method: &str, allow: &'static str) -> Result<(), Problem> {

@@ -183,18 +183,6 @@ impl Problem {
     }
 
     #[must_use]
-    pub fn title(mut self, title: impl Into<Cow<'static, str>>) -> Self {
-        self.title = title.into();
-        self
-    }
-
-    #[must_use]
-    pub fn kind(mut self, uri: impl Into<Cow<'static, str>>) -> Self {
-        self.kind = uri.into();
-        self
-    }
-
-    #[must_use]
     pub fn instance(mut self, path: impl Into<String>) -> Self {
         self.instance = path.into();
         self

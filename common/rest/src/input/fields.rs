@@ -2,10 +2,7 @@
 
 use std::{borrow::Cow, fmt::Display, ops::RangeInclusive};
 
-use super::{
-    lenient::whole_number,
-    scalar::{Object, Scalar},
-};
+use super::scalar::{Object, Scalar};
 use http_common::{FieldError, Problem};
 use zeroize::Zeroizing;
 
@@ -55,12 +52,12 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number, unless it is absent, null or an empty text.
-    pub fn optional_integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
+    fn optional_integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
         let number = match self.get(name)? {
             Scalar::Null => return None,
             Scalar::Text(text) if text.trim().is_empty() => return None,
             Scalar::Integer(number) => Some(*number),
-            Scalar::Text(text) => whole_number(text),
+            Scalar::Text(text) => text.trim().parse().ok(),
             Scalar::Number(number) => {
                 // Jackson reads 1.0 as 1, and so do we; beyond 2^53 a float no longer says which number it is.
                 let whole = number.fract() == 0.0 && number.abs() < 9e15;

@@ -2,12 +2,10 @@
 
 mod body;
 mod fields;
-mod lenient;
 mod scalar;
 
 pub use body::{Body, BodyLimits};
 pub use fields::Fields;
-pub use lenient::{lenient_i64, lenient_option_i64};
 pub use scalar::Scalar;
 
 use std::future::{Ready, ready};
@@ -17,9 +15,6 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use http_common::Problem;
 
 use crate::failure::Failure;
-
-/// The largest number that every JSON reader keeps exactly (RFC 8259 section 6).
-pub const LARGEST_INTEGER: i64 = (1 << 53) - 1;
 
 /// Extractor: the id in the path, `{id}` of an actix-web pattern or else what follows the collection (`/receipts/7`). 400 for what is no number; 404 for a number that no id can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
