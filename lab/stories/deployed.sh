@@ -96,7 +96,14 @@ audit() {
 }
 
 # siege_urls FILE: three readers to one customer, for siege -f, as lab/siege/urls.txt.
-siege_urls() { sed "s#http://localhost:8088#$GATEWAY#" "$SYSTEM/lab/siege/urls.txt" > "$1"; }
+# Both users of siege begin here: without it nothing would be tried, and nothing would say so.
+siege_urls() {
+  command -v siege > /dev/null || {
+    bad "siege is not installed: nothing is tried under load"
+    exit 1
+  }
+  sed "s#http://localhost:8088#$GATEWAY#" "$SYSTEM/lab/siege/urls.txt" > "$1"
+}
 # siege_figures FILE: what siege printed, in one line.
 siege_figures() {
   sed 's/\r//g' "$1" | tr -d '"{},' | awk -F: '
