@@ -27,6 +27,7 @@ testkit::for_each_backend! {
         app.shows(1).await;
         let item = app.get_with_token("/myReservations/7", "7.1").await;
         assert_eq!(item.header("content-type"), "application/hal+json");
+        let tag = item.header("etag").to_string();
         let item = item.json();
         for (field, value) in [
             ("id", serde_json::json!(7)), ("status", "receipt_issued".into()),
@@ -52,6 +53,8 @@ testkit::for_each_backend! {
             item["paymentStatus"] == "payment_cancelled" && item["receiptStatus"] == "receipt_cancelled"
         })
         .await;
+        let later = app.get("/myReservations/7").await.header("etag").to_string();
+        assert!(later.starts_with('"') && later != tag, "{tag} {later}");
         let found = app.get(&format!("/myReservations/search/findByUserId?userId={}", user_of(7))).await.json();
         assert_eq!(found["page"]["totalElements"], 1);
         let metrics = app.get("/actuator/prometheus").await.text;
