@@ -1,31 +1,51 @@
 //! The AsyncAPI 3 document of the topic, generated from the types. It lies in the repository;
 //! the test fails when the two differ, and `UPDATE=1 cargo test -p events` writes it anew.
 
+use envelope::CONTENT_TYPE;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::samples::{self, WRITTEN_AT};
+use crate::samples::{EachFact, WRITTEN_AT, each};
 use crate::*;
 
-fn document() -> Value {
-    let mut messages = Map::new();
-    let mut schemas = Map::new();
-    for event in &samples::today() {
-        let name = event.event_type();
-        messages.insert(name.to_owned(), message(event));
-        schemas.insert(name.to_owned(), schema_of(event));
+const TOPIC: &str = PRERESERVATION.name;
+
+#[derive(Default)]
+struct Described {
+    messages: Map<String, Value>,
+    schemas: Map<String, Value>,
+}
+
+impl EachFact for Described {
+    fn fact<F: Fact + JsonSchema>(&mut self, fact: &F) {
+        self.messages.insert(F::TYPE.to_owned(), message(fact));
+        self.schemas.insert(F::TYPE.to_owned(), schema::<F>());
     }
+}
+
+fn document() -> Value {
+    let mut described = Described::default();
+    each(&mut described);
+    let Described { messages, mut schemas } = described;
     schemas.insert("headers".to_owned(), headers_schema());
-    let references = |from: &str| -> Vec<Value> {
-        Event::TYPES.iter().map(|name| json!({ "$ref": format!("{from}/{name}") })).collect()
+    let types: Vec<String> = {
+        struct Types(Vec<String>);
+        impl EachFact for Types {
+            fn fact<F: Fact>(&mut self, _: &F) {
+                self.0.push(F::TYPE.to_owned());
+            }
+        }
+        let mut types = Types(Vec::new());
+        each(&mut types);
+        types.0
     };
-    let channel_messages: Map<String, Value> = Event::TYPES
+    let references = |from: &str| -> Vec<Value> {
+        types.iter().map(|name| json!({ "$ref": format!("{from}/{name}") })).collect()
+    };
+    let channel_messages: Map<String, Value> = types
         .iter()
-        .map(|name| {
-            let reference = json!({ "$ref": format!("#/components/messages/{name}") });
-            ((*name).to_owned(), reference)
-        })
+        .map(|name| (name.clone(), json!({ "$ref": format!("#/components/messages/{name}") })))
         .collect();
     json!({
         "asyncapi": "3.0.0",
@@ -62,60 +82,39 @@ fn document() -> Value {
     })
 }
 
-fn message(event: &Event) -> Value {
-    let name = event.event_type();
-    let sample: Value = serde_json::from_slice(&event.to_json(WRITTEN_AT)).expect("a sample is JSON");
+fn message<F: Fact>(fact: &F) -> Value {
+    let name = F::TYPE;
+    let sample: Value =
+        serde_json::from_slice(&Envelope::of(fact, WRITTEN_AT).payload).expect("a sample is JSON");
     json!({
         "name": name,
         "contentType": CONTENT_TYPE,
-        "tags": [{ "name": producer(event) }],
+        "tags": [{ "name": F::PRODUCER }],
         "headers": { "$ref": "#/components/schemas/headers" },
         "payload": { "$ref": format!("#/components/schemas/{name}") },
         "bindings": { "kafka": {
-            "key": { "type": "string", "description": "The reservation's id as text." },
+            "key": { "type": "string", "description": F::TOPIC.key },
             "bindingVersion": "0.5.0",
         } },
         "examples": [{ "payload": sample }],
     })
 }
 
-pub(crate) fn producer(event: &Event) -> &'static str {
-    match event {
-        Event::ReservationCreated(_) | Event::ReservationCancelled(_) => "prereservation",
-        Event::PaymentCreated(_) | Event::PaymentCancelled(_) => "payment",
-        Event::ReceiptCreated(_) | Event::ReceiptCancelled(_) => "receipt",
-    }
-}
-
-fn schema_of(event: &Event) -> Value {
-    match event {
-        Event::ReservationCreated(_) => schema::<ReservationCreated>(event),
-        Event::ReservationCancelled(_) => schema::<ReservationCancelled>(event),
-        Event::PaymentCreated(_) => schema::<PaymentCreated>(event),
-        Event::PaymentCancelled(_) => schema::<PaymentCancelled>(event),
-        Event::ReceiptCreated(_) => schema::<ReceiptCreated>(event),
-        Event::ReceiptCancelled(_) => schema::<ReceiptCancelled>(event),
-    }
-}
-
 /// What is written (a reader takes more): the fields of the type, and around them what
-/// [`Event::to_json`] adds.
-fn schema<T: JsonSchema>(event: &Event) -> Value {
-    let settings = SchemaSettings::draft07().for_serialize();
-    let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<T>().to_value();
+/// [`Envelope::of`] adds.
+fn schema<F: Fact + JsonSchema>() -> Value {
+    let mut settings = SchemaSettings::draft07().for_serialize();
+    settings.inline_subschemas = true;
+    let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<F>().to_value();
     let object = schema.as_object_mut().expect("a struct's schema");
     object.remove("$schema");
     let properties = object["properties"].as_object_mut().expect("fields");
-    for property in properties.values_mut() {
-        // What a reader puts in where a producer older than the field left it out.
-        property.as_object_mut().expect("a schema").remove("default");
-    }
-    properties.insert("eventType".into(), json!({ "const": event.event_type() }));
+    properties.insert("eventType".into(), json!({ "const": F::TYPE }));
     properties.insert(
         "timestamp".into(),
         json!({ "type": "integer", "format": "int64", "description": "Epoch milliseconds of the fact." }),
     );
-    properties.insert("status".into(), json!({ "const": event.status().as_str() }));
+    properties.insert("status".into(), json!({ "const": F::STATUS }));
     properties.insert(
         "version".into(),
         json!({
@@ -168,15 +167,19 @@ fn the_document_describes_the_types() {
 /// Each sample has exactly the fields that its schema names.
 #[test]
 fn the_samples_fit_their_schemas() {
-    for event in samples::today() {
-        let json = event.to_json(WRITTEN_AT);
-        let sample: Map<String, Value> = serde_json::from_slice(&json).expect("an object");
-        let schema = schema_of(&event);
-        let mut named: Vec<&str> =
-            schema["properties"].as_object().expect("fields").keys().map(String::as_str).collect();
-        let mut written: Vec<&str> = sample.keys().map(String::as_str).collect();
-        named.sort_unstable();
-        written.sort_unstable();
-        assert_eq!(named, written, "{}", event.event_type());
+    struct Fit;
+    impl EachFact for Fit {
+        fn fact<F: Fact + JsonSchema>(&mut self, fact: &F) {
+            let json = Envelope::of(fact, WRITTEN_AT).payload;
+            let sample: Map<String, Value> = serde_json::from_slice(&json).expect("an object");
+            let schema = schema::<F>();
+            let mut named: Vec<&str> =
+                schema["properties"].as_object().expect("fields").keys().map(String::as_str).collect();
+            let mut written: Vec<&str> = sample.keys().map(String::as_str).collect();
+            named.sort_unstable();
+            written.sort_unstable();
+            assert_eq!(named, written, "{}", F::TYPE);
+        }
     }
+    each(&mut Fit);
 }

@@ -7,14 +7,15 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use events::Event;
-use myreservation::domain::{Batch, Changes, MyReservation};
+use ::events::Envelope;
+use myreservation::domain::{Batch, Changes, MyReservation, Step};
+use myreservation::inbound::events;
 use myreservation::use_cases::ports::View;
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 use storage::Readable as _;
 use support::Store;
-use support::facts::{received, told_at, whole_story};
+use support::facts::{received, whole_story};
 use testkit::TestDatabase;
 
 /// A part of the stories of some reservations, told in any order, some of it twice and thrice.
@@ -48,11 +49,11 @@ fn telling() -> impl Strategy<Value = Telling> {
 
 impl Telling {
     /// The facts, of reservations from `first` on.
-    fn events(&self, first: i64) -> Vec<Event> {
+    fn events(&self, first: i64) -> Vec<Envelope> {
         self.facts.iter().map(|(id, fact)| whole_story(first + id).swap_remove(*fact)).collect()
     }
 
-    fn batches<'a>(&self, events: &'a [Event]) -> Vec<&'a [Event]> {
+    fn batches<'a>(&self, events: &'a [Envelope]) -> Vec<&'a [Envelope]> {
         let mut cuts: Vec<usize> = self.cuts.iter().map(|cut| cut.index(events.len() + 1)).collect();
         cuts.extend([0, events.len()]);
         cuts.sort_unstable();
@@ -66,17 +67,22 @@ impl Telling {
         told.dedup();
         let mut changes: BTreeMap<i64, Changes> = BTreeMap::new();
         for (id, fact) in told {
-            let event = whole_story(first + id).swap_remove(fact);
-            changes.entry(first + id).or_default().tell(event);
+            let (telling, _) = read(&whole_story(first + id).swap_remove(fact));
+            changes.entry(first + id).or_default().tell(telling);
         }
         changes.into_iter().map(|(id, changes)| (id, MyReservation::of(id, changes).unwrap())).collect()
     }
 }
 
-fn fold(events: &[Event]) -> Batch {
+fn read(fact: &Envelope) -> (myreservation::domain::Telling, i64) {
+    events::telling(&fact.arrived()).unwrap().unwrap()
+}
+
+fn fold(events: &[Envelope]) -> Batch {
     let mut batch = Batch::default();
-    for event in events {
-        batch.add(event.clone(), told_at(event), None, None);
+    for fact in events {
+        let (telling, at_ms) = read(fact);
+        batch.add(Step::of(&telling, at_ms, None, None), telling);
     }
     batch
 }
@@ -110,8 +116,8 @@ fn through_the_sql() {
             for (id, expected) in telling.expected(first) {
                 let found = store.view.item(id).await.unwrap();
                 prop_assert_eq!(found.as_ref(), Some(&expected));
-                let mut facts: Vec<_> = events.iter().filter(|event| event.reservation_id() == id).collect();
-                facts.sort_by_key(|event| (event.event_type(), event.version()));
+                let mut facts: Vec<_> = events.iter().filter(|fact| fact.key == id.to_string()).collect();
+                facts.sort_by_key(|fact| (fact.fact_type, fact.version));
                 facts.dedup();
                 prop_assert_eq!(store.view.steps(id).await.unwrap().len(), facts.len());
             }

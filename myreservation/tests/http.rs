@@ -11,7 +11,7 @@ use support::app::{App, settings};
 use support::facts::*;
 use testkit::{Backend, SOON, TcpProxy, TestDatabase, TestLog, eventually};
 
-async fn tell(log: &TestLog, events: &[events::Event]) {
+async fn tell(log: &TestLog, events: &[events::Envelope]) {
     log.publish(&events.iter().map(record).collect::<Vec<_>>()).await;
 }
 
@@ -191,11 +191,10 @@ async fn what_is_not_ours_is_set_aside_and_the_rest_goes_on() {
     let (db, log) = (TestDatabase::sqlite(), TestLog::new().await);
     let app = App::start(settings(&db, &log)).await;
     let text = |key: i64, text: &str| testkit::record(TOPIC, key, text);
-    let zero = String::from_utf8(reserved(12).to_json(1)).unwrap().replace("\"version\":1", "\"version\":0");
-    let nul = String::from_utf8(reserved(13).to_json(1)).unwrap().replace("seoul", "se\\u0000ul");
-    let open = String::from_utf8(reserved(14).to_json(1))
-        .unwrap()
-        .replace("****-****-****-1234", "4111111111111234");
+    let zero = String::from_utf8(reserved(12).payload).unwrap().replace("\"version\":1", "\"version\":0");
+    let nul = String::from_utf8(reserved(13).payload).unwrap().replace("seoul", "se\\u0000ul");
+    let open =
+        String::from_utf8(reserved(14).payload).unwrap().replace("****-****-****-1234", "4111111111111234");
     log.publish(&[
         text(10, "no json"),
         text(11, "{\"eventType\":\"ReservationCreated\"}"),

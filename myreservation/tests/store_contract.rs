@@ -3,7 +3,7 @@
 
 mod support;
 
-use events::{Event, reason};
+use events::{Envelope, reason};
 use myreservation::domain::{Facet, Outcome};
 use myreservation::use_cases::ports::{Field, Projection, View};
 use sqlx::Executor;
@@ -66,14 +66,14 @@ testkit::for_each_backend! {
 
     async fn the_outcome_in_the_table_is_the_domains(db: TestDatabase) {
         let store = Store::open(&db).await;
-        let none: Option<fn(i64) -> Event> = None;
-        let cancel: fn(i64) -> Event = |id| cancelled(id, 2, reason::ABANDONED);
+        let none: Option<fn(i64) -> Envelope> = None;
+        let cancel: fn(i64) -> Envelope = |id| cancelled(id, 2, reason::ABANDONED);
         let mut id = 0;
         for reservation in [none, Some(reserved), Some(cancel)] {
             for payment in [none, Some(paid), Some(refunded)] {
                 for receipt in [none, Some(issued), Some(withdrawn)] {
                     id += 1;
-                    let events: Vec<Event> =
+                    let events: Vec<Envelope> =
                         [reservation, payment, receipt].into_iter().flatten().map(|fact| fact(id)).collect();
                     store.apply(&received(&events)).await;
                     let Some(row) = store.view.item(id).await.unwrap() else {
@@ -93,7 +93,7 @@ testkit::for_each_backend! {
 
     async fn pages_are_sorted_whole_and_counted(db: TestDatabase) {
         let store = Store::open(&db).await;
-        let events: Vec<Event> = (1..=50).map(reserved).collect();
+        let events: Vec<Envelope> = (1..=50).map(reserved).collect();
         store.apply(&received(&events)).await;
         // Another partition's writer has counters of its own.
         let mut others = received(&(51..=60).map(reserved).collect::<Vec<_>>());
@@ -151,7 +151,7 @@ testkit::for_each_backend! {
         let store = Store::open(&db).await;
         let mut batch = myreservation::domain::Batch::default();
         for record in received(&whole_story(1)) {
-            myreservation::inbound::events::read(&mut batch, &record).unwrap();
+            myreservation::inbound::events::add(&mut batch, &record).unwrap();
         }
         let mut tx = store.database.begin().await.unwrap();
         store.projection.apply(&mut tx, batch, 0).await.unwrap();
@@ -163,7 +163,7 @@ testkit::for_each_backend! {
     /// More rows than one statement takes, and every combination of facets.
     async fn large_batches(db: TestDatabase) {
         let store = Store::open(&db).await;
-        let mut events: Vec<Event> = (1..=1500).flat_map(whole_story).collect();
+        let mut events: Vec<Envelope> = (1..=1500).flat_map(whole_story).collect();
         events.extend((2001..=2100).map(paid));
         events.extend((2101..=2103).flat_map(|id| [paid(id), issued(id)]));
         store.apply(&received(&events)).await;

@@ -27,7 +27,7 @@ pub const SERVICE: Service<Own> = Service {
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings<Own>) -> Result<Application, StartError> {
     let mut chassis = Chassis::open(SERVICE.name, settings.shared, &[MIGRATIONS]).await?;
-    let sql = SqlPaymentStore::new(chassis.database().clone(), chassis.outbox().clone(), chassis.topic());
+    let sql = SqlPaymentStore::new(chassis.database().clone(), chassis.outbox().clone());
     let store: Arc<dyn PaymentStore> = Arc::new(sql.clone());
 
     let ledger = Ledger::open(&settings.own.provider).await?;

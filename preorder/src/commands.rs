@@ -54,7 +54,7 @@ pub(crate) struct Events {
     #[arg(long, short)]
     pub(crate) follow: bool,
     /// Another topic, for instance prereservation.receipt.dlt.
-    #[arg(long, default_value = events::TOPIC)]
+    #[arg(long, default_value = events::PRERESERVATION.name)]
     pub(crate) topic: String,
     /// Print partition, offset, key and headers before the value.
     #[arg(long)]

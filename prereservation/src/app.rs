@@ -32,11 +32,8 @@ pub const SERVICE: Service<Own> = Service {
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings<Own>) -> Result<Application, StartError> {
     let mut chassis = Chassis::open(SERVICE.name, settings.shared, &[MIGRATIONS]).await?;
-    let store: Arc<dyn ReservationStore> = Arc::new(SqlReservationStore::new(
-        chassis.database().clone(),
-        chassis.outbox().clone(),
-        chassis.topic().to_owned(),
-    ));
+    let store: Arc<dyn ReservationStore> =
+        Arc::new(SqlReservationStore::new(chassis.database().clone(), chassis.outbox().clone()));
     let payments = Arc::new(
         PaymentClient::new(
             &settings.own.url.payment,

@@ -21,11 +21,8 @@ pub const SERVICE: Service<NothingOfItsOwn> = Service {
 /// What the settings name cannot be used: a database that does not answer, a port that is taken.
 pub async fn build(settings: Settings<NothingOfItsOwn>) -> Result<Application, StartError> {
     let mut chassis = Chassis::open(SERVICE.name, settings.shared, &[MIGRATIONS]).await?;
-    let store: Arc<dyn ReceiptStore> = Arc::new(SqlReceiptStore::new(
-        chassis.database().clone(),
-        chassis.outbox().clone(),
-        chassis.topic().to_owned(),
-    ));
+    let store: Arc<dyn ReceiptStore> =
+        Arc::new(SqlReceiptStore::new(chassis.database().clone(), chassis.outbox().clone()));
     let facts = Facts { follow: Follow { store: store.clone() } };
     chassis.consume(Arc::new(facts));
     chassis.serve(move |config| http::configure(config, store.clone()))

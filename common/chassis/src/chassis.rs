@@ -80,7 +80,7 @@ impl Chassis {
         let (watched, topic) = (log.clone(), settings.event_log.topic.clone());
         let mut chassis = Self {
             name,
-            outbox: Outbox::new(database.clone()),
+            outbox: Outbox::new(database.clone()).with_topics(settings.event_log.topic_names()),
             database,
             relay_status,
             consumer_status,
@@ -116,7 +116,7 @@ impl Chassis {
     }
 
     /// Reads the topic as the group of this service's name.
-    pub fn consume(&mut self, handler: Arc<dyn Handler>) {
+    pub fn consume<H: Handler>(&mut self, handler: Arc<H>) {
         let status = self.consumer_status.clone();
         let letters = DeadLetters::new(self.database.clone());
         self.health(Arc::new(ConsumerHealth::new(status.clone())));

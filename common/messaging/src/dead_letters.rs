@@ -167,6 +167,7 @@ pub(crate) async fn blocked_keys(
 }
 
 /// Why a record is set aside for a reason of its own.
+#[derive(Clone)]
 pub(crate) struct Verdict {
     pub(crate) reason: String,
     pub(crate) attempts: i32,
@@ -175,7 +176,7 @@ pub(crate) struct Verdict {
 /// A record that is set aside: with a verdict, or because it waits behind one of its key that has one.
 pub(crate) struct Aside<'a> {
     pub(crate) received: &'a ReceivedRecord,
-    pub(crate) verdict: Option<&'a Verdict>,
+    pub(crate) verdict: Option<Verdict>,
 }
 
 /// One statement.

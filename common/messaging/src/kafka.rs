@@ -1,15 +1,17 @@
 //! The event log on Apache Kafka.
 //!
-//! Reading order: [`config`] (what librdkafka is told), [`publishing`], [`topics`] (which are there, and how they are made),
-//! [`rebalance`] (assignments, between librdkafka's callbacks and a subscription), [`subscription`], [`look`] (beside a
+//! Reading order: [`config`] (what librdkafka is told), [`publishing`], [`refusal`], [`topics`] (which are there, and how they are made),
+//! [`rebalance`] (assignments, between librdkafka's callbacks and a subscription), [`partition`], [`subscription`], [`look`] (beside a
 //! subscription), [`members`] (who else is in the group).
 
 mod config;
 mod look;
 mod members;
+mod partition;
 mod publishing;
 mod reading;
 mod rebalance;
+mod refusal;
 mod subscription;
 mod topics;
 

@@ -20,16 +20,17 @@ pub mod log;
 pub mod mark;
 mod open;
 pub mod outbox;
+mod panic_text;
 pub mod relay;
 mod relay_status;
-mod replay;
 mod set_aside;
 pub mod settings;
+mod topics;
 
 pub use begin_anew::begin_anew;
 pub use consumer::{Consumer, ConsumerSettings, ConsumerStatus};
 pub use dead_letters::{Asked, DeadLetter, DeadLetters, Listed, Request, Selection};
-pub use handler::{BadRecord, HandleError, Handler, read_all};
+pub use handler::{BadInstruction, HandleError, Handler, Unreadable};
 pub use log::{
     EventLog, EventLogError, PartitionView, Polled, PublishError, ReceivedRecord, Record, Refusal,
     RefusalScope, Subscription,
@@ -39,6 +40,7 @@ pub use outbox::Outbox;
 pub use relay::Relay;
 pub use relay_status::{HeldBack, RelayStatus};
 pub use settings::{EventLogSettings, KafkaSettings};
+pub use topics::TopicNames;
 
 /// The tables behind outbox, inbox, dead letters and leases; versions 1 to 99 are theirs.
 pub static MIGRATIONS: storage::Migrations = storage::migrations!("migrations/sqlite", "migrations/postgres");

@@ -7,8 +7,10 @@ use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use envelope::{Arrived, ReadError};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
+use telemetry::TraceContext;
 
 /// What an adapter found underneath: a driver's error, kept as the source.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
@@ -39,6 +41,26 @@ pub struct ReceivedRecord {
     pub partition: i32,
     pub offset: i64,
     pub record: Record,
+}
+
+impl ReceivedRecord {
+    /// The fact that the record is, not decoded yet.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn fact(&self) -> Result<Arrived<'_>, ReadError> {
+        Arrived::new(&self.record.headers, &self.record.payload)
+    }
+
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        let (_, value) = self.record.headers.iter().find(|(other, _)| other == name)?;
+        Some(value)
+    }
+
+    /// The trace of what caused the record.
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.header("traceparent").and_then(TraceContext::parse_bytes)
+    }
 }
 
 /// What a subscription has to say.

@@ -5,12 +5,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use envelope::Envelope;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use storage::{Database, Dialect, Tx, sql};
 use tokio::sync::Notify;
 
 use crate::log::Record;
+use crate::topics::TopicNames;
 use crate::{header_text, key_text};
 
 const COLUMNS: usize = 5;
@@ -21,6 +23,7 @@ const READ: &str = "id, topic, record_key, payload, headers, timestamp_ms";
 pub struct Outbox {
     database: Database,
     committed: Arc<Notify>,
+    topics: TopicNames,
 }
 
 /// A record that waits to be published.
@@ -31,15 +34,23 @@ pub(crate) struct Pending {
 
 impl Outbox {
     pub fn new(database: Database) -> Self {
-        Self { database, committed: Arc::new(Notify::new()) }
+        Self { database, committed: Arc::new(Notify::new()), topics: TopicNames::default() }
     }
 
-    /// A transaction in the outbox's database.
+    /// Topics have other names in the log than their own.
+    #[must_use]
+    pub fn with_topics(mut self, topics: TopicNames) -> Self {
+        self.topics = topics;
+        self
+    }
+
+    /// Tells facts: they are published, in this order, once the transaction commits, which wakes the relay.
     ///
     /// # Errors
     /// The database's.
-    pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
-        self.database.begin().await
+    pub async fn tell(&self, tx: &mut Tx, facts: &[Envelope]) -> Result<(), sqlx::Error> {
+        let records: Vec<Record> = facts.iter().map(|fact| self.topics.record(fact)).collect();
+        self.append(tx, &records).await
     }
 
     /// Adds `records` to the transaction. They are published, in this order, once it commits, which wakes the relay.
@@ -67,15 +78,6 @@ impl Outbox {
             }
             query.execute(&mut **tx).await?;
         }
-        Ok(())
-    }
-
-    /// Commits.
-    ///
-    /// # Errors
-    /// The database's; whether the transaction was committed is then unknown to the caller.
-    pub async fn commit(&self, tx: Tx) -> Result<(), sqlx::Error> {
-        tx.commit().await?;
         Ok(())
     }
 

@@ -7,6 +7,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use settings::{Invalid, in_range};
 
+use crate::topics::TopicNames;
+
 /// `[event_log]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -25,7 +27,7 @@ impl Default for EventLogSettings {
     fn default() -> Self {
         Self {
             url: "sqlite://data/events.db".to_owned(),
-            topic: "prereservation".to_owned(),
+            topic: FIRST_TOPIC.to_owned(),
             partitions: 6,
             delivery_timeout_ms: 10_000,
         }
@@ -90,7 +92,15 @@ fn invalid<T>(key: &str, reason: impl Into<String>) -> Result<T, Invalid> {
     Err(Invalid::new(key, reason))
 }
 
+/// The name in the code of the topic that `event_log.topic` names.
+const FIRST_TOPIC: &str = "prereservation";
+
 impl EventLogSettings {
+    /// What the topics are called in the log.
+    pub fn topic_names(&self) -> TopicNames {
+        TopicNames::new([(FIRST_TOPIC.to_owned(), self.topic.clone())])
+    }
+
     /// Checks both sections and says where the log is. For the start of a service, before anything runs.
     ///
     /// # Errors

@@ -78,6 +78,11 @@ impl TraceContext {
         text
     }
 
+    /// Of the work in hand, as the header `traceparent` has it.
+    pub fn current_traceparent() -> Option<String> {
+        Self::current().map(|trace| trace.to_string())
+    }
+
     pub fn trace_id(self) -> u128 {
         self.trace_id.get()
     }

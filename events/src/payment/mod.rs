@@ -1,71 +1,93 @@
 //! What payment tells.
 
-use serde::{Deserialize, Serialize};
+use envelope::{Fact, Fields, Topic};
+use serde::Serialize;
 
-use crate::lenient;
+use crate::purchase::Purchase;
+use crate::topics::PRERESERVATION;
 
-/// A card was charged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A payment, as its facts tell of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct PaymentCreated {
+pub struct Payment {
     /// The payment.
-    #[serde(deserialize_with = "lenient::int")]
     pub id: i64,
     /// The reservation; also the record's key.
-    #[serde(deserialize_with = "lenient::int")]
     pub pre_reservation_id: i64,
-    #[serde(deserialize_with = "lenient::int")]
-    pub user_id: i64,
-    #[serde(deserialize_with = "lenient::int")]
-    pub product_id: i64,
-    #[serde(deserialize_with = "lenient::text")]
-    pub product_name: String,
-    #[serde(deserialize_with = "lenient::int")]
-    pub price: i64,
+    #[serde(flatten)]
+    pub purchase: Purchase,
     /// Masked: `****-****-****-1234`.
-    #[serde(default, deserialize_with = "lenient::text_or_empty")]
     pub card_no: String,
     /// Epoch milliseconds.
-    #[serde(default, deserialize_with = "lenient::int_or_zero")]
     pub created_at: i64,
     /// Epoch milliseconds.
-    #[serde(default, deserialize_with = "lenient::int_or_zero")]
     pub modified_at: i64,
     /// Counts the changes of this payment; the newer fact wins.
-    #[serde(skip_serializing, deserialize_with = "lenient::int")]
+    #[serde(skip_serializing)]
     pub version: i64,
 }
 
-/// A charge was given back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A card was charged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct PaymentCancelled {
-    /// The payment.
-    #[serde(deserialize_with = "lenient::int")]
-    pub id: i64,
-    /// The reservation; also the record's key.
-    #[serde(deserialize_with = "lenient::int")]
-    pub pre_reservation_id: i64,
-    #[serde(deserialize_with = "lenient::int")]
-    pub user_id: i64,
-    #[serde(deserialize_with = "lenient::int")]
-    pub product_id: i64,
-    #[serde(deserialize_with = "lenient::text")]
-    pub product_name: String,
-    #[serde(deserialize_with = "lenient::int")]
-    pub price: i64,
-    /// Masked: `****-****-****-1234`.
-    #[serde(default, deserialize_with = "lenient::text_or_empty")]
-    pub card_no: String,
-    /// Epoch milliseconds.
-    #[serde(default, deserialize_with = "lenient::int_or_zero")]
-    pub created_at: i64,
-    /// Epoch milliseconds.
-    #[serde(default, deserialize_with = "lenient::int_or_zero")]
-    pub modified_at: i64,
-    /// Counts the changes of this payment; the newer fact wins.
-    #[serde(skip_serializing, deserialize_with = "lenient::int")]
-    pub version: i64,
+#[serde(transparent)]
+pub struct PaymentCreated(pub Payment);
+
+/// A charge was given back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct PaymentCancelled(pub Payment);
+
+impl Payment {
+    fn read(fields: &Fields<'_>) -> Result<Self, String> {
+        Ok(Self {
+            id: fields.count("id")?,
+            pre_reservation_id: fields.count("preReservationId")?,
+            purchase: Purchase::read(fields)?,
+            card_no: fields.optional_text("cardNo")?.unwrap_or_default(),
+            created_at: fields.moment_or_told("createdAt")?,
+            modified_at: fields.moment_or_told("modifiedAt")?,
+            version: fields.version()?,
+        })
+    }
+}
+
+impl Fact for PaymentCreated {
+    const TYPE: &'static str = "PaymentCreated";
+    const PRODUCER: &'static str = "payment";
+    const TOPIC: Topic = PRERESERVATION;
+    const STATUS: &'static str = "paid";
+
+    fn key(&self) -> String {
+        self.0.pre_reservation_id.to_string()
+    }
+
+    fn version(&self) -> i64 {
+        self.0.version
+    }
+
+    fn read(fields: &Fields<'_>) -> Result<Self, String> {
+        Payment::read(fields).map(Self)
+    }
+}
+
+impl Fact for PaymentCancelled {
+    const TYPE: &'static str = "PaymentCancelled";
+    const PRODUCER: &'static str = "payment";
+    const TOPIC: Topic = PRERESERVATION;
+    const STATUS: &'static str = "payment_cancelled";
+
+    fn key(&self) -> String {
+        self.0.pre_reservation_id.to_string()
+    }
+
+    fn version(&self) -> i64 {
+        self.0.version
+    }
+
+    fn read(fields: &Fields<'_>) -> Result<Self, String> {
+        Payment::read(fields).map(Self)
+    }
 }

@@ -1,75 +1,95 @@
 //! What receipt tells.
 
-use serde::{Deserialize, Serialize};
+use envelope::{Fact, Fields, Topic};
+use serde::Serialize;
 
-use crate::lenient;
+use crate::purchase::Purchase;
+use crate::topics::PRERESERVATION;
 
-/// A receipt was issued, and names the day of delivery.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A receipt, as its facts tell of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct ReceiptCreated {
+pub struct Receipt {
     /// The receipt.
-    #[serde(deserialize_with = "lenient::int")]
     pub id: i64,
     /// The reservation; also the record's key.
-    #[serde(deserialize_with = "lenient::int")]
     pub pre_reservation_id: i64,
-    #[serde(deserialize_with = "lenient::int")]
     pub payment_id: i64,
-    #[serde(deserialize_with = "lenient::int")]
-    pub user_id: i64,
-    #[serde(deserialize_with = "lenient::int")]
-    pub product_id: i64,
-    #[serde(deserialize_with = "lenient::text")]
-    pub product_name: String,
-    #[serde(deserialize_with = "lenient::int")]
-    pub price: i64,
+    #[serde(flatten)]
+    pub purchase: Purchase,
     /// Epoch milliseconds: the payment's creation plus 21 days.
-    #[serde(deserialize_with = "lenient::int")]
     pub expected_delivery_at: i64,
     /// Epoch milliseconds.
-    #[serde(default, deserialize_with = "lenient::int_or_zero")]
     pub created_at: i64,
     /// Epoch milliseconds.
-    #[serde(default, deserialize_with = "lenient::int_or_zero")]
     pub modified_at: i64,
     /// Counts the changes of this receipt; the newer fact wins.
-    #[serde(skip_serializing, deserialize_with = "lenient::int")]
+    #[serde(skip_serializing)]
     pub version: i64,
 }
 
-/// A receipt was withdrawn.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A receipt was issued, and names the day of delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct ReceiptCancelled {
-    /// The receipt.
-    #[serde(deserialize_with = "lenient::int")]
-    pub id: i64,
-    /// The reservation; also the record's key.
-    #[serde(deserialize_with = "lenient::int")]
-    pub pre_reservation_id: i64,
-    #[serde(deserialize_with = "lenient::int")]
-    pub payment_id: i64,
-    #[serde(deserialize_with = "lenient::int")]
-    pub user_id: i64,
-    #[serde(deserialize_with = "lenient::int")]
-    pub product_id: i64,
-    #[serde(deserialize_with = "lenient::text")]
-    pub product_name: String,
-    #[serde(deserialize_with = "lenient::int")]
-    pub price: i64,
-    /// Epoch milliseconds: the payment's creation plus 21 days.
-    #[serde(deserialize_with = "lenient::int")]
-    pub expected_delivery_at: i64,
-    /// Epoch milliseconds.
-    #[serde(default, deserialize_with = "lenient::int_or_zero")]
-    pub created_at: i64,
-    /// Epoch milliseconds.
-    #[serde(default, deserialize_with = "lenient::int_or_zero")]
-    pub modified_at: i64,
-    /// Counts the changes of this receipt; the newer fact wins.
-    #[serde(skip_serializing, deserialize_with = "lenient::int")]
-    pub version: i64,
+#[serde(transparent)]
+pub struct ReceiptCreated(pub Receipt);
+
+/// A receipt was withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct ReceiptCancelled(pub Receipt);
+
+impl Receipt {
+    fn read(fields: &Fields<'_>) -> Result<Self, String> {
+        Ok(Self {
+            id: fields.count("id")?,
+            pre_reservation_id: fields.count("preReservationId")?,
+            payment_id: fields.count("paymentId")?,
+            purchase: Purchase::read(fields)?,
+            expected_delivery_at: fields.moment("expectedDeliveryAt")?,
+            created_at: fields.moment_or_told("createdAt")?,
+            modified_at: fields.moment_or_told("modifiedAt")?,
+            version: fields.version()?,
+        })
+    }
+}
+
+impl Fact for ReceiptCreated {
+    const TYPE: &'static str = "ReceiptCreated";
+    const PRODUCER: &'static str = "receipt";
+    const TOPIC: Topic = PRERESERVATION;
+    const STATUS: &'static str = "receipt_issued";
+
+    fn key(&self) -> String {
+        self.0.pre_reservation_id.to_string()
+    }
+
+    fn version(&self) -> i64 {
+        self.0.version
+    }
+
+    fn read(fields: &Fields<'_>) -> Result<Self, String> {
+        Receipt::read(fields).map(Self)
+    }
+}
+
+impl Fact for ReceiptCancelled {
+    const TYPE: &'static str = "ReceiptCancelled";
+    const PRODUCER: &'static str = "receipt";
+    const TOPIC: Topic = PRERESERVATION;
+    const STATUS: &'static str = "receipt_cancelled";
+
+    fn key(&self) -> String {
+        self.0.pre_reservation_id.to_string()
+    }
+
+    fn version(&self) -> i64 {
+        self.0.version
+    }
+
+    fn read(fields: &Fields<'_>) -> Result<Self, String> {
+        Receipt::read(fields).map(Self)
+    }
 }

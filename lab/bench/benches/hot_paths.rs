@@ -6,10 +6,11 @@
 
 use std::hint::black_box;
 
-use bench::loader::{Fact, event};
+use bench::loader::{Fact, envelope};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use events::Event;
-use myreservation::domain::Batch;
+use events::{Envelope, ReservationCreated};
+use myreservation::domain::{Batch, Step, Telling};
+use myreservation::inbound::events::telling;
 use rest::{Base, PageRequest, Resource, hal};
 use serde::Serialize;
 use storage::{Dialect, sql};
@@ -20,25 +21,28 @@ const AT: i64 = 1_767_225_600_000;
 const RESERVATIONS: i64 = 64;
 
 fn facts(criterion: &mut Criterion) {
-    let reserved = event(Fact::Reservation, 7);
-    let json = reserved.to_json(AT);
+    let told = envelope(Fact::Reservation, 7);
+    let reserved: ReservationCreated = told.arrived().read().unwrap();
     let mut group = criterion.benchmark_group("fact");
-    group.throughput(Throughput::Bytes(json.len() as u64));
-    group.bench_function("to_json", |bencher| bencher.iter(|| black_box(&reserved).to_json(AT)));
-    group.bench_function("from_json", |bencher| bencher.iter(|| Event::from_json(black_box(&json)).unwrap()));
+    group.throughput(Throughput::Bytes(told.payload.len() as u64));
+    group.bench_function("to_json", |bencher| bencher.iter(|| Envelope::of(black_box(&reserved), AT)));
+    group.bench_function("from_json", |bencher| {
+        bencher.iter(|| black_box(&told).arrived().read::<ReservationCreated>().unwrap())
+    });
     group.finish();
 
-    let told = |id| [Fact::Reservation, Fact::Payment, Fact::Receipt].map(|fact| event(fact, id));
-    let facts: Vec<Event> = (1..=RESERVATIONS).flat_map(told).collect();
+    let told = |id| [Fact::Reservation, Fact::Payment, Fact::Receipt].map(|fact| envelope(fact, id));
+    let tell = |fact: Envelope| telling(&fact.arrived()).unwrap().unwrap();
+    let tellings: Vec<(Telling, i64)> = (1..=RESERVATIONS).flat_map(told).map(tell).collect();
     let mut group = criterion.benchmark_group("view");
-    group.throughput(Throughput::Elements(facts.len() as u64));
+    group.throughput(Throughput::Elements(tellings.len() as u64));
     group.bench_function("fold", |bencher| {
         bencher.iter_batched(
-            || facts.clone(),
-            |facts| {
+            || tellings.clone(),
+            |tellings| {
                 let mut batch = Batch::default();
-                for fact in facts {
-                    batch.add(fact, AT, None, None);
+                for (telling, at_ms) in tellings {
+                    batch.add(Step::of(&telling, at_ms, None, None), telling);
                 }
                 batch
             },

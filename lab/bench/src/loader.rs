@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
-use events::{Event, PaymentCreated, ReceiptCreated, ReservationCreated};
-use messaging::Record;
+use events::{
+    Envelope, Payment, PaymentCreated, Purchase, Receipt, ReceiptCreated, Reservation, ReservationCreated,
+};
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{AssertSqlSafe, Executor};
 
@@ -37,11 +38,11 @@ pub enum Fact {
 /// The log refuses.
 pub async fn publish(ground: &Ground, first: i64, n: u64, facts: &[Fact]) -> Result<(), Error> {
     let log = ground.open_log().await?;
-    let topic = &ground.event_log.topic;
+    let (topic, names) = (&ground.event_log.topic, ground.event_log.topic_names());
     log.ensure_topic(topic).await.map_err(|e| Error::EventLog(e.to_string()))?;
     let mut batch = Vec::with_capacity(BATCH + facts.len());
     for id in first..first + n as i64 {
-        batch.extend(facts.iter().map(|fact| record(topic, *fact, id)));
+        batch.extend(facts.iter().map(|fact| names.record(&envelope(*fact, id))));
         if batch.len() >= BATCH || id + 1 == first + n as i64 {
             for result in log.publish(&batch).await {
                 result.map_err(|e| Error::EventLog(e.to_string()))?;
@@ -102,74 +103,47 @@ pub async fn analyze(ground: &Ground, service: Service) -> Result<(), Error> {
     Ok(())
 }
 
-fn record(topic: &str, fact: Fact, id: i64) -> Record {
-    let event = event(fact, id);
-    let source = match fact {
-        Fact::Reservation => Service::Prereservation,
-        Fact::Payment => Service::Payment,
-        Fact::Receipt => Service::Receipt,
-    };
-    let ce_id = format!("{}-{id}", source.name());
-    let at = at(id);
-    Record {
-        topic: topic.to_owned(),
-        key: Some(event.key()),
-        payload: event.to_json(at),
-        headers: events::headers(&event, source.name(), &ce_id, at, None),
-        timestamp_ms: at,
-    }
-}
-
 /// When the reservation came: epoch milliseconds.
 fn at(id: i64) -> i64 {
     BEGIN_MS + id
 }
 
 /// What a service tells of the reservation when nothing goes wrong.
-pub fn event(fact: Fact, id: i64) -> Event {
+pub fn envelope(fact: Fact, id: i64) -> Envelope {
     let at = at(id);
-    let user_id = 1 + id % USERS as i64;
-    let price = 1_000_000 + id % 500_000;
-    let (product_id, product_name) = (1, "fold".to_owned());
+    let purchase = Purchase {
+        user_id: 1 + id % USERS as i64,
+        product_id: 1,
+        product_name: "fold".to_owned(),
+        price: 1_000_000 + id % 500_000,
+    };
     let card_no = "****-****-****-1234".to_owned();
     let (created_at, modified_at, version) = (at, at, 1);
     match fact {
-        Fact::Reservation => Event::ReservationCreated(ReservationCreated {
-            id,
-            user_id,
-            user_address: "seoul".to_owned(),
-            product_id,
-            product_name,
-            price,
-            card_no,
-            created_at,
-            modified_at,
-            version,
-        }),
-        Fact::Payment => Event::PaymentCreated(PaymentCreated {
-            id,
-            pre_reservation_id: id,
-            user_id,
-            product_id,
-            product_name,
-            price,
-            card_no,
-            created_at,
-            modified_at,
-            version,
-        }),
-        Fact::Receipt => Event::ReceiptCreated(ReceiptCreated {
-            id,
-            pre_reservation_id: id,
-            payment_id: id,
-            user_id,
-            product_id,
-            product_name,
-            price,
-            expected_delivery_at: at + DELIVERY.as_millis() as i64,
-            created_at,
-            modified_at,
-            version,
-        }),
+        Fact::Reservation => {
+            let user_address = "seoul".to_owned();
+            let reservation =
+                Reservation { id, purchase, user_address, card_no, created_at, modified_at, version };
+            Envelope::of(&ReservationCreated(reservation), at)
+        }
+        Fact::Payment => {
+            let pre_reservation_id = id;
+            let payment =
+                Payment { id, pre_reservation_id, purchase, card_no, created_at, modified_at, version };
+            Envelope::of(&PaymentCreated(payment), at)
+        }
+        Fact::Receipt => {
+            let receipt = Receipt {
+                id,
+                pre_reservation_id: id,
+                payment_id: id,
+                purchase,
+                expected_delivery_at: at + DELIVERY.as_millis() as i64,
+                created_at,
+                modified_at,
+                version,
+            };
+            Envelope::of(&ReceiptCreated(receipt), at)
+        }
     }
 }

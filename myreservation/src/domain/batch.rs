@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
-use events::Event;
-
-use super::{Changes, Step};
+use super::changes::Changes;
+use super::step::Step;
+use super::telling::Telling;
 
 /// Many facts, folded per reservation: what is written is one row a reservation, however many facts told of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,9 +12,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    pub fn add(&mut self, event: Event, at_ms: i64, trace_id: Option<String>, attempts: Option<i64>) {
-        let step = Step::of(&event, at_ms, trace_id, attempts);
-        self.changes.entry(step.reservation_id).or_default().tell(event);
+    pub fn add(&mut self, step: Step, telling: Telling) {
+        self.changes.entry(step.reservation_id).or_default().tell(telling);
         self.steps.push(step);
     }
 

@@ -1,6 +1,6 @@
 //! How far a reservation's saga has come, from the three statuses alone.
 
-use events::Status;
+use super::status::Status;
 
 /// What each of the three has become, as far as it is known here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,7 +131,7 @@ fn is_cancelled(status: Status) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use events::Status::*;
+    use super::Status::*;
 
     use super::*;
 

@@ -1,4 +1,5 @@
-use events::{Event, Status};
+use super::status::Status;
+use super::telling::Telling;
 
 /// Which producer a fact is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,11 +55,11 @@ impl Facet {
 }
 
 impl Step {
-    pub fn of(event: &Event, at_ms: i64, trace_id: Option<String>, attempts: Option<i64>) -> Self {
+    pub fn of(telling: &Telling, at_ms: i64, trace_id: Option<String>, attempts: Option<i64>) -> Self {
         Self {
-            reservation_id: event.reservation_id(),
-            version: event.version(),
-            status: event.status(),
+            reservation_id: telling.reservation_id,
+            version: telling.told.version(),
+            status: telling.told.status(),
             at_ms,
             trace_id,
             attempts,
@@ -67,17 +68,5 @@ impl Step {
 
     pub fn facet(&self) -> Facet {
         Facet::of(self.status)
-    }
-
-    /// The fact's name.
-    pub const fn name(status: Status) -> &'static str {
-        match status {
-            Status::Reservated => "ReservationCreated",
-            Status::ReservationCancelled => "ReservationCancelled",
-            Status::Paid => "PaymentCreated",
-            Status::PaymentCancelled => "PaymentCancelled",
-            Status::ReceiptIssued => "ReceiptCreated",
-            Status::ReceiptCancelled => "ReceiptCancelled",
-        }
     }
 }

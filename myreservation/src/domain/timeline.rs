@@ -1,6 +1,6 @@
 //! What happened to a reservation, step by step.
 
-use events::Status;
+use super::status::Status;
 
 use super::{Cancellation, Facet, MyReservation, Outcome, Step, WaitingFor};
 
@@ -88,7 +88,7 @@ fn saga_order(status: Status) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use events::Status::*;
+    use super::Status::*;
 
     use super::*;
 

@@ -1,4 +1,4 @@
-use events::Status;
+use super::status::Status;
 
 use super::{Changes, Outcome, Payment, Purchase, Receipt, Reservation, Saga};
 

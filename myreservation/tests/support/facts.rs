@@ -1,10 +1,10 @@
 //! Facts as the producers tell them.
 
 use events::{
-    Event, PaymentCancelled, PaymentCreated, ReceiptCancelled, ReceiptCreated, ReservationCancelled,
-    ReservationCreated, reason,
+    Envelope, Fact, Payment, PaymentCancelled, PaymentCreated, Purchase, Receipt, ReceiptCancelled,
+    ReceiptCreated, Reservation, ReservationCancelled, ReservationCreated, reason,
 };
-use messaging::{ReceivedRecord, Record};
+use messaging::{ReceivedRecord, Record, TopicNames};
 
 pub const TOPIC: &str = "prereservation";
 pub const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -24,102 +24,85 @@ pub fn price_of(id: i64) -> i64 {
     1_000 + id % 13
 }
 
-pub fn reserved(id: i64) -> Event {
-    Event::ReservationCreated(ReservationCreated {
-        id,
-        user_id: user_of(id),
-        user_address: "seoul".into(),
-        product_id: 1,
-        product_name: "fold".into(),
-        price: price_of(id),
-        card_no: "****-****-****-1234".into(),
-        created_at: asked_at(id),
-        modified_at: asked_at(id) + 500,
-        version: 1,
-    })
+fn purchase(id: i64) -> Purchase {
+    Purchase { user_id: user_of(id), product_id: 1, product_name: "fold".into(), price: price_of(id) }
 }
 
-pub fn cancelled(id: i64, version: i64, reason: &str) -> Event {
-    Event::ReservationCancelled(ReservationCancelled {
+fn reservation(id: i64, modified_at: i64, version: i64) -> Reservation {
+    Reservation {
         id,
-        user_id: user_of(id),
+        purchase: purchase(id),
         user_address: "seoul".into(),
-        product_id: 1,
-        product_name: "fold".into(),
-        price: price_of(id),
         card_no: "****-****-****-1234".into(),
         created_at: asked_at(id),
-        modified_at: asked_at(id) + 5_000,
-        reason: reason.into(),
-        detail: Some("said the test".into()),
+        modified_at,
         version,
-    })
+    }
 }
 
-pub fn paid(id: i64) -> Event {
-    Event::PaymentCreated(PaymentCreated {
+fn payment(id: i64, modified_at: i64, version: i64) -> Payment {
+    Payment {
         id: id + 1_000,
         pre_reservation_id: id,
-        user_id: user_of(id),
-        product_id: 1,
-        product_name: "fold".into(),
-        price: price_of(id),
+        purchase: purchase(id),
         card_no: "****-****-****-1234".into(),
         created_at: asked_at(id) + 400,
-        modified_at: asked_at(id) + 400,
-        version: 1,
-    })
+        modified_at,
+        version,
+    }
 }
 
-pub fn refunded(id: i64) -> Event {
-    Event::PaymentCancelled(PaymentCancelled {
-        id: id + 1_000,
-        pre_reservation_id: id,
-        user_id: user_of(id),
-        product_id: 1,
-        product_name: "fold".into(),
-        price: price_of(id),
-        card_no: "****-****-****-1234".into(),
-        created_at: asked_at(id) + 400,
-        modified_at: asked_at(id) + 5_100,
-        version: 2,
-    })
-}
-
-pub fn issued(id: i64) -> Event {
-    Event::ReceiptCreated(ReceiptCreated {
+fn receipt(id: i64, modified_at: i64, version: i64) -> Receipt {
+    Receipt {
         id: id + 2_000,
         pre_reservation_id: id,
         payment_id: id + 1_000,
-        user_id: user_of(id),
-        product_id: 1,
-        product_name: "fold".into(),
-        price: price_of(id),
+        purchase: purchase(id),
         expected_delivery_at: asked_at(id) + 400 + 21 * DAY_MS,
         created_at: asked_at(id) + 700,
-        modified_at: asked_at(id) + 700,
-        version: 1,
-    })
+        modified_at,
+        version,
+    }
 }
 
-pub fn withdrawn(id: i64) -> Event {
-    Event::ReceiptCancelled(ReceiptCancelled {
-        id: id + 2_000,
-        pre_reservation_id: id,
-        payment_id: id + 1_000,
-        user_id: user_of(id),
-        product_id: 1,
-        product_name: "fold".into(),
-        price: price_of(id),
-        expected_delivery_at: asked_at(id) + 400 + 21 * DAY_MS,
-        created_at: asked_at(id) + 700,
-        modified_at: asked_at(id) + 5_200,
-        version: 2,
-    })
+/// Told when its thing was last changed.
+fn told<F: Fact>(fact: F, at: i64) -> Envelope {
+    Envelope::of(&fact, at).caused_by(Some(TRACEPARENT.into()))
+}
+
+pub fn reserved(id: i64) -> Envelope {
+    let at = asked_at(id) + 500;
+    told(ReservationCreated(reservation(id, at, 1)), at)
+}
+
+pub fn cancelled(id: i64, version: i64, reason: &str) -> Envelope {
+    let at = asked_at(id) + 5_000;
+    let (reservation, detail) = (reservation(id, at, version), Some("said the test".into()));
+    told(ReservationCancelled { reservation, reason: reason.into(), detail }, at)
+}
+
+pub fn paid(id: i64) -> Envelope {
+    let at = asked_at(id) + 400;
+    told(PaymentCreated(payment(id, at, 1)), at)
+}
+
+pub fn refunded(id: i64) -> Envelope {
+    let at = asked_at(id) + 5_100;
+    told(PaymentCancelled(payment(id, at, 2)), at)
+}
+
+pub fn issued(id: i64) -> Envelope {
+    let at = asked_at(id) + 700;
+    told(ReceiptCreated(receipt(id, at, 1)), at)
+}
+
+pub fn withdrawn(id: i64) -> Envelope {
+    let at = asked_at(id) + 5_200;
+    told(ReceiptCancelled(receipt(id, at, 2)), at)
 }
 
 /// Everything that can be told of a reservation that was cancelled in the end.
-pub fn whole_story(id: i64) -> Vec<Event> {
+pub fn whole_story(id: i64) -> Vec<Envelope> {
     vec![
         paid(id),
         reserved(id),
@@ -130,33 +113,14 @@ pub fn whole_story(id: i64) -> Vec<Event> {
     ]
 }
 
-/// When a fact was told: when its thing was last changed.
-pub fn told_at(event: &Event) -> i64 {
-    match event {
-        Event::ReservationCreated(fact) => fact.modified_at,
-        Event::ReservationCancelled(fact) => fact.modified_at,
-        Event::PaymentCreated(fact) => fact.modified_at,
-        Event::PaymentCancelled(fact) => fact.modified_at,
-        Event::ReceiptCreated(fact) => fact.modified_at,
-        Event::ReceiptCancelled(fact) => fact.modified_at,
-    }
-}
-
-pub fn record(event: &Event) -> Record {
-    let at = told_at(event);
-    Record {
-        topic: TOPIC.into(),
-        key: Some(event.key()),
-        payload: event.to_json(at),
-        headers: events::headers(event, "test", "1", at, Some(TRACEPARENT)),
-        timestamp_ms: at,
-    }
+pub fn record(fact: &Envelope) -> Record {
+    TopicNames::default().record(fact)
 }
 
 /// As from partition 0.
-pub fn received(events: &[Event]) -> Vec<ReceivedRecord> {
+pub fn received(facts: &[Envelope]) -> Vec<ReceivedRecord> {
     (0..)
-        .zip(events)
-        .map(|(offset, event)| ReceivedRecord { partition: 0, offset, record: record(event) })
+        .zip(facts)
+        .map(|(offset, fact)| ReceivedRecord { partition: 0, offset, record: record(fact) })
         .collect()
 }

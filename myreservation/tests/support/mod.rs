@@ -31,7 +31,7 @@ impl Store {
     pub async fn apply(&self, records: &[ReceivedRecord]) {
         let mut batch = Batch::default();
         for record in records {
-            myreservation::inbound::events::read(&mut batch, record).unwrap();
+            myreservation::inbound::events::add(&mut batch, record).unwrap();
         }
         let slot = records.first().map_or(0, |record| record.partition);
         let mut tx = self.database.begin().await.unwrap();

@@ -1,4 +1,4 @@
-use events::Event;
+use events::Envelope;
 
 use crate::domain::{Payment, Status};
 
@@ -33,12 +33,12 @@ pub enum Refusal {
 pub struct Change {
     before: Status,
     after: Payment,
-    events: Vec<Event>,
+    facts: Vec<Envelope>,
 }
 
 impl Change {
-    pub(super) fn new(before: Status, after: Payment, events: Vec<Event>) -> Self {
-        Self { before, after, events }
+    pub(super) fn new(before: Status, after: Payment, facts: Vec<Envelope>) -> Self {
+        Self { before, after, facts }
     }
 
     /// The status that the store has to find; if it finds another one, somebody else was faster.
@@ -54,7 +54,7 @@ impl Change {
         self.after
     }
 
-    pub fn events(&self) -> &[Event] {
-        &self.events
+    pub fn facts(&self) -> &[Envelope] {
+        &self.facts
     }
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use events::{Event, PaymentCancelled, PaymentCreated};
+use events::{Envelope, Fact, PaymentCancelled, PaymentCreated, Purchase};
 
 use crate::domain::{Change, ChargeAnswer, Decline, Order, RefundAnswer, Refusal, Transition};
 
@@ -63,10 +63,10 @@ impl Status {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Charging => "charging",
-            Self::Paid => events::Status::Paid.as_str(),
+            Self::Paid => PaymentCreated::STATUS,
             Self::Declined => "declined",
             Self::Refunding => "refunding",
-            Self::Cancelled => events::Status::PaymentCancelled.as_str(),
+            Self::Cancelled => PaymentCancelled::STATUS,
             Self::Void => "void",
         }
     }
@@ -161,8 +161,8 @@ impl Payment {
             }
             (State::Refunding, RefundAnswer::Refunded | RefundAnswer::NothingCharged) => {
                 let cancelled = self.told(State::Cancelled, now);
-                let event = cancelled.cancelled();
-                self.applied(cancelled, vec![event])
+                let fact = cancelled.cancelled();
+                self.applied(cancelled, vec![fact])
             }
             (State::Cancelled, RefundAnswer::Refunded) | (State::Void, RefundAnswer::NothingCharged) => {
                 Transition::AlreadyApplied
@@ -186,39 +186,29 @@ impl Payment {
         Self { state, modified_at: now.max(self.created_at), ..self.clone() }
     }
 
-    fn applied(&self, after: Self, events: Vec<Event>) -> Transition {
-        Transition::Applied(Change::new(self.status(), after, events))
+    fn applied(&self, after: Self, facts: Vec<Envelope>) -> Transition {
+        Transition::Applied(Change::new(self.status(), after, facts))
     }
 
-    fn created(&self) -> Event {
-        let order = &self.order;
-        Event::PaymentCreated(PaymentCreated {
+    fn created(&self) -> Envelope {
+        Envelope::of(&PaymentCreated(self.as_told()), self.modified_at)
+    }
+
+    fn cancelled(&self) -> Envelope {
+        Envelope::of(&PaymentCancelled(self.as_told()), self.modified_at)
+    }
+
+    /// As facts tell of it.
+    fn as_told(&self) -> events::Payment {
+        let Order { reservation_id, user_id, product_id, product_name, price, card } = self.order.clone();
+        events::Payment {
             id: self.id,
-            pre_reservation_id: order.reservation_id,
-            user_id: order.user_id,
-            product_id: order.product_id,
-            product_name: order.product_name.clone(),
-            price: order.price,
-            card_no: order.card.as_str().to_owned(),
+            pre_reservation_id: reservation_id,
+            purchase: Purchase { user_id, product_id, product_name, price },
+            card_no: card.into(),
             created_at: self.created_at,
             modified_at: self.modified_at,
             version: self.version,
-        })
-    }
-
-    fn cancelled(&self) -> Event {
-        let order = &self.order;
-        Event::PaymentCancelled(PaymentCancelled {
-            id: self.id,
-            pre_reservation_id: order.reservation_id,
-            user_id: order.user_id,
-            product_id: order.product_id,
-            product_name: order.product_name.clone(),
-            price: order.price,
-            card_no: order.card.as_str().to_owned(),
-            created_at: self.created_at,
-            modified_at: self.modified_at,
-            version: self.version,
-        })
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! of `PaymentProvider`), and what is under way between them. Every message may be repeated, overtaken, or never
 //! arrive. It has so few states that all interleavings can be walked; random ones are longer.
 
+use events::{Fact, PaymentCancelled, PaymentCreated};
 use std::collections::{BTreeSet, HashSet};
 
 use payment::domain::{
@@ -173,16 +174,16 @@ impl World {
     }
 
     fn note(&mut self, change: &Change) {
-        for event in change.events() {
-            match event {
-                events::Event::PaymentCreated(_) => self.created_told += 1,
-                events::Event::PaymentCancelled(_) => self.cancelled_told += 1,
-                other => panic!("payment does not tell {other:?}"),
+        for fact in change.facts() {
+            match fact.fact_type {
+                PaymentCreated::TYPE => self.created_told += 1,
+                PaymentCancelled::TYPE => self.cancelled_told += 1,
+                other => panic!("payment does not tell {other}"),
             }
-            assert_eq!(event.version(), change.after().version);
-            assert_eq!(event.status().as_str(), change.after().status().as_str());
+            assert_eq!(fact.version, change.after().version);
+            assert_eq!(fact.status, change.after().status().as_str());
         }
-        let told = i64::try_from(change.events().len()).unwrap();
+        let told = i64::try_from(change.facts().len()).unwrap();
         assert_eq!(change.after().version, self.payment.version + told, "versions count facts");
     }
 
@@ -298,7 +299,7 @@ proptest! {
                 _ => { was_cancelled = true; payment.cancel(1) }
             };
             if let Transition::Applied(change) = transition {
-                told += change.events().len();
+                told += change.facts().len();
                 payment = change.into_after();
             }
             prop_assert_eq!(i64::try_from(told).unwrap(), payment.version);

@@ -43,7 +43,6 @@ impl PaymentProvider for Puppet {
 
 struct Scene {
     database: Database,
-    outbox: Outbox,
     sql: SqlPaymentStore,
     puppet: Arc<Puppet>,
 }
@@ -52,10 +51,10 @@ async fn on_each_scene(charge: Result<ChargeAnswer, ()>, refund: RefundAnswer, t
     on_each(async |backend| {
         let database = backend.database().await;
         let outbox = Outbox::new(database.clone());
-        let sql = SqlPaymentStore::new(database.clone(), outbox.clone(), "prereservation");
+        let sql = SqlPaymentStore::new(database.clone(), outbox);
         let (asked, go_on) = (Notify::new(), Notify::new());
         let puppet = Arc::new(Puppet { asked, go_on, charge: charge.clone(), refund });
-        let scene = Scene { database, outbox, sql, puppet };
+        let scene = Scene { database, sql, puppet };
         test(&scene).await;
         scene.database.close().await;
     })
@@ -70,7 +69,7 @@ impl Scene {
     async fn cancel(&self) {
         let mut tx = self.database.begin().await.unwrap();
         cancel(&mut tx, &self.sql, &[order(7)], 9).await.unwrap();
-        self.outbox.commit(tx).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     async fn status(&self) -> Status {

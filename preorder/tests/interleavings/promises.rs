@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use events::{Event, Status as Told};
+use events::{Fact, PaymentCreated, ReservationCancelled};
+use myreservation::domain::Status as Told;
 use payment::domain::Status as PaymentStatus;
 use prereservation::domain::Status;
 use receipt::domain::Status as ReceiptStatus;
@@ -68,30 +69,21 @@ fn is_undone_for_good(_: &Life, world: &World) -> bool {
 fn in_order(_: &Life, world: &World) -> bool {
     let mut versions: BTreeMap<&str, i64> = BTreeMap::new();
     world.log.iter().all(|fact| {
-        let version = versions.entry(producer(fact)).or_default();
-        let is_new = fact.version() == *version + 1;
+        let version = versions.entry(fact.producer).or_default();
+        let is_new = fact.version == *version + 1;
         *version += i64::from(is_new);
-        is_new || fact.version() <= *version
+        is_new || fact.version <= *version
     })
 }
 
 fn nothing_late_is_receipted(_: &Life, world: &World) -> bool {
-    let first = |wanted: fn(&Event) -> bool| world.log.iter().position(wanted);
-    let cancelled = first(|fact| matches!(fact, Event::ReservationCancelled(_)));
-    let paid = first(|fact| matches!(fact, Event::PaymentCreated(_)));
+    let first = |fact_type| world.log.iter().position(|fact| fact.fact_type == fact_type);
+    let (cancelled, paid) = (first(ReservationCancelled::TYPE), first(PaymentCreated::TYPE));
     match (cancelled, paid) {
         (Some(cancelled), Some(paid)) if cancelled < paid => {
             world.receipt.as_ref().is_none_or(|receipt| receipt.status == ReceiptStatus::Void)
         }
         _ => true,
-    }
-}
-
-fn producer(fact: &Event) -> &'static str {
-    match fact {
-        Event::ReservationCreated(_) | Event::ReservationCancelled(_) => "prereservation",
-        Event::PaymentCreated(_) | Event::PaymentCancelled(_) => "payment",
-        Event::ReceiptCreated(_) | Event::ReceiptCancelled(_) => "receipt",
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can happen next. What a service decides is decided by its domain; here is only who hears of it when.
 
-use events::Event;
+use events::{Envelope, Fact, ReservationCancelled};
 use payment::domain::{
     Change, ChargeAnswer, Decline, Payment, RefundAnswer, State, Status as PaymentStatus, Transition as Paid,
 };
@@ -223,12 +223,12 @@ impl Life {
             Step::Consume(consumer) => {
                 let fact = world.log[world.positions[consumer as usize]].clone();
                 world.positions[consumer as usize] += 1;
-                self.consume(world, consumer, fact);
+                self.consume(world, consumer, &fact);
             }
             Step::ConsumeAgain(consumer) => {
                 world.repeats -= 1;
                 let fact = world.log[world.positions[consumer as usize] - 1].clone();
-                self.consume(world, consumer, fact);
+                self.consume(world, consumer, &fact);
             }
         }
     }
@@ -264,29 +264,35 @@ impl Life {
         answer
     }
 
-    fn consume(&self, world: &mut World, consumer: Consumer, fact: Event) {
+    fn consume(&self, world: &mut World, consumer: Consumer, fact: &Envelope) {
         match consumer {
             Consumer::Payment => {
-                if let Event::ReservationCancelled(_) = fact {
+                if fact.fact_type == ReservationCancelled::TYPE {
                     self.cancel_payment(world);
                 }
             }
             Consumer::Receipt => {
                 let forgets = world.receipt.is_none() && self.is(Broken::NoTombstoneAtReceipt);
-                let transition = match Instruction::of(fact) {
-                    Some(Instruction::Issue(payment)) => issue(&mut world.receipt, &payment, NOW),
-                    Some(Instruction::Withdraw { reservation_id }) if !forgets => {
-                        withdraw(&mut world.receipt, reservation_id, NOW)
-                    }
-                    _ => return,
-                };
+                let transition =
+                    match receipt::inbound::events::instruction(&fact.arrived()).expect("a fact of ours") {
+                        Some(Instruction::Issue(payment)) => issue(&mut world.receipt, &payment, NOW),
+                        Some(Instruction::Withdraw { reservation_id }) if !forgets => {
+                            withdraw(&mut world.receipt, reservation_id, NOW)
+                        }
+                        _ => return,
+                    };
                 if let (Receipted::Applied(Some(told)), Some(receipt)) = (transition, &mut world.receipt) {
                     receipt.id = 1;
                     let told = receipt.fact(told);
                     world.outboxes[Producer::Receipt as usize].push(told);
                 }
             }
-            Consumer::View => world.view.tell(fact),
+            Consumer::View => {
+                let told = myreservation::inbound::events::telling(&fact.arrived()).expect("a fact of ours");
+                if let Some((telling, _)) = told {
+                    world.view.tell(telling);
+                }
+            }
         }
     }
 
@@ -342,7 +348,7 @@ fn tell(world: &mut World, transition: Reserved) {
 fn change(world: &mut World, transition: impl FnOnce(&Payment) -> Paid) {
     let Some(payment) = &world.payment else { return };
     if let Paid::Applied(change) = transition(payment) {
-        world.outboxes[Producer::Payment as usize].extend(change.events().iter().cloned());
+        world.outboxes[Producer::Payment as usize].extend(change.facts().iter().cloned());
         world.payment = Some(Change::into_after(change));
     }
     debug_assert_eq!(world.reservation.id, ID);

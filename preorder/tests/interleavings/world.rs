@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use events::Event;
+use events::Envelope;
 use myreservation::domain::Changes;
 use payment::domain::{ChargeAnswer, MaskedCard, Order, Payment};
 use prereservation::domain::{NewReservation, Reservation};
@@ -130,9 +130,9 @@ pub(crate) struct World {
     pub(crate) receipt: Option<Receipt>,
     pub(crate) view: Changes,
     /// By producer.
-    pub(crate) outboxes: [Vec<Event>; 3],
+    pub(crate) outboxes: [Vec<Envelope>; 3],
     /// The partition of this reservation.
-    pub(crate) log: Vec<Event>,
+    pub(crate) log: Vec<Envelope>,
     /// By consumer.
     pub(crate) positions: [usize; 3],
     pub(crate) cancels: u8,
@@ -145,8 +145,8 @@ pub(crate) struct World {
 /// type and version. The domains' own types need no hash.
 impl Hash for World {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let fact = |fact: &Event| (fact.event_type(), fact.version());
-        let facts = |facts: &[Event]| facts.iter().map(fact).collect::<Vec<_>>();
+        let fact = |fact: &Envelope| (fact.fact_type, fact.version);
+        let facts = |facts: &[Envelope]| facts.iter().map(fact).collect::<Vec<_>>();
         let reservation = &self.reservation;
         (reservation.status.as_str(), reservation.version, reservation.cancel_reason.map(|why| why.as_str()))
             .hash(state);

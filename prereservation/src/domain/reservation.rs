@@ -1,4 +1,4 @@
-use events::{Event, ReservationCancelled, ReservationCreated, reason};
+use events::{Envelope, Purchase, ReservationCancelled, ReservationCreated, reason};
 
 /// What a customer orders. The card is known by its mask only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub struct Reservation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transition {
     /// Changed; this is to be told.
-    Applied(Event),
+    Applied(Envelope),
     /// It was so before; a repeated command is no error.
     AlreadyApplied,
     /// Not possible from where the aggregate stands.
@@ -143,38 +143,32 @@ impl Reservation {
         self.modified_at = now.max(self.modified_at);
     }
 
-    fn created_fact(&self) -> Event {
-        let details = self.details.clone();
-        Event::ReservationCreated(ReservationCreated {
-            id: self.id,
-            user_id: details.user_id,
-            user_address: details.user_address,
-            product_id: details.product_id,
-            product_name: details.product_name,
-            price: details.price,
-            card_no: details.masked_card,
-            created_at: self.created_at,
-            modified_at: self.modified_at,
-            version: self.version,
-        })
+    fn created_fact(&self) -> Envelope {
+        Envelope::of(&ReservationCreated(self.told()), self.modified_at)
     }
 
-    fn cancelled_fact(&self, why: CancelReason) -> Event {
-        let details = self.details.clone();
-        Event::ReservationCancelled(ReservationCancelled {
-            id: self.id,
-            user_id: details.user_id,
-            user_address: details.user_address,
-            product_id: details.product_id,
-            product_name: details.product_name,
-            price: details.price,
-            card_no: details.masked_card,
-            created_at: self.created_at,
-            modified_at: self.modified_at,
+    fn cancelled_fact(&self, why: CancelReason) -> Envelope {
+        let cancelled = ReservationCancelled {
+            reservation: self.told(),
             reason: why.as_str().to_owned(),
             detail: self.cancel_detail.clone(),
+        };
+        Envelope::of(&cancelled, self.modified_at)
+    }
+
+    /// As facts tell of it.
+    fn told(&self) -> events::Reservation {
+        let NewReservation { user_id, user_address, product_id, product_name, price, masked_card } =
+            self.details.clone();
+        events::Reservation {
+            id: self.id,
+            purchase: Purchase { user_id, product_id, product_name, price },
+            user_address,
+            card_no: masked_card,
+            created_at: self.created_at,
+            modified_at: self.modified_at,
             version: self.version,
-        })
+        }
     }
 }
 
@@ -226,9 +220,9 @@ mod tests {
                     }
                 };
                 match transition {
-                    Transition::Applied(event) => {
-                        prop_assert_eq!(event.version(), before.version + 1);
-                        told.push(event);
+                    Transition::Applied(fact) => {
+                        prop_assert_eq!(fact.version, before.version + 1);
+                        told.push(fact);
                     }
                     Transition::AlreadyApplied | Transition::Refused => {
                         prop_assert_eq!(&reservation, &before);
@@ -238,7 +232,7 @@ mod tests {
             }
             prop_assert_eq!(reservation.cancel_reason, first_cancel);
             prop_assert_eq!(reservation.version, told.len() as i64);
-            let names: Vec<_> = told.iter().map(Event::event_type).collect();
+            let names: Vec<_> = told.iter().map(|fact| fact.fact_type).collect();
             prop_assert!(
                 [&[][..], &["ReservationCreated"], &["ReservationCancelled"],
                  &["ReservationCreated", "ReservationCancelled"]].contains(&names.as_slice())

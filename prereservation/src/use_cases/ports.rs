@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use events::Event;
+use events::Envelope;
 use storage::{Readable, StoreError};
 
 use crate::domain::CardNumber;
@@ -154,7 +154,7 @@ pub trait ReservationStore: Readable<Item = Reservation, Field = Field> {
     async fn save(
         &self,
         reservation: &Reservation,
-        fact: &Event,
+        fact: &Envelope,
         expected_version: i64,
         outcome: Option<&SavedOutcome>,
     ) -> Result<bool, StoreError>;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::Event;
+use events::Envelope;
 use storage::{StoreError, now_ms};
 
 use super::ports::{
@@ -129,7 +129,7 @@ impl Reserve {
     async fn save(
         &self,
         reservation: &Reservation,
-        fact: &Event,
+        fact: &Envelope,
         expected_version: i64,
         keyed: bool,
     ) -> Result<bool, StoreError> {

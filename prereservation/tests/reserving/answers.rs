@@ -7,7 +7,7 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
 use actix_web::web::Data;
 use actix_web::{App, http::StatusCode};
 use async_trait::async_trait;
-use events::Event;
+use events::Envelope;
 use prereservation::domain::{NewReservation, Reservation};
 use prereservation::inbound::http;
 use prereservation::use_cases::UseCases;
@@ -50,7 +50,7 @@ impl ReservationStore for Failing {
     async fn save(
         &self,
         reservation: &Reservation,
-        fact: &Event,
+        fact: &Envelope,
         expected: i64,
         outcome: Option<&SavedOutcome>,
     ) -> Result<bool, StoreError> {

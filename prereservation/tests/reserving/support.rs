@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use events::Event;
+use events::{Arrived, Envelope};
 use messaging::Outbox;
 use prereservation::domain::CardNumber;
 use prereservation::domain::{NewReservation, Reservation};
@@ -25,7 +25,7 @@ impl Rig {
     pub(crate) async fn on(db: &TestDatabase) -> Self {
         let database = db.open(&[messaging::MIGRATIONS, MIGRATIONS]).await;
         let outbox = Outbox::new(database.clone());
-        let store = SqlReservationStore::new(database.clone(), outbox, "prereservation".into());
+        let store = SqlReservationStore::new(database.clone(), outbox);
         Self { database, store: Arc::new(store) }
     }
 
@@ -50,10 +50,7 @@ impl Rig {
             .fetch_all(self.database.reader())
             .await
             .unwrap();
-        payloads
-            .iter()
-            .map(|payload| events::Event::from_json(payload).unwrap().event.event_type().to_owned())
-            .collect()
+        payloads.iter().map(|payload| Arrived::new(&[], payload).unwrap().fact_type().to_owned()).collect()
     }
 }
 
@@ -88,7 +85,7 @@ impl ReservationStore for Stubborn {
     async fn save(
         &self,
         _: &Reservation,
-        _: &Event,
+        _: &Envelope,
         _: i64,
         _: Option<&SavedOutcome>,
     ) -> Result<bool, StoreError> {

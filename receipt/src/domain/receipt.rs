@@ -1,4 +1,4 @@
-use events::{Event, PaymentCreated, ReceiptCancelled, ReceiptCreated};
+use events::{Envelope, Payment, ReceiptCancelled, ReceiptCreated};
 
 const MS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
 /// From the charge to the delivery.
@@ -84,7 +84,7 @@ impl Transition {
 }
 
 /// A payment came about.
-pub fn issue(slot: &mut Option<Receipt>, payment: &PaymentCreated, now: i64) -> Transition {
+pub fn issue(slot: &mut Option<Receipt>, payment: &Payment, now: i64) -> Transition {
     match slot.as_ref().map(|receipt| receipt.status) {
         None => {
             *slot = Some(Receipt {
@@ -92,10 +92,10 @@ pub fn issue(slot: &mut Option<Receipt>, payment: &PaymentCreated, now: i64) -> 
                 reservation_id: payment.pre_reservation_id,
                 purchase: Purchase {
                     payment_id: payment.id,
-                    user_id: payment.user_id,
-                    product_id: payment.product_id,
-                    product_name: payment.product_name.clone(),
-                    price: payment.price,
+                    user_id: payment.purchase.user_id,
+                    product_id: payment.purchase.product_id,
+                    product_name: payment.purchase.product_name.clone(),
+                    price: payment.purchase.price,
                     paid_at: payment.created_at,
                 },
                 status: Status::Issued,
@@ -147,36 +147,22 @@ impl Receipt {
         self.purchase.paid_at.saturating_add(DELIVERY_DAYS * MS_PER_DAY)
     }
 
-    pub fn fact(&self, told: Told) -> Event {
-        let purchase = self.purchase.clone();
-        if told.issued {
-            return Event::ReceiptCreated(ReceiptCreated {
-                id: self.id,
-                pre_reservation_id: self.reservation_id,
-                payment_id: purchase.payment_id,
-                user_id: purchase.user_id,
-                product_id: purchase.product_id,
-                product_name: purchase.product_name,
-                price: purchase.price,
-                expected_delivery_at: self.expected_delivery_at(),
-                created_at: self.created_at,
-                modified_at: told.modified_at,
-                version: told.version,
-            });
-        }
-        Event::ReceiptCancelled(ReceiptCancelled {
+    pub fn fact(&self, told: Told) -> Envelope {
+        let Purchase { payment_id, user_id, product_id, product_name, price, .. } = self.purchase.clone();
+        let receipt = events::Receipt {
             id: self.id,
             pre_reservation_id: self.reservation_id,
-            payment_id: purchase.payment_id,
-            user_id: purchase.user_id,
-            product_id: purchase.product_id,
-            product_name: purchase.product_name,
-            price: purchase.price,
+            payment_id,
+            purchase: events::Purchase { user_id, product_id, product_name, price },
             expected_delivery_at: self.expected_delivery_at(),
             created_at: self.created_at,
             modified_at: told.modified_at,
             version: told.version,
-        })
+        };
+        match told.issued {
+            true => Envelope::of(&ReceiptCreated(receipt), told.modified_at),
+            false => Envelope::of(&ReceiptCancelled(receipt), told.modified_at),
+        }
     }
 }
 
@@ -187,14 +173,16 @@ mod tests {
 
     use super::*;
 
-    fn payment() -> PaymentCreated {
-        PaymentCreated {
+    fn payment() -> Payment {
+        Payment {
             id: 3,
             pre_reservation_id: 7,
-            user_id: 1,
-            product_id: 1,
-            product_name: "fold".into(),
-            price: 1_300_000,
+            purchase: events::Purchase {
+                user_id: 1,
+                product_id: 1,
+                product_name: "fold".into(),
+                price: 1_300_000,
+            },
             card_no: "****-****-****-1234".into(),
             created_at: 1_000,
             modified_at: 1_000,
@@ -222,7 +210,7 @@ mod tests {
                     Message::Cancellation => withdraw(&mut slot, 7, 6),
                 };
                 if let Transition::Applied(Some(fact)) = transition {
-                    told.push(slot.as_ref().unwrap().fact(fact).event_type());
+                    told.push(slot.as_ref().unwrap().fact(fact).fact_type);
                 }
             }
             let cancelled = messages.contains(&Message::Cancellation);

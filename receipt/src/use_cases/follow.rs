@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use events::{Event, PaymentCreated};
+use events::Payment;
 use storage::{FoldError, Tx, fold, now_ms};
 
 use super::ports::ReceiptStore;
@@ -14,22 +14,11 @@ pub struct Follow {
 
 /// What a record asks for.
 pub enum Instruction {
-    Issue(Box<PaymentCreated>),
+    Issue(Box<Payment>),
     Withdraw { reservation_id: i64 },
 }
 
 impl Instruction {
-    /// `None`: not receipt's business.
-    pub fn of(event: Event) -> Option<Self> {
-        match event {
-            Event::PaymentCreated(payment) => Some(Self::Issue(Box::new(payment))),
-            Event::ReservationCancelled(_) | Event::PaymentCancelled(_) => {
-                Some(Self::Withdraw { reservation_id: event.reservation_id() })
-            }
-            Event::ReservationCreated(_) | Event::ReceiptCreated(_) | Event::ReceiptCancelled(_) => None,
-        }
-    }
-
     fn reservation_id(&self) -> i64 {
         match self {
             Self::Issue(payment) => payment.pre_reservation_id,

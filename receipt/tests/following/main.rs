@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use events::{Event, PaymentCreated, ReservationCancelled};
-use messaging::{HandleError, Handler, Outbox, ReceivedRecord};
+use events::{Arrived, Envelope, Payment, PaymentCreated, Purchase, Reservation, ReservationCancelled};
+use messaging::{Handler, Outbox, ReceivedRecord};
 use receipt::domain::{Receipt, Status};
 use receipt::inbound::events::Facts;
 use receipt::outbound::store::{MIGRATIONS, SqlReceiptStore};
@@ -24,16 +24,15 @@ impl Rig {
     async fn on(db: &TestDatabase) -> Self {
         let database = db.open(&[messaging::MIGRATIONS, MIGRATIONS]).await;
         let outbox = Outbox::new(database.clone());
-        let store: Arc<dyn ReceiptStore> =
-            Arc::new(SqlReceiptStore::new(database.clone(), outbox, "prereservation".into()));
+        let store: Arc<dyn ReceiptStore> = Arc::new(SqlReceiptStore::new(database.clone(), outbox));
         Self { database, facts: Facts { follow: Follow { store: store.clone() } }, store }
     }
 
-    async fn handle(&self, events: &[Event]) {
-        let records: Vec<ReceivedRecord> =
-            events.iter().enumerate().map(|(offset, event)| record(offset, event.to_json(1))).collect();
+    async fn handle(&self, facts: &[Envelope]) {
+        let read = |fact: &Envelope| self.facts.instruction(&record(fact.payload.clone())).unwrap();
+        let instructions = facts.iter().filter_map(read).collect();
         let mut tx = self.database.begin().await.unwrap();
-        self.facts.handle(&mut tx, &records).await.unwrap();
+        self.facts.apply(&mut tx, instructions).await.unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -49,7 +48,7 @@ impl Rig {
                 .await
                 .unwrap();
         rows.into_iter()
-            .map(|(key, json)| (key, Event::from_json(&json).unwrap().event.event_type().to_owned()))
+            .map(|(key, json)| (key, Arrived::new(&[], &json).unwrap().fact_type().to_owned()))
             .collect()
     }
 
@@ -58,48 +57,47 @@ impl Rig {
     }
 }
 
-fn record(offset: usize, payload: Vec<u8>) -> ReceivedRecord {
+fn record(payload: Vec<u8>) -> ReceivedRecord {
     let record = testkit::record("prereservation", "1", String::from_utf8(payload).unwrap());
-    ReceivedRecord { partition: 0, offset: offset as i64, record }
+    ReceivedRecord { partition: 0, offset: 0, record }
 }
 
-fn paid(reservation: i64) -> Event {
-    Event::PaymentCreated(PaymentCreated {
+fn paid(reservation: i64) -> Envelope {
+    let payment = Payment {
         id: 100 + reservation,
         pre_reservation_id: reservation,
-        user_id: 1 + reservation % 3,
-        product_id: 1,
-        product_name: "fold".into(),
-        price: 10 * reservation,
+        purchase: purchase(1 + reservation % 3, 10 * reservation),
         card_no: "****-****-****-1234".into(),
         created_at: 1_000,
         modified_at: 1_000,
         version: 1,
-    })
+    };
+    Envelope::of(&PaymentCreated(payment), 1)
 }
 
-fn cancelled(reservation: i64) -> Event {
-    Event::ReservationCancelled(ReservationCancelled {
+fn cancelled(reservation: i64) -> Envelope {
+    let reservation = Reservation {
         id: reservation,
-        user_id: 1,
+        purchase: purchase(1, 10),
         user_address: "seoul".into(),
-        product_id: 1,
-        product_name: "fold".into(),
-        price: 10,
         card_no: "****-****-****-1234".into(),
         created_at: 1,
         modified_at: 1,
-        reason: "cancelled_by_customer".into(),
-        detail: None,
         version: 2,
-    })
+    };
+    let reason = "cancelled_by_customer".into();
+    Envelope::of(&ReservationCancelled { reservation, reason, detail: None }, 1)
+}
+
+fn purchase(user_id: i64, price: i64) -> Purchase {
+    Purchase { user_id, product_id: 1, product_name: "fold".into(), price }
 }
 
 testkit::for_each_backend! {
     async fn a_batch_of_payments_becomes_as_many_receipts(db: TestDatabase) {
         let rig = Rig::on(&db).await;
-        let events: Vec<Event> = (1..=300).map(paid).collect();
-        rig.handle(&events).await;
+        let facts: Vec<Envelope> = (1..=300).map(paid).collect();
+        rig.handle(&facts).await;
         assert_eq!(rig.total().await, 300);
         assert_eq!(rig.told().await.len(), 300);
         let receipt = rig.of_reservation(7).await.unwrap();
@@ -109,10 +107,10 @@ testkit::for_each_backend! {
 
     async fn a_repeated_batch_changes_nothing(db: TestDatabase) {
         let rig = Rig::on(&db).await;
-        let events = [paid(1), paid(2), cancelled(2)];
-        rig.handle(&events).await;
+        let facts = [paid(1), paid(2), cancelled(2)];
+        rig.handle(&facts).await;
         let (first, told) = (rig.of_reservation(2).await, rig.told().await);
-        rig.handle(&events).await;
+        rig.handle(&facts).await;
         assert_eq!((rig.of_reservation(2).await, rig.told().await), (first, told));
         assert_eq!(rig.total().await, 1);
     }
@@ -143,13 +141,11 @@ testkit::for_each_backend! {
         assert_eq!(rig.total().await, 0);
     }
 
-    async fn a_record_that_is_no_fact_is_named_and_a_newer_producers_is_skipped(db: TestDatabase) {
+    async fn a_record_that_is_no_fact_is_refused_and_a_newer_producers_is_skipped(db: TestDatabase) {
         let rig = Rig::on(&db).await;
-        let mut tx = rig.database.begin().await.unwrap();
-        let newer = br#"{"eventType":"ReceiptReprinted","timestamp":1,"id":1}"#.to_vec();
-        let records = [record(0, paid(1).to_json(1)), record(1, newer), record(2, b"{\"no\":\"type\"}".to_vec())];
-        let error = rig.facts.handle(&mut tx, &records).await.unwrap_err();
-        assert!(matches!(&error, HandleError::Records(bad) if bad.len() == 1 && bad[0].index == 2), "{error}");
-        rig.facts.handle(&mut tx, &records[..2]).await.unwrap();
+        let read = |json: &str| rig.facts.instruction(&record(json.into()));
+        assert!(matches!(read(r#"{"eventType":"ReceiptReprinted","timestamp":1,"id":1}"#), Ok(None)));
+        assert!(read(r#"{"no":"type"}"#).is_err());
+        assert!(read(r#"{"eventType":"PaymentCreated","timestamp":1,"id":1}"#).is_err());
     }
 }

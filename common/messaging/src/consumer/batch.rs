@@ -1,104 +1,39 @@
 //! Records become effects: a batch, a transaction, the position with it.
 
-use std::any::Any;
 use std::collections::{BTreeMap, HashSet};
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
-use storage::{StoreError, Tx, sql};
+use storage::Tx;
 use tokio::time::Instant;
 
-use super::Reader;
+use super::partition::{Applied, Failed, Position};
+use super::reader::Reader;
 use super::traced::Handling;
 use crate::dead_letters::{self, Aside, Verdict};
-use crate::handler::HandleError;
+use crate::handler::{self, HandleError, Handler, Reading};
 use crate::log::ReceivedRecord;
-use crate::set_aside::dead_letter_record;
+use crate::panic_text::text_of;
 
-/// Where we stand in a partition that is ours.
-pub(crate) struct Position {
-    pub(crate) next_offset: i64,
-    /// As it stands in the database; less than `next_offset` where the records between were no concern of ours.
-    pub(super) stored: i64,
-    /// Since when it is less.
-    pub(super) ahead_since: Option<Instant>,
-    /// The keys whose later records wait. `None`: to be read; nobody else changes them while the partition is ours.
-    pub(crate) blocked: Option<HashSet<String>>,
-    /// The last transaction failed because something is away.
-    pub(super) retrying: bool,
-    /// The log, asked for `next_offset`, gave a later record; it was looked at, and asked again.
-    pub(super) asked_again: bool,
-}
-
-impl Position {
-    pub(super) fn at(next_offset: i64) -> Self {
-        Self {
-            next_offset,
-            stored: next_offset,
-            ahead_since: None,
-            blocked: None,
-            retrying: false,
-            asked_again: false,
-        }
+impl<H: Handler> Reader<H> {
+    /// What the records ask for, or why they cannot be read.
+    pub(super) fn read_all(&self, records: &[ReceivedRecord]) -> Vec<Reading<H::Instruction>> {
+        records.iter().map(|received| handler::read(&*self.consumer.handler, received)).collect()
     }
-}
 
-/// How far a batch came.
-pub(super) enum Applied {
-    /// All of it; this is the next offset.
-    Everything(i64),
-    /// The partition belongs to another replica.
-    Lost,
-    /// Something is away, and whether the last transaction was committed is not known.
-    Doubtful,
-    /// The service stops. What is not applied comes again.
-    Stopped,
-}
-
-/// Why a transaction did not commit.
-#[derive(Debug)]
-pub(crate) enum Failed {
-    /// The partition belongs to another replica.
-    Lost,
-    /// Nobody's fault: database or log are away.
-    Unavailable(StoreError),
-    /// The records at these offsets can never be applied.
-    Records(Vec<(i64, String)>),
-    /// Some record of the batch is to blame; which one shows when they are tried one by one.
-    Unattributed(String),
-}
-
-impl Failed {
-    /// Of a statement in which records had a hand.
-    fn of_records(error: impl Into<StoreError>) -> Self {
-        let error = error.into();
-        if error.is_unavailable() { Self::Unavailable(error) } else { Self::Unattributed(error.to_string()) }
-    }
-}
-
-/// Of our own statements: no record has a hand in them, so no record is to blame.
-impl From<sqlx::Error> for Failed {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Unavailable(error.into())
-    }
-}
-
-/// How many records one statement sets aside.
-const LARGEST_GROUP: usize = 64;
-/// Of one batch, how many bad records the log names. All of them are in the table.
-const LOGGED: usize = 10;
-
-impl Reader {
     /// Goes past records that are no concern of ours, without a transaction; the next offset if it could. After a
     /// crash they are read, and passed, again.
-    pub(super) fn pass(&mut self, partition: i32, records: &[ReceivedRecord]) -> Option<i64> {
-        let handler = self.consumer.handler.clone();
+    pub(super) fn pass(
+        &mut self,
+        partition: i32,
+        records: &[ReceivedRecord],
+        readings: &[Reading<H::Instruction>],
+    ) -> Option<i64> {
         let next_offset = records.last()?.offset + 1;
         let position = self.position(partition)?;
-        let concerns =
-            |received: &ReceivedRecord| !received.record.says_nothing() && handler.concerns(received);
         let nobody_waits = position.blocked.as_ref().is_some_and(HashSet::is_empty);
-        if !nobody_waits || position.retrying || records.iter().any(concerns) {
+        let is_nothing = |reading: &Reading<_>| matches!(reading, Reading::Nothing);
+        if !nobody_waits || position.retrying || !readings.iter().all(is_nothing) {
             return None;
         }
         position.next_offset = next_offset;
@@ -126,7 +61,13 @@ impl Reader {
     }
 
     /// Commits the records' effects, however many transactions it takes.
-    pub(super) async fn apply(&mut self, partition: i32, records: &[ReceivedRecord]) -> Applied {
+    pub(super) async fn apply(
+        &mut self,
+        partition: i32,
+        records: &[ReceivedRecord],
+        readings: Vec<Reading<H::Instruction>>,
+    ) -> Applied {
+        let mut readings = Some(readings);
         let mut verdicts: BTreeMap<i64, Verdict> = BTreeMap::new();
         let mut one_by_one = false;
         let mut failures = 0;
@@ -134,7 +75,9 @@ impl Reader {
         while let Some(first) = rest.first() {
             let batch = if one_by_one { &rest[..1] } else { rest };
             let handling = Handling::of(&self.consumer.topic, batch);
-            let transacted = self.transact(partition, batch, &verdicts).await;
+            // A transaction uses them up. Records that are tried again are read again.
+            let readings = readings.take().unwrap_or_else(|| self.read_all(batch));
+            let transacted = self.transact(partition, batch, readings, &verdicts).await;
             if let Err(failed) = &transacted {
                 handling.failed(|| format!("{failed:?}"));
             }
@@ -177,6 +120,7 @@ impl Reader {
         &mut self,
         partition: i32,
         batch: &[ReceivedRecord],
+        readings: Vec<Reading<H::Instruction>>,
         verdicts: &BTreeMap<i64, Verdict>,
     ) -> Result<(), Failed> {
         let next_offset = batch[batch.len() - 1].offset + 1;
@@ -187,7 +131,7 @@ impl Reader {
             Some(blocked) => blocked,
             None => dead_letters::blocked_keys(&mut tx, &self.consumer.topic, partition).await?,
         };
-        match self.write(&mut tx, batch, verdicts, &blocked).await {
+        match self.write(&mut tx, batch, readings, verdicts, &blocked).await {
             Ok(newly_blocked) => blocked.extend(newly_blocked),
             Err(failed) => {
                 // The transaction is rolled back, so the keys are what they were. Reading them again for each bad
@@ -198,7 +142,7 @@ impl Reader {
                 return Err(failed);
             }
         }
-        self.consumer.outbox.commit(tx).await.map_err(Failed::of_records)?;
+        tx.commit().await.map_err(Failed::of_records)?;
         self.backoff.succeeded();
         self.consumer.status.going();
         if let Some(position) = self.position(partition) {
@@ -232,38 +176,45 @@ impl Reader {
         &self,
         tx: &mut Tx,
         batch: &[ReceivedRecord],
+        readings: Vec<Reading<H::Instruction>>,
         verdicts: &BTreeMap<i64, Verdict>,
         blocked: &HashSet<String>,
     ) -> Result<HashSet<String>, Failed> {
         let mut newly_blocked = HashSet::new();
-        if verdicts.is_empty() && blocked.is_empty() {
-            self.handle(tx, batch).await?;
-            return Ok(newly_blocked);
-        }
-        let mut live = Vec::with_capacity(batch.len());
+        let mut instructions = Vec::with_capacity(batch.len());
+        let mut offsets = Vec::with_capacity(batch.len());
         let mut aside = Vec::new();
-        for received in batch {
-            let key = received.record.key.as_ref();
+        for (received, reading) in std::iter::zip(batch, readings) {
             if received.record.says_nothing() {
                 continue;
             }
-            if let Some(verdict) = verdicts.get(&received.offset) {
-                aside.push(Aside { received, verdict: Some(verdict) });
+            let key = received.record.key.as_ref();
+            let waits = key.is_some_and(|key| blocked.contains(key));
+            let verdict = match (verdicts.get(&received.offset), &reading) {
+                (Some(verdict), _) => Some(verdict.clone()),
+                (None, Reading::Unreadable(reason)) if !waits => {
+                    Some(Verdict { reason: reason.clone(), attempts: 1 })
+                }
+                _ => None,
+            };
+            if verdict.is_some() {
+                aside.push(Aside { received, verdict });
                 newly_blocked.extend(key.cloned());
-            } else if key.is_some_and(|key| blocked.contains(key) || newly_blocked.contains(key)) {
+            } else if waits || key.is_some_and(|key| newly_blocked.contains(key)) {
                 aside.push(Aside { received, verdict: None });
-            } else {
-                live.push(received.clone());
+            } else if let Reading::Instruction(instruction) = reading {
+                instructions.push(instruction);
+                offsets.push(received.offset);
             }
         }
         // First: where it fails, nothing was set aside in vain.
-        self.handle(tx, &live).await?;
+        self.instruct(tx, instructions, &offsets).await?;
         self.set_aside(tx, &aside).await?;
         Ok(newly_blocked)
     }
 
     /// Locks the partition's row for `tx`; with `to`, moves the position there.
-    pub(crate) async fn guard(&mut self, tx: &mut Tx, partition: i32, to: Option<i64>) -> Result<(), Failed> {
+    pub(super) async fn guard(&mut self, tx: &mut Tx, partition: i32, to: Option<i64>) -> Result<(), Failed> {
         let from = self.position(partition).ok_or(Failed::Lost)?.stored;
         let mark = self.places.get(&partition).and_then(|place| place.mark.as_ref());
         if self.inbox.advance(tx, partition, from, to.unwrap_or(from), mark).await? {
@@ -273,72 +224,41 @@ impl Reader {
         }
     }
 
-    pub(crate) async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), Failed> {
-        let speaking: Vec<ReceivedRecord>;
-        let records = if records.iter().any(|received| received.record.says_nothing()) {
-            speaking = records.iter().filter(|received| !received.record.says_nothing()).cloned().collect();
-            speaking.as_slice()
-        } else {
-            records
-        };
-        if records.is_empty() {
+    /// The effect of one record.
+    pub(super) async fn handle_one(&self, tx: &mut Tx, received: &ReceivedRecord) -> Result<(), Failed> {
+        match handler::read(&*self.consumer.handler, received) {
+            Reading::Nothing => Ok(()),
+            Reading::Unreadable(reason) => Err(Failed::Records(vec![(received.offset, reason)])),
+            Reading::Instruction(instruction) => {
+                self.instruct(tx, vec![instruction], &[received.offset]).await
+            }
+        }
+    }
+
+    /// Has instructions applied whose records have these offsets.
+    async fn instruct(
+        &self,
+        tx: &mut Tx,
+        instructions: Vec<H::Instruction>,
+        offsets: &[i64],
+    ) -> Result<(), Failed> {
+        if instructions.is_empty() {
             return Ok(());
         }
         // A handler that panics must not take the consumer with it: the record is set aside like any that fails.
-        let handled = AssertUnwindSafe(self.consumer.handler.handle(tx, records)).catch_unwind().await;
-        match handled {
+        let applied = AssertUnwindSafe(self.consumer.handler.apply(tx, instructions)).catch_unwind().await;
+        match applied {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(HandleError::Records(bad))) => {
-                let bad: Vec<(i64, String)> = bad
-                    .into_iter()
-                    .filter_map(|bad| Some((records.get(bad.index)?.offset, bad.reason)))
-                    .collect();
+            Ok(Err(HandleError::Instructions(bad))) => {
+                let bad: Vec<(i64, String)> =
+                    bad.into_iter().filter_map(|bad| Some((*offsets.get(bad.index)?, bad.reason))).collect();
                 Err(match bad.is_empty() {
                     true => Failed::Unattributed("the handler names no record of the batch".to_owned()),
                     false => Failed::Records(bad),
                 })
             }
             Ok(Err(HandleError::Database(error))) => Err(Failed::of_records(error)),
-            Err(panic) => Err(Failed::Unattributed(format!("the handler panicked: {}", text_of(&*panic)))),
+            Err(panic) => Err(Failed::Unattributed(text_of(&*panic))),
         }
     }
-
-    /// Few statements, whatever the number of records.
-    async fn set_aside(&self, tx: &mut Tx, aside: &[Aside<'_>]) -> Result<(), Failed> {
-        let mut logged = 0;
-        for group in sql::chunks(aside, LARGEST_GROUP) {
-            let mut copies = Vec::new();
-            for Aside { received, verdict } in group {
-                let Some(verdict) = verdict else { continue };
-                logged += 1;
-                if logged <= LOGGED {
-                    tracing::warn!(
-                        partition = received.partition,
-                        offset = received.offset,
-                        key = received.record.key.as_deref(),
-                        reason = %verdict.reason,
-                        attempts = verdict.attempts,
-                        "record set aside as a dead letter"
-                    );
-                }
-                copies.push(dead_letter_record(
-                    received,
-                    self.consumer.group,
-                    &verdict.reason,
-                    verdict.attempts,
-                ));
-            }
-            dead_letters::set_aside(tx, group).await?;
-            self.consumer.outbox.append(tx, &copies).await?;
-        }
-        if logged > LOGGED {
-            tracing::warn!(records = logged, "records set aside as dead letters; only the first were named");
-        }
-        Ok(())
-    }
-}
-
-fn text_of(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
 }

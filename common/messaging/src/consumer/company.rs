@@ -3,22 +3,15 @@
 
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::Reader;
-use crate::log::{EventLogError, Subscription};
+use super::reader::Reader;
+use crate::handler::Handler;
+use crate::log::Subscription;
 
 const ASK_EVERY: Duration = Duration::from_secs(10);
 
-/// The question that nobody waits for.
-#[derive(Default)]
-pub(super) struct Company {
-    last: Option<Instant>,
-    asked: Option<JoinHandle<Result<Vec<String>, EventLogError>>>,
-}
-
-impl Reader {
+impl<H: Handler> Reader<H> {
     pub(super) async fn watch_the_group(&mut self, subscription: &mut dyn Subscription) {
         if let Some(asked) = self.company.asked.take_if(|asked| asked.is_finished()) {
             match asked.await {

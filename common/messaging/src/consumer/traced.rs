@@ -1,7 +1,7 @@
 //! What is handled, as spans: one in the trace of every record, and where traces join because several records are one
 //! transaction, one of that transaction that is linked with them, and they with it.
 
-use telemetry::{Kind, Operation, TraceContext};
+use telemetry::{Kind, Operation};
 
 use crate::log::ReceivedRecord;
 
@@ -38,8 +38,7 @@ impl Handling {
 }
 
 fn span(name: &str, topic: &str, received: &ReceivedRecord) -> Option<Operation> {
-    let (_, cause) = received.record.headers.iter().find(|(name, _)| name == "traceparent")?;
-    let cause = TraceContext::parse_bytes(cause).filter(|cause| cause.is_sampled())?;
+    let cause = received.trace().filter(|cause| cause.is_sampled())?;
     let span = Operation::start(Kind::Consumer, name.to_owned(), Some(cause));
     span.set("messaging.destination.name", topic.to_owned());
     span.set("messaging.destination.partition.id", received.partition.to_string());

@@ -3,31 +3,18 @@
 
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::Reader;
-use super::batch::Position;
-use super::standing::{CLAIM_AGAIN_AFTER, Standing};
+use super::partition::{CLAIM_AGAIN_AFTER, Position, Standing};
+use super::reader::{Looking, Reader};
+use crate::handler::Handler;
 use crate::log::{EventLogError, PartitionView, ReceivedRecord, Subscription};
 use crate::mark::{Mark, NotOurLog, Place, Verdict};
 
 /// A topic that is deleted and created again may go unnoticed by the client, if the new one is soon as long as the old one.
 const WATCH_EVERY: Duration = Duration::from_secs(10);
 
-/// The look at the log that nobody waits for.
-#[derive(Default)]
-pub(super) struct Watch {
-    last: Option<Instant>,
-    looking: Option<Looking>,
-}
-
-struct Looking {
-    places: Vec<(i32, Place)>,
-    answer: JoinHandle<Result<Vec<PartitionView>, EventLogError>>,
-}
-
-impl Reader {
+impl<H: Handler> Reader<H> {
     /// Takes the claimed partitions on, those of them whose log is the one that was read.
     pub(super) async fn verify(
         &mut self,

@@ -1,6 +1,6 @@
 //! A member of a Kafka consumer group.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::future::{poll_fn, ready};
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use super::config;
 use super::look::{are_only_markers, is_there, look};
 use super::members::Member;
+use super::partition::Partition;
 use super::publishing::drop_elsewhere;
 use super::reading::{behind, received};
 use super::rebalance::{Change, Rebalances, assign};
@@ -37,44 +38,9 @@ const STATISTICS_EVERY_MS: &str = "5000";
 /// end of a commit, or believes that a partition has no leader. A rebalance may take `max.poll.interval.ms`, and this is longer.
 const LOST_AFTER: Duration = Duration::from_secs(75);
 const READING: &str = "reading";
-/// What is taken over from librdkafka, and delivered, at a time: many records of usual size, few that are large.
-const LARGEST_DELIVERY: usize = 4_000_000;
 const ASKING_FOR_THE_END: &str = "asking for the end of the log";
 const LOOKING: &str = "looking at the log";
 const ASKING_FOR_MEMBERS: &str = "asking for the group's members";
-
-/// A partition that is ours.
-#[derive(Default)]
-struct Partition {
-    /// librdkafka knows that we have it.
-    fetching: bool,
-    /// Where the caller wants to read from, not yet told to librdkafka.
-    sought: Option<i64>,
-    committed: Option<i64>,
-    /// What the broker knows of it.
-    told: Option<i64>,
-    /// Behind the last record that came; none came since the last seek.
-    received: Option<i64>,
-    /// Nothing but markers of transactions is behind `received`.
-    at_end: bool,
-    records: VecDeque<ReceivedRecord>,
-    /// Of these.
-    bytes: usize,
-}
-
-/// What a record takes in memory, about.
-fn size(received: &ReceivedRecord) -> usize {
-    let record = &received.record;
-    let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    record.payload.len() + record.key.as_ref().map_or(0, String::len) + headers + 100
-}
-
-impl Partition {
-    /// All that came is committed, and the end was reached: what is behind by offsets may be markers of transactions.
-    fn seems_done(&self) -> bool {
-        self.at_end && self.committed.is_some() && self.committed >= self.received
-    }
-}
 
 pub(super) struct KafkaSubscription {
     /// `None` only while it is dropped.
@@ -245,12 +211,7 @@ impl KafkaSubscription {
         match self.partitions.get_mut(&message.partition()) {
             // What comes before a seek is done is from the old place.
             Some(partition) if partition.fetching && partition.sought.is_none() => {
-                let record = received(&message);
-                partition.received = Some(record.offset + 1);
-                partition.at_end = false;
-                partition.bytes += size(&record);
-                partition.records.push_back(record);
-                Ok(if partition.bytes < LARGEST_DELIVERY { partition.records.len() } else { usize::MAX })
+                Ok(partition.keep(received(&message)))
             }
             _ => Ok(0),
         }
@@ -287,24 +248,14 @@ impl KafkaSubscription {
 
     /// Records of the next partition that has some.
     fn take(&mut self, max: usize) -> Option<Vec<ReceivedRecord>> {
-        let has_some = |p: &Partition| !p.records.is_empty();
         let (number, partition) = {
             let after = self.partitions.range(self.served.saturating_add(1)..);
-            let next = after.chain(&self.partitions).find(|(_, p)| has_some(p));
+            let next = after.chain(&self.partitions).find(|(_, partition)| partition.has_some());
             let number = *next?.0;
             (number, self.partitions.get_mut(&number)?)
         };
         self.served = number;
-        let mut bytes = 0;
-        let count = partition.records.iter().take(max).take_while(|record| {
-            let first = bytes == 0;
-            bytes += size(record);
-            first || bytes <= LARGEST_DELIVERY
-        });
-        let count = count.count();
-        let taken: Vec<ReceivedRecord> = partition.records.drain(..count).collect();
-        partition.bytes = partition.records.iter().map(size).sum();
-        Some(taken)
+        Some(partition.take(max))
     }
 
     /// librdkafka reads nothing, and a new client could.
@@ -377,13 +328,7 @@ impl Subscription for KafkaSubscription {
 
     async fn seek(&mut self, partition: i32, offset: i64) -> Result<(), EventLogError> {
         if let Some(partition) = self.partitions.get_mut(&partition) {
-            partition.sought = Some(offset.max(0));
-            partition.committed = partition.sought;
-            partition.told = partition.sought;
-            partition.received = None;
-            partition.at_end = false;
-            partition.records.clear();
-            partition.bytes = 0;
+            partition.seek(offset);
         }
         Ok(())
     }
@@ -400,14 +345,7 @@ impl Subscription for KafkaSubscription {
         at: Vec<(i32, Vec<i64>)>,
     ) -> BoxFuture<'static, Result<Vec<PartitionView>, EventLogError>> {
         let (config, topic) = (self.config.clone(), self.topic.clone());
-        let looking = tokio::task::spawn_blocking(move || look(&config, &topic, at));
-        let answer = async move {
-            match looking.await {
-                Ok(views) => views.map_err(|e| EventLogError::unavailable(LOOKING, e)),
-                Err(gone) => Err(EventLogError::unavailable(LOOKING, gone)),
-            }
-        };
-        answer.boxed()
+        beside(LOOKING, move || look(&config, &topic, at))
     }
 
     fn lag(&mut self) -> BoxFuture<'static, Result<Vec<(i32, i64)>, EventLogError>> {
@@ -422,7 +360,7 @@ impl Subscription for KafkaSubscription {
             .map(|(number, partition)| (*number, partition.committed, partition.seems_done()))
             .collect();
         // The broker answers behind the fetch that waits on the same connection: half a second for each partition.
-        let asked = tokio::task::spawn_blocking(move || {
+        beside(ASKING_FOR_THE_END, move || {
             let behind = |(number, committed, seems_done): (i32, Option<i64>, bool)| {
                 let (number, lag) = behind(&consumer, &topic, number, committed)?;
                 match committed {
@@ -434,15 +372,8 @@ impl Subscription for KafkaSubscription {
                     _ => Ok((number, lag)),
                 }
             };
-            partitions.into_iter().map(behind).collect::<Result<Vec<_>, KafkaError>>()
-        });
-        let answer = async move {
-            match asked.await {
-                Ok(lags) => lags.map_err(|e| EventLogError::unavailable(ASKING_FOR_THE_END, e)),
-                Err(gone) => Err(EventLogError::unavailable(ASKING_FOR_THE_END, gone)),
-            }
-        };
-        answer.boxed()
+            partitions.into_iter().map(behind).collect()
+        })
     }
 
     fn other_databases(&mut self) -> BoxFuture<'static, Result<Vec<String>, EventLogError>> {
@@ -450,15 +381,23 @@ impl Subscription for KafkaSubscription {
             return ready(Ok(Vec::new())).boxed();
         };
         let config = self.config.clone();
-        let asked = tokio::task::spawn_blocking(move || member.other_databases(&config));
-        let answer = async move {
-            match asked.await {
-                Ok(others) => others.map_err(|e| EventLogError::unavailable(ASKING_FOR_MEMBERS, e)),
-                Err(gone) => Err(EventLogError::unavailable(ASKING_FOR_MEMBERS, gone)),
-            }
-        };
-        answer.boxed()
+        beside(ASKING_FOR_MEMBERS, move || member.other_databases(&config))
     }
+}
+
+/// Asks the broker on another thread: librdkafka's answers block.
+fn beside<T: Send + 'static>(
+    doing: &'static str,
+    question: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
+) -> BoxFuture<'static, Result<T, EventLogError>> {
+    let asked = tokio::task::spawn_blocking(question);
+    let answer = async move {
+        match asked.await {
+            Ok(answer) => answer.map_err(|e| EventLogError::unavailable(doing, e)),
+            Err(gone) => Err(EventLogError::unavailable(doing, gone)),
+        }
+    };
+    answer.boxed()
 }
 
 impl Drop for KafkaSubscription {

@@ -120,9 +120,9 @@ mod tests {
     }
 
     async fn commit(outbox: &Outbox, count: usize) {
-        let mut tx = outbox.begin().await.unwrap();
+        let mut tx = outbox.database().begin().await.unwrap();
         outbox.append(&mut tx, &vec![record(); count]).await.unwrap();
-        outbox.commit(tx).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// What a relay does in each turn: the ids that it finds go.
@@ -171,16 +171,16 @@ mod tests {
         testkit::run(Backend::Postgres, async |db: TestDatabase| {
             let (_database, outbox) = rig(&db).await;
             let mut floor = Floor::eager();
-            let mut early = outbox.begin().await.unwrap();
+            let mut early = outbox.database().begin().await.unwrap();
             outbox.append(&mut early, &[record()]).await.unwrap();
             commit(&outbox, 10).await;
             assert_eq!(turns(&mut floor, &outbox).await.len(), 10);
             assert!(floor.id() <= 1, "{} is above the early one", floor.id());
-            outbox.commit(early).await.unwrap();
+            early.commit().await.unwrap();
             assert_eq!(turns(&mut floor, &outbox).await, [1]);
             assert_eq!(floor.id(), 12);
 
-            let mut early = outbox.begin().await.unwrap();
+            let mut early = outbox.database().begin().await.unwrap();
             outbox.append(&mut early, &[record()]).await.unwrap();
             commit(&outbox, 10).await;
             assert_eq!(turns(&mut floor, &outbox).await.len(), 10);

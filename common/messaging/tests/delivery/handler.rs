@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use messaging::{HandleError, Handler, Outbox, ReceivedRecord, read_all};
+use messaging::{HandleError, Handler, Outbox, ReceivedRecord, Unreadable};
 use storage::Tx;
 use testkit::record;
 
@@ -93,7 +93,7 @@ impl TestHandler {
         Ok(known > 0)
     }
 
-    async fn apply(&self, tx: &mut Tx, received: &ReceivedRecord, payload: &str) -> Result<(), sqlx::Error> {
+    async fn write(&self, tx: &mut Tx, received: &ReceivedRecord, payload: &str) -> Result<(), sqlx::Error> {
         let owner: String = sqlx::query_scalar("SELECT owner FROM inbox_position WHERE log_partition = $1")
             .bind(received.partition)
             .fetch_one(&mut **tx)
@@ -117,38 +117,36 @@ impl TestHandler {
 
 #[async_trait]
 impl Handler for TestHandler {
-    async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.largest_batch.fetch_max(records.len(), Ordering::Relaxed);
-        let payloads = read_all(records, |received| {
-            let payload = str::from_utf8(&received.record.payload).map_err(|_| "not\0text")?;
-            match self.faults().get(payload) {
-                Some(Fault::Poison) => {
-                    self.tried(payload);
-                    Err("poison".to_owned())
-                }
-                fault => Ok(Some((payload.to_owned(), fault.copied()))),
+    /// A record, its payload, and what it does.
+    type Instruction = (ReceivedRecord, String, Option<Fault>);
+
+    fn instruction(&self, received: &ReceivedRecord) -> Result<Option<Self::Instruction>, Unreadable> {
+        let payload = str::from_utf8(&received.record.payload).map_err(|_| Unreadable("not\0text".into()))?;
+        match self.faults().get(payload).copied() {
+            Some(Fault::Poison) => {
+                self.tried(payload);
+                Err(Unreadable("poison".to_owned()))
             }
-        })?;
-        for (index, (payload, fault)) in payloads {
-            let received = &records[index];
-            self.tried(&payload);
+            Some(Fault::Foreign) => Ok(None),
+            fault => Ok(Some((received.clone(), payload.to_owned(), fault))),
+        }
+    }
+
+    async fn apply(&self, tx: &mut Tx, instructions: Vec<Self::Instruction>) -> Result<(), HandleError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.largest_batch.fetch_max(instructions.len(), Ordering::Relaxed);
+        for (received, payload, fault) in &instructions {
+            self.tried(payload);
             match fault {
-                None => self.apply(tx, received, &payload).await?,
-                Some(Fault::Foreign | Fault::Poison) => {}
                 Some(Fault::Panic) => panic!("the test panics at {payload}"),
                 Some(Fault::Away) => return Err(sqlx::Error::PoolTimedOut.into()),
                 Some(Fault::BadStatement) => {
                     sqlx::query("SELECT id FROM no_such_table").execute(&mut **tx).await?;
                 }
+                _ => self.write(tx, received, payload).await?,
             }
         }
         Ok(())
-    }
-
-    fn concerns(&self, received: &ReceivedRecord) -> bool {
-        let payload = std::str::from_utf8(&received.record.payload).unwrap_or_default();
-        self.faults().get(payload) != Some(&Fault::Foreign)
     }
 
     fn committed(&self) {

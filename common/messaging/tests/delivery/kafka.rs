@@ -12,7 +12,7 @@ async fn commit(rig: &Rig, topic: &str, numbers: std::ops::Range<usize>) {
     let records: Vec<Record> = numbers.map(|n| record(topic, n % KEYS, n)).collect();
     let mut tx = rig.database.begin().await.unwrap();
     rig.outbox.append(&mut tx, &records).await.unwrap();
-    rig.outbox.commit(tx).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 testkit::for_each_backend! {

@@ -213,7 +213,7 @@ async fn works(rig: &Rig, settings: &storage::DatabaseSettings) {
     for n in 0..200 {
         let mut tx = database.begin().await.unwrap();
         outbox.append(&mut tx, &[record(TOPIC, n % 7, n)]).await.unwrap();
-        outbox.commit(tx).await.unwrap();
+        tx.commit().await.unwrap();
     }
     let mut effects = rig.effects_come(200).await;
     effects.sort_by_key(|payload| payload.parse::<usize>().unwrap());

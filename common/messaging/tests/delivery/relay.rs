@@ -45,7 +45,7 @@ testkit::for_each_backend! {
         let sent = vec![strange, keyless];
         let mut tx = rig.database.begin().await.unwrap();
         rig.outbox.append(&mut tx, &sent).await.unwrap();
-        rig.outbox.commit(tx).await.unwrap();
+        tx.commit().await.unwrap();
         let relay = rig.relay();
         eventually("published", SOON, async || published(&rig).await.len() == 2).await;
         let received: Vec<_> = rig.log.records(TOPIC).await.into_iter().map(|r| r.record).collect();
@@ -192,7 +192,7 @@ testkit::for_each_backend! {
         records.insert(2, record(TOPIC, 1, "fact"));
         let mut tx = rig.database.begin().await.unwrap();
         rig.outbox.append(&mut tx, &records).await.unwrap();
-        rig.outbox.commit(tx).await.unwrap();
+        tx.commit().await.unwrap();
         eventually("the fact is out", SOON, async || published(&rig).await == ["fact"]).await;
         eventually("the letters wait", SOON, async || rig.outbox.held().await.unwrap() == 5).await;
         rig.log.faults().refuse_nothing();
@@ -208,7 +208,7 @@ testkit::for_each_backend! {
         let letters: Vec<_> = (0..5).map(|n| record(LETTERS, n, n)).collect();
         let mut tx = rig.database.begin().await.unwrap();
         rig.outbox.append(&mut tx, &letters).await.unwrap();
-        rig.outbox.commit(tx).await.unwrap();
+        tx.commit().await.unwrap();
         for n in 0..20 {
             rig.commit([(1, n)]).await;
             eventually("the fact is out", SOON, async || published(&rig).await.len() == n + 1).await;
@@ -227,7 +227,7 @@ testkit::for_each_backend! {
         records.iter_mut().for_each(|r| r.key = None);
         let mut tx = rig.database.begin().await.unwrap();
         rig.outbox.append(&mut tx, &records).await.unwrap();
-        rig.outbox.commit(tx).await.unwrap();
+        tx.commit().await.unwrap();
         let relay = rig.relay();
         eventually("held", SOON, async || rig.outbox.held().await.unwrap() == 1).await;
         assert_eq!(published(&rig).await, ["good"]);
@@ -274,7 +274,7 @@ fn on_postgres_a_transaction_that_began_early_and_commits_late_is_not_skipped() 
         eventually("the late one is out", SOON, async || published(&rig).await == ["late"]).await;
         eventually("and has left", SOON, async || empty(&rig).await).await;
         assert_eq!(published(&rig).await, ["late"], "published before its commit");
-        rig.outbox.commit(early).await.unwrap();
+        early.commit().await.unwrap();
         eventually("the early one is out", SOON, async || published(&rig).await == ["late", "early"]).await;
 
         // Nor if it commits while the late one is being published.
@@ -284,7 +284,7 @@ fn on_postgres_a_transaction_that_began_early_and_commits_late_is_not_skipped() 
         rig.log.faults().get_stuck();
         rig.commit([(2, "late 2")]).await;
         eventually("publishing", SOON, async || rig.log.faults().publish_calls() > calls).await;
-        rig.outbox.commit(early).await.unwrap();
+        early.commit().await.unwrap();
         rig.log.faults().get_unstuck();
         eventually("all is out", SOON, async || empty(&rig).await).await;
         assert_eq!(published(&rig).await, ["late", "early", "late 2", "early 2"]);

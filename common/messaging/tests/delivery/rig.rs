@@ -120,7 +120,7 @@ impl Rig {
         let records: Vec<Record> = facts.into_iter().map(|(key, n)| record(TOPIC, key, n)).collect();
         let mut tx = self.database.begin().await.unwrap();
         self.outbox.append(&mut tx, &records).await.unwrap();
-        self.outbox.commit(tx).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// Payloads in the order in which they took effect.

@@ -52,7 +52,7 @@ impl Work {
     async fn try_to_commit(&self, fact: &Record) -> Result<(), sqlx::Error> {
         let mut tx = self.database.begin().await?;
         self.outbox.append(&mut tx, std::slice::from_ref(fact)).await?;
-        self.outbox.commit(tx).await
+        tx.commit().await
     }
 
     /// All that was committed takes effect.

@@ -30,7 +30,7 @@ const fn test(target: &'static str, name: &'static str) -> Catcher {
 }
 
 const CATCHERS: [(&str, Catcher); 15] = [
-    ("publish_before_commit", step("messaging.outbox.before_commit", Action::Error)),
+    ("publish_before_commit", step("prereservation.save.before_commit", Action::Error)),
     ("acknowledge_before_commit", step("messaging.consumer.before_commit", Action::Kill)),
     ("remove_before_publish", step("messaging.relay.before_publish", Action::Kill)),
     ("relay_out_of_order", step("messaging.relay.before_publish", Action::Error)),

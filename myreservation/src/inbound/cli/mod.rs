@@ -89,7 +89,7 @@ pub async fn rebuild(
         shadow: &shadow,
         log: log.as_ref(),
         topic: &settings.event_log.topic,
-        read: events::read,
+        read: events::add,
         options,
         progress,
     };

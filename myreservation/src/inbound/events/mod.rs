@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use events::{Event, ReadError};
-use messaging::{HandleError, Handler, ReceivedRecord, read_all};
+use events::{
+    Arrived, Fact, PaymentCancelled, PaymentCreated, ReadError, ReceiptCancelled, ReceiptCreated,
+    ReservationCancelled, ReservationCreated,
+};
+use messaging::{HandleError, Handler, ReceivedRecord, Unreadable};
 use storage::Tx;
-use telemetry::TraceContext;
 
-use crate::domain::Batch;
+use crate::domain::{Batch, Step, Telling};
 use crate::use_cases::ports::Projection;
 use crate::use_cases::read_your_writes::ReadYourWrites;
 
@@ -31,14 +33,19 @@ impl Facts {
 
 #[async_trait]
 impl Handler for Facts {
-    async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError> {
-        let Some(partition) = records.first().map(|record| record.partition) else { return Ok(()) };
+    type Instruction = Read;
+
+    fn instruction(&self, received: &ReceivedRecord) -> Result<Option<Read>, Unreadable> {
+        read(received)
+    }
+
+    async fn apply(&self, tx: &mut Tx, facts: Vec<Read>) -> Result<(), HandleError> {
+        let Some(partition) = facts.first().map(|read| read.partition) else { return Ok(()) };
         let mut batch = Batch::default();
-        read_all(records, |record| read(&mut batch, record).map(|()| None::<()>))?;
-        self.hold(batch.reservation_versions().collect());
-        if batch.is_empty() {
-            return Ok(());
+        for Read { step, telling, .. } in facts {
+            batch.add(step, telling);
         }
+        self.hold(batch.reservation_versions().collect());
         self.projection.apply(tx, batch, partition).await?;
         Ok(())
     }
@@ -48,34 +55,55 @@ impl Handler for Facts {
     }
 }
 
-/// Makes a record part of a batch. A fact that this release does not know is skipped: a newer producer's.
+/// A fact as it becomes part of the view.
+pub struct Read {
+    partition: i32,
+    step: Step,
+    telling: Telling,
+}
+
+/// Makes a record part of a batch, if it is a fact that this release knows.
 ///
 /// # Errors
 /// Why it can never be part of the view.
-pub fn read(batch: &mut Batch, received: &ReceivedRecord) -> Result<(), String> {
+pub fn add(batch: &mut Batch, received: &ReceivedRecord) -> Result<(), String> {
     // The consumer passes it by itself; who rebuilds the view reads it here.
     if received.record.says_nothing() {
         return Ok(());
     }
-    let fact = match Event::from_json(&received.record.payload) {
-        Ok(fact) => fact,
-        Err(ReadError::UnknownType(name)) => {
-            tracing::debug!(event_type = name, "unknown fact skipped");
-            return Ok(());
-        }
-        Err(error) => return Err(error.to_string()),
-    };
-    let trace_id = header(received, "traceparent")
-        .and_then(TraceContext::parse_bytes)
-        .map(|trace| format!("{:032x}", trace.trace_id()));
-    let attempts = header(received, "attempts")
-        .and_then(|value| std::str::from_utf8(value).ok())
-        .and_then(|value| value.parse().ok());
-    batch.add(fact.event, fact.timestamp_ms, trace_id, attempts);
+    if let Some(Read { step, telling, .. }) = read(received).map_err(|Unreadable(reason)| reason)? {
+        batch.add(step, telling);
+    }
     Ok(())
 }
 
-fn header<'a>(received: &'a ReceivedRecord, name: &str) -> Option<&'a [u8]> {
-    let (_, value) = received.record.headers.iter().find(|(other, _)| other == name)?;
-    Some(value)
+fn read(received: &ReceivedRecord) -> Result<Option<Read>, Unreadable> {
+    let Some((telling, at_ms)) = telling(&received.fact()?)? else { return Ok(None) };
+    let trace_id = received.trace().map(|trace| format!("{:032x}", trace.trace_id()));
+    let attempts = received
+        .header("attempts")
+        .and_then(|value| std::str::from_utf8(value).ok())
+        .and_then(|value| value.parse().ok());
+    let step = Step::of(&telling, at_ms, trace_id, attempts);
+    Ok(Some(Read { partition: received.partition, step, telling }))
+}
+
+/// What a fact tells, and when it was told; `None`: a newer producer's fact.
+///
+/// # Errors
+/// The fact cannot be read.
+pub fn telling(fact: &Arrived<'_>) -> Result<Option<(Telling, i64)>, ReadError> {
+    Ok(Some(match fact.fact_type() {
+        ReservationCreated::TYPE => told::<ReservationCreated>(fact)?,
+        ReservationCancelled::TYPE => told::<ReservationCancelled>(fact)?,
+        PaymentCreated::TYPE => told::<PaymentCreated>(fact)?,
+        PaymentCancelled::TYPE => told::<PaymentCancelled>(fact)?,
+        ReceiptCreated::TYPE => told::<ReceiptCreated>(fact)?,
+        ReceiptCancelled::TYPE => told::<ReceiptCancelled>(fact)?,
+        _ => return Ok(None),
+    }))
+}
+
+fn told<F: Fact + Into<Telling>>(fact: &Arrived<'_>) -> Result<(Telling, i64), ReadError> {
+    fact.read_told::<F>().map(|(fact, at_ms)| (fact.into(), at_ms))
 }

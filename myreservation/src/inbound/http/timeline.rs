@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::min_version::Wanted;
-use crate::domain::{Facet, Step, Timeline, TimelineStep};
+use crate::domain::{Facet, Timeline, TimelineStep};
 use crate::use_cases::ports::View;
 
 #[utoipa::path(
@@ -121,7 +121,7 @@ impl TimelineDocument {
 impl From<TimelineStep> for StepDocument {
     fn from(TimelineStep { step, after_ms, duration_ms }: TimelineStep) -> Self {
         Self {
-            step: Step::name(step.status),
+            step: step.status.fact_type(),
             service: Facet::of(step.status).producer(),
             outcome: step.status.as_str(),
             version: step.version,

@@ -1,9 +1,8 @@
 //! The tables' columns, and what a row says.
 
-use events::Status;
 use storage::StoreError;
 
-use crate::domain::{Cancellation, MyReservation, Payment, Purchase, Receipt, Reservation, Step};
+use crate::domain::{Cancellation, MyReservation, Payment, Purchase, Receipt, Reservation, Status, Step};
 
 storage::table! {
     pub(super) struct Row in "my_reservation" {

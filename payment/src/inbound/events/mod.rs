@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use events::{Event, ReadError, ReservationCancelled};
-use messaging::{HandleError, Handler, ReceivedRecord, read_all};
+use events::{Fact, Purchase, Reservation, ReservationCancelled};
+use messaging::{HandleError, Handler, ReceivedRecord, Unreadable};
 use storage::{Tx, now_ms};
 use tokio::sync::Notify;
 
@@ -29,33 +29,20 @@ impl ReservationEvents {
 
 #[async_trait]
 impl Handler for ReservationEvents {
-    async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError> {
-        let orders = read_all(records, |received| match Event::from_json(&received.record.payload) {
-            Ok(fact) => Ok(match fact.event {
-                Event::ReservationCancelled(fact) => Some(order(fact)),
-                _ => None,
-            }),
-            Err(ReadError::UnknownType(event_type)) => {
-                tracing::debug!(event_type, offset = received.offset, "fact of a newer release skipped");
-                Ok(None)
-            }
-            Err(error) => Err(error.to_string()),
-        })?;
-        if orders.is_empty() {
-            return Ok(());
-        }
-        let (indices, orders): (Vec<usize>, Vec<Order>) = orders.into_iter().unzip();
-        let cancelled = cancel(tx, self.payments.as_ref(), &orders, now_ms()).await;
-        cancelled.map_err(|error| HandleError::of_fold(error, &indices))?;
-        self.cancelled.store(true, Ordering::Relaxed);
-        Ok(())
+    type Instruction = Order;
+
+    fn instruction(&self, received: &ReceivedRecord) -> Result<Option<Order>, Unreadable> {
+        let fact = received.fact()?;
+        Ok(match fact.fact_type() {
+            ReservationCancelled::TYPE => Some(order(fact.read::<ReservationCancelled>()?.reservation)),
+            _ => None,
+        })
     }
 
-    fn concerns(&self, received: &ReceivedRecord) -> bool {
-        match Event::from_json(&received.record.payload) {
-            Ok(fact) => matches!(fact.event, Event::ReservationCancelled(_)),
-            Err(error) => !matches!(error, ReadError::UnknownType(_)),
-        }
+    async fn apply(&self, tx: &mut Tx, orders: Vec<Order>) -> Result<(), HandleError> {
+        cancel(tx, self.payments.as_ref(), &orders, now_ms()).await?;
+        self.cancelled.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     fn committed(&self) {
@@ -66,13 +53,14 @@ impl Handler for ReservationEvents {
 }
 
 /// What the tombstone remembers, where there is no payment.
-fn order(fact: ReservationCancelled) -> Order {
+fn order(reservation: Reservation) -> Order {
+    let Purchase { user_id, product_id, product_name, price } = reservation.purchase;
     Order {
-        reservation_id: fact.id,
-        user_id: fact.user_id,
-        product_id: fact.product_id,
-        product_name: fact.product_name,
-        price: fact.price,
-        card: MaskedCard::of(&fact.card_no),
+        reservation_id: reservation.id,
+        user_id,
+        product_id,
+        product_name,
+        price,
+        card: MaskedCard::of(&reservation.card_no),
     }
 }

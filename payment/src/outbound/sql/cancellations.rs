@@ -2,9 +2,9 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use storage::{Changed, Folded, StoreError, Tx, table};
+use telemetry::TraceContext;
 
 use super::insert;
-use super::record::current_trace;
 use super::row::Row;
 use super::store::SqlPaymentStore;
 use super::update;
@@ -27,7 +27,7 @@ impl Folded for SqlPaymentStore {
     ) -> Result<HashSet<i64>, StoreError> {
         let (tombstones, known): (Vec<_>, Vec<_>) =
             cancelled.into_iter().partition(|cancelled| cancelled.before.is_none());
-        let trace = current_trace();
+        let trace = TraceContext::current_traceparent();
         let changes: Vec<Change> = known.into_iter().flat_map(|known| known.facts).collect();
         let traced: Vec<_> = changes.iter().map(|change| (change, trace.as_deref())).collect();
         let saved = update::save(tx, self.target(), &traced).await?;

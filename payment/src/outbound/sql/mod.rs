@@ -1,12 +1,11 @@
 //! The store: one SQL text for SQLite and PostgreSQL.
 //!
 //! Reading order: `store` (the port), `cancellations` (the same inside a consumer's transaction), then the
-//! statements: `insert`, `update`, `list`, and `row` and `record`, which translate.
+//! statements: `insert`, `update`, `list`, and `row`, which translates.
 
 mod cancellations;
 mod insert;
 mod list;
-mod record;
 mod row;
 mod store;
 mod update;

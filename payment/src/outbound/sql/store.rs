@@ -2,10 +2,10 @@ use async_trait::async_trait;
 use messaging::Outbox;
 use sqlx::AssertSqlSafe;
 use storage::{Database, GroupCommit, ListQuery, Readable, StoreError, TableRow, table};
+use telemetry::TraceContext;
 
 use super::insert::{self, Intents};
 use super::list;
-use super::record::current_trace;
 use super::row::Row;
 use super::update::{Saving, Target};
 use crate::domain::{Change, Order, Payment, Status};
@@ -25,9 +25,9 @@ pub struct SqlPaymentStore {
 }
 
 impl SqlPaymentStore {
-    /// `outbox` lies in `database`; facts go to `topic`.
-    pub fn new(database: Database, outbox: Outbox, topic: impl Into<String>) -> Self {
-        let target = Target { outbox, topic: topic.into() };
+    /// `outbox` lies in `database`.
+    pub fn new(database: Database, outbox: Outbox) -> Self {
+        let target = Target { database: database.clone(), outbox };
         Self {
             intents: GroupCommit::new(Intents { database: database.clone() }, &database),
             changes: GroupCommit::new(target.clone(), &database),
@@ -58,7 +58,8 @@ impl Readable for SqlPaymentStore {
 #[async_trait]
 impl PaymentStore for SqlPaymentStore {
     async fn intend(&self, order: Order, now: i64) -> Result<Intent, StoreError> {
-        let intent = insert::Intent { order: order.clone(), now, traceparent: current_trace() };
+        let intent =
+            insert::Intent { order: order.clone(), now, traceparent: TraceContext::current_traceparent() };
         if let Some(id) = self.intents.submit(intent).await? {
             return Ok(Intent::Stored(Payment::charging(id, order, now)));
         }
@@ -70,7 +71,7 @@ impl PaymentStore for SqlPaymentStore {
     }
 
     async fn save(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError> {
-        let saving = Saving { changes: changes.to_vec(), traceparent: current_trace() };
+        let saving = Saving { changes: changes.to_vec(), traceparent: TraceContext::current_traceparent() };
         self.changes.submit(saving).await
     }
 

@@ -1,10 +1,10 @@
 use std::collections::HashSet;
 
+use events::Envelope;
 use messaging::Outbox;
 use sqlx::AssertSqlSafe;
-use storage::{Dialect, StoreError, Transact, Tx, sql};
+use storage::{Database, Dialect, StoreError, Transact, Tx, sql};
 
-use super::record::record;
 use crate::domain::{Change, State};
 
 const COLUMN_COUNT: usize = 8;
@@ -13,8 +13,8 @@ const LARGEST_UPDATE: usize = 64;
 /// Where changes and their facts go, always together.
 #[derive(Clone)]
 pub(super) struct Target {
+    pub(super) database: Database,
     pub(super) outbox: Outbox,
-    pub(super) topic: String,
 }
 
 /// Each change is a compare-and-set on the status; as many as come together are one statement.
@@ -50,9 +50,9 @@ impl Transact for Target {
             .iter()
             .flat_map(|saving| saving.changes.iter().map(|change| (change, saving.traceparent.as_deref())))
             .collect();
-        let mut tx = self.outbox.begin().await?;
+        let mut tx = self.database.begin().await?;
         let mut stored = save(&mut tx, self, &changes).await?.into_iter();
-        self.outbox.commit(tx).await?;
+        tx.commit().await?;
         Ok(savings.iter().map(|saving| stored.by_ref().take(saving.changes.len()).collect()).collect())
     }
 }
@@ -69,18 +69,17 @@ pub(super) async fn save(
         round.sort_by_key(|index| changes[*index].0.after().id);
         for chunk in sql::chunks(&round, LARGEST_UPDATE) {
             let ids = update(tx, chunk.iter().map(|index| changes[*index].0), chunk.len()).await?;
-            let mut records = Vec::new();
+            let mut facts = Vec::new();
             for index in chunk {
                 let (change, traceparent) = changes[*index];
                 let payment = change.after();
                 if ids.contains(&payment.id) {
                     stored[*index] = true;
-                    let record =
-                        |event| record(&target.topic, payment.id, event, payment.modified_at, traceparent);
-                    records.extend(change.events().iter().map(record));
+                    let caused = |fact: &Envelope| fact.clone().caused_by(traceparent.map(str::to_owned));
+                    facts.extend(change.facts().iter().map(caused));
                 }
             }
-            target.outbox.append(tx, &records).await?;
+            target.outbox.tell(tx, &facts).await?;
         }
     }
     Ok(stored)

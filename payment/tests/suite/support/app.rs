@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chassis::Settings;
-use events::{Event, ReservationCancelled};
-use messaging::{EventLog, KafkaSettings, Polled, Record};
+use events::{Envelope, Fact, PaymentCancelled, PaymentCreated, Purchase, Reservation, ReservationCancelled};
+use messaging::{EventLog, KafkaSettings, Polled, ReceivedRecord, Record};
 use payment::outbound::simulated::Ledger;
 use payment::settings::Own;
 use serde_json::{Value, json};
@@ -124,25 +124,22 @@ impl App {
 
     /// prereservation tells that a reservation is over.
     pub(crate) async fn cancel(&self, reservation_id: i64) {
-        let event = Event::ReservationCancelled(ReservationCancelled {
+        let reservation = Reservation {
             id: reservation_id,
-            user_id: 1,
+            purchase: Purchase { user_id: 1, product_id: 1, product_name: "fold".into(), price: 1_300_000 },
             user_address: "seoul".into(),
-            product_id: 1,
-            product_name: "fold".into(),
-            price: 1_300_000,
             card_no: "****-****-****-1234".into(),
             created_at: 1,
             modified_at: 1,
-            reason: events::reason::CANCELLED_BY_CUSTOMER.into(),
-            detail: None,
             version: 2,
-        });
-        self.publish(reservation_id, event.to_json(1)).await;
+        };
+        let reason = events::reason::CANCELLED_BY_CUSTOMER.into();
+        let fact = Envelope::of(&ReservationCancelled { reservation, reason, detail: None }, 1);
+        self.publish(reservation_id, fact.payload).await;
     }
 
     /// The facts that payment told, once there are `count` of them.
-    pub(crate) async fn told(&self, count: usize) -> Vec<(Event, Record)> {
+    pub(crate) async fn told(&self, count: usize) -> Vec<ReceivedRecord> {
         let group = format!("test-{}", rand::random::<u64>());
         let mut subscription =
             self.log.subscribe(&self.settings.shared.event_log.topic, &group).await.unwrap();
@@ -154,9 +151,9 @@ impl App {
                 subscription.poll(100, Duration::from_millis(100)).await.unwrap()
             {
                 for received in records {
-                    let Ok(fact) = Event::from_json(&received.record.payload) else { continue };
-                    if matches!(fact.event, Event::PaymentCreated(_) | Event::PaymentCancelled(_)) {
-                        told.push((fact.event, received.record));
+                    let Ok(fact) = received.fact() else { continue };
+                    if [PaymentCreated::TYPE, PaymentCancelled::TYPE].contains(&fact.fact_type()) {
+                        told.push(received);
                     }
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use events::{Fact, PaymentCreated};
 use resilience::{Answer, NoAnswer};
 use serde::Deserialize;
 
@@ -112,7 +113,7 @@ fn paid(body: &[u8], order: &PaymentOrder) -> Result<Paid, Failure> {
     let payment: Payment = serde_json::from_slice(body).map_err(|_| Failure::Garbled)?;
     let is_this = payment.pre_reservation_id == order.reservation_id
         && payment.price == order.price
-        && payment.status == events::Status::Paid.as_str();
+        && payment.status == PaymentCreated::STATUS;
     if is_this { Ok(Paid { payment_id: payment.id }) } else { Err(Failure::Garbled) }
 }
 

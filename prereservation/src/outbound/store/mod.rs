@@ -5,7 +5,7 @@ mod rows;
 mod save;
 
 use async_trait::async_trait;
-use events::Event;
+use events::Envelope;
 use messaging::Outbox;
 use storage::{Database, GroupCommit, ListQuery, Listing, Readable, StoreError, Window, now_ms, table};
 use telemetry::TraceContext;
@@ -28,10 +28,10 @@ pub struct SqlReservationStore {
 }
 
 impl SqlReservationStore {
-    pub fn new(database: Database, outbox: Outbox, topic: String) -> Self {
+    pub fn new(database: Database, outbox: Outbox) -> Self {
         Self {
             intents: GroupCommit::new(Intents { database: database.clone() }, &database),
-            outcomes: GroupCommit::new(Outcomes { outbox, topic }, &database),
+            outcomes: GroupCommit::new(Outcomes { database: database.clone(), outbox }, &database),
             database,
         }
     }
@@ -47,7 +47,12 @@ impl ReservationStore for SqlReservationStore {
             return Ok(begun);
         }
         let now = now_ms();
-        let intent = Intent { order: order.clone(), key: key.cloned(), now, traceparent: current_trace() };
+        let intent = Intent {
+            order: order.clone(),
+            key: key.cloned(),
+            now,
+            traceparent: TraceContext::current_traceparent(),
+        };
         match (self.intents.submit(intent).await?, key) {
             (Stored::Started { id }, _) => Ok(Begun::Started(Reservation::pending(id, order.clone(), now))),
             // The other request's key was committed, or it would not have been in the way; purged since is as good
@@ -62,7 +67,7 @@ impl ReservationStore for SqlReservationStore {
     async fn save(
         &self,
         reservation: &Reservation,
-        fact: &Event,
+        fact: &Envelope,
         expected_version: i64,
         outcome: Option<&SavedOutcome>,
     ) -> Result<bool, StoreError> {
@@ -71,7 +76,7 @@ impl ReservationStore for SqlReservationStore {
             fact: fact.clone(),
             expected_version,
             saved: outcome.cloned(),
-            traceparent: current_trace(),
+            traceparent: TraceContext::current_traceparent(),
         };
         self.outcomes.submit(outcome).await
     }
@@ -120,8 +125,4 @@ fn column(field: Field) -> &'static str {
         Field::UserId => "user_id",
         Field::Price => "price",
     }
-}
-
-fn current_trace() -> Option<String> {
-    TraceContext::current().map(|trace| trace.to_string())
 }

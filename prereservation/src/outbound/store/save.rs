@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use events::Event;
-use messaging::{Outbox, Record};
+use events::Envelope;
+use messaging::Outbox;
 use sqlx::AssertSqlSafe;
-use storage::{Dialect, StoreError, Transact, Tx, now_ms, sql};
+use storage::{Database, Dialect, StoreError, Transact, Tx, sql};
 
 use crate::domain::Reservation;
 use crate::use_cases::ports::SavedOutcome;
@@ -16,13 +16,13 @@ const LARGEST_UPDATE: usize = 64;
 
 /// Saves reservations and tells their facts.
 pub(super) struct Outcomes {
+    pub(super) database: Database,
     pub(super) outbox: Outbox,
-    pub(super) topic: String,
 }
 
 pub(super) struct Outcome {
     pub(super) reservation: Reservation,
-    pub(super) fact: Event,
+    pub(super) fact: Envelope,
     pub(super) expected_version: i64,
     pub(super) saved: Option<SavedOutcome>,
     pub(super) traceparent: Option<String>,
@@ -36,7 +36,7 @@ impl Transact for Outcomes {
     type Answer = bool;
 
     async fn transact(&self, outcomes: &[Outcome]) -> Result<Vec<bool>, StoreError> {
-        let mut tx = self.outbox.begin().await?;
+        let mut tx = self.database.begin().await?;
         let mut saved = vec![false; outcomes.len()];
         for round in sql::rounds(outcomes, |outcome| outcome.reservation.id) {
             for chunk in sql::chunks(&round, LARGEST_UPDATE) {
@@ -51,29 +51,19 @@ impl Transact for Outcomes {
                     })
                     .collect();
                 answer_keys(&mut tx, &won).await?;
-                let records: Vec<Record> =
-                    won.iter().map(|(outcome, trace)| self.record(outcome, trace)).collect();
-                self.outbox.append(&mut tx, &records).await?;
+                let facts: Vec<Envelope> = won.iter().map(|(outcome, trace)| outcome.fact(trace)).collect();
+                self.outbox.tell(&mut tx, &facts).await?;
             }
         }
-        self.outbox.commit(tx).await?;
+        tx.commit().await?;
         Ok(saved)
     }
 }
 
-impl Outcomes {
-    fn record(&self, outcome: &Outcome, first_trace: &FirstTrace) -> Record {
-        let fact = &outcome.fact;
-        let timestamp_ms = now_ms();
-        let ce_id = format!("{}.{}", fact.key(), fact.version());
-        let traceparent = outcome.traceparent.as_deref().or(first_trace.as_deref());
-        Record {
-            topic: self.topic.clone(),
-            key: Some(fact.key()),
-            payload: fact.to_json(timestamp_ms),
-            headers: events::headers(fact, "prereservation", &ce_id, timestamp_ms, traceparent),
-            timestamp_ms,
-        }
+impl Outcome {
+    fn fact(&self, first_trace: &FirstTrace) -> Envelope {
+        let traceparent = self.traceparent.as_ref().or(first_trace.as_ref());
+        self.fact.clone().caused_by(traceparent.cloned())
     }
 }
 

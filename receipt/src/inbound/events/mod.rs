@@ -1,10 +1,9 @@
 //! Which fact triggers what.
 
 use async_trait::async_trait;
-use events::{Event, ReadError};
-use messaging::{HandleError, Handler, ReceivedRecord, read_all};
+use events::{Arrived, Fact, PaymentCancelled, PaymentCreated, ReadError, ReservationCancelled};
+use messaging::{HandleError, Handler, ReceivedRecord, Unreadable};
 use storage::Tx;
-use telemetry::TraceContext;
 
 use crate::use_cases::follow::{Follow, Instruction};
 
@@ -14,37 +13,32 @@ pub struct Facts {
 
 #[async_trait]
 impl Handler for Facts {
-    async fn handle(&self, tx: &mut Tx, records: &[ReceivedRecord]) -> Result<(), HandleError> {
-        let instructions = read_all(records, |received| match Event::from_json(&received.record.payload) {
-            Ok(fact) => {
-                let instruction = Instruction::of(fact.event);
-                Ok(instruction.map(|instruction| (instruction, traceparent(received))))
-            }
-            // A newer producer's fact: none of receipt's business yet.
-            Err(ReadError::UnknownType(name)) => {
-                tracing::debug!(event_type = name, "unknown fact skipped");
-                Ok(None)
-            }
-            Err(error) => Err(error.to_string()),
-        })?;
-        if instructions.is_empty() {
-            return Ok(());
-        }
-        let (indices, instructions): (Vec<_>, Vec<_>) = instructions.into_iter().unzip();
-        let followed = self.follow.execute(tx, &instructions).await;
-        followed.map_err(|error| HandleError::of_fold(error, &indices))
+    /// The trace goes on in what receipt tells.
+    type Instruction = (Instruction, Option<String>);
+
+    fn instruction(&self, received: &ReceivedRecord) -> Result<Option<Self::Instruction>, Unreadable> {
+        let traceparent = || received.trace().map(|trace| trace.to_string());
+        Ok(instruction(&received.fact()?)?.map(|instruction| (instruction, traceparent())))
     }
 
-    fn concerns(&self, received: &ReceivedRecord) -> bool {
-        match Event::from_json(&received.record.payload) {
-            Ok(fact) => Instruction::of(fact.event).is_some(),
-            Err(error) => !matches!(error, ReadError::UnknownType(_)),
-        }
+    async fn apply(&self, tx: &mut Tx, instructions: Vec<Self::Instruction>) -> Result<(), HandleError> {
+        Ok(self.follow.execute(tx, &instructions).await?)
     }
 }
 
-/// The trace goes on in what receipt tells, from the span that caused it: a collector has that one.
-fn traceparent(received: &ReceivedRecord) -> Option<String> {
-    let (_, value) = received.record.headers.iter().find(|(name, _)| name == "traceparent")?;
-    Some(TraceContext::parse_bytes(value)?.to_string())
+/// `None`: not receipt's business.
+///
+/// # Errors
+/// The fact cannot be read.
+pub fn instruction(fact: &Arrived<'_>) -> Result<Option<Instruction>, ReadError> {
+    Ok(Some(match fact.fact_type() {
+        PaymentCreated::TYPE => Instruction::Issue(Box::new(fact.read::<PaymentCreated>()?.0)),
+        PaymentCancelled::TYPE => {
+            Instruction::Withdraw { reservation_id: fact.read::<PaymentCancelled>()?.0.pre_reservation_id }
+        }
+        ReservationCancelled::TYPE => {
+            Instruction::Withdraw { reservation_id: fact.read::<ReservationCancelled>()?.reservation.id }
+        }
+        _ => return Ok(None),
+    }))
 }

@@ -3,11 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use events::Event;
-use messaging::{Outbox, Record};
-use storage::{
-    Changed, Database, Folded, ListQuery, Listing, Readable, StoreError, Tx, Window, now_ms, table,
-};
+use messaging::Outbox;
+use storage::{Changed, Database, Folded, ListQuery, Listing, Readable, StoreError, Tx, Window, table};
 
 use crate::domain::{Purchase, Receipt, Status, Told};
 use crate::use_cases::ports::{Field, ReceiptStore};
@@ -36,23 +33,11 @@ storage::text_column!(Status);
 pub struct SqlReceiptStore {
     database: Database,
     outbox: Outbox,
-    topic: String,
 }
 
 impl SqlReceiptStore {
-    pub fn new(database: Database, outbox: Outbox, topic: String) -> Self {
-        Self { database, outbox, topic }
-    }
-
-    fn record(&self, event: &Event, trace: Option<String>, timestamp_ms: i64) -> Record {
-        let ce_id = format!("{}.{}", event.key(), event.version());
-        Record {
-            topic: self.topic.clone(),
-            key: Some(event.key()),
-            payload: event.to_json(timestamp_ms),
-            headers: events::headers(event, "receipt", &ce_id, timestamp_ms, trace.as_deref()),
-            timestamp_ms,
-        }
+    pub fn new(database: Database, outbox: Outbox) -> Self {
+        Self { database, outbox }
     }
 }
 
@@ -85,13 +70,12 @@ impl Folded for SqlReceiptStore {
                 .execute(&mut **tx)
                 .await?;
         }
-        let now = now_ms();
-        let mut records = Vec::new();
+        let mut told = Vec::new();
         for Changed { key, mut after, facts, .. } in changes {
             after.id = ids.get(&key).copied().unwrap_or(after.id);
-            records.extend(facts.into_iter().map(|(told, trace)| self.record(&after.fact(told), trace, now)));
+            told.extend(facts.into_iter().map(|(told, trace)| after.fact(told).caused_by(trace)));
         }
-        self.outbox.append(tx, &records).await?;
+        self.outbox.tell(tx, &told).await?;
         Ok(HashSet::new())
     }
 }

@@ -4,17 +4,15 @@
 use super::*;
 
 /// What leaves the process: the ports of the use cases, and in messaging the transaction, the log and the tables.
-const EFFECTS: [(&str, &[&str]); 4] = [
+const EFFECTS: [(&str, &[&str]); 5] = [
     (
         "use_cases/",
         &[".store.", ".provider.", ".payments.", "payments.save(", "payments.put_", "payments.of_"],
     ),
     ("inbound/events/", &[".projection.", ".follow."]),
+    ("messaging/src/consumer/aside.rs", &["dead_letters::set_aside("]),
     ("messaging/src/relay/turn.rs", &[".publish(", ".outbox.remove(", ".lease.hold().await"]),
-    (
-        "messaging/src/consumer/batch.rs",
-        &[".outbox.commit(", "dead_letters::set_aside(", "dead_letters::wait_behind("],
-    ),
+    ("messaging/src/consumer/batch.rs", &["tx.commit("]),
 ];
 /// They change nothing and acknowledge nothing: what asks, what measures, what an operator rebuilds beside the live
 /// view, what has been of no use for a day; and calls that only look like one.

@@ -6,8 +6,10 @@
 
 use storage::Tx;
 
-use crate::consumer::{Failed, Reader};
+use super::partition::Failed;
+use super::reader::Reader;
 use crate::dead_letters::{self, DeadLetter, DeadLetters};
+use crate::handler::Handler;
 
 /// What one step came to.
 enum Step {
@@ -26,7 +28,7 @@ struct Failure {
 }
 
 /// Serves what is asked for of our partitions, for as long as a batch may take. True: there is more.
-pub(crate) async fn serve_requests(reader: &mut Reader) -> bool {
+pub(super) async fn serve_requests<H: Handler>(reader: &mut Reader<H>) -> bool {
     let letters = DeadLetters::new(reader.database().clone());
     let partitions = match letters.requested_partitions(&reader.consumer.topic).await {
         Ok(partitions) => partitions,
@@ -56,7 +58,7 @@ pub(crate) async fn serve_requests(reader: &mut Reader) -> bool {
 }
 
 /// False: nothing is asked for any more.
-async fn step(reader: &mut Reader, partition: i32) -> Result<bool, Failed> {
+async fn step<H: Handler>(reader: &mut Reader<H>, partition: i32) -> Result<bool, Failed> {
     // Taken, and put back where the step is known to have ended: else they are read again. Reading them after each
     // step would cost the more the more there are.
     let mut blocked = reader.position(partition).and_then(|position| position.blocked.take());
@@ -85,7 +87,7 @@ async fn step(reader: &mut Reader, partition: i32) -> Result<bool, Failed> {
     }
 }
 
-async fn serve(reader: &mut Reader, partition: i32) -> Result<Step, Failed> {
+async fn serve<H: Handler>(reader: &mut Reader<H>, partition: i32) -> Result<Step, Failed> {
     let mut tx = reader.database().begin().await?;
     reader.guard(&mut tx, partition, None).await?;
     let Some(asked) = dead_letters::requested(&mut tx, &reader.consumer.topic, partition).await? else {
@@ -111,7 +113,7 @@ async fn serve(reader: &mut Reader, partition: i32) -> Result<Step, Failed> {
         tx.commit().await?;
         return Ok(Step::Done { freed: None });
     }
-    match reader.handle(&mut tx, &[tried.received()]).await {
+    match reader.handle_one(&mut tx, &tried.received()).await {
         Ok(()) => {}
         Err(Failed::Unattributed(reason)) => {
             return Ok(Step::Failed(Box::new(Failure { asked, tried, reason })));
@@ -123,7 +125,7 @@ async fn serve(reader: &mut Reader, partition: i32) -> Result<Step, Failed> {
         Err(error) => return Err(error),
     }
     let freed = hand_on(&mut tx, &asked, &tried).await?;
-    reader.consumer.outbox.commit(tx).await?;
+    tx.commit().await?;
     reader.consumer.handler.committed();
     tracing::info!(id = tried.id, key = tried.key.as_deref(), "dead letter replayed");
     Ok(Step::Done { freed })

@@ -1,39 +1,16 @@
-//! Where we stand in each partition, and whether it is ours.
+//! Partitions are claimed and lost.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Reader;
-use super::batch::{Failed, Position};
+use super::partition::{Failed, Position, Standing};
+use super::reader::Reader;
+use crate::handler::Handler;
 use crate::log::{EventLogError, Subscription};
 use crate::mark::Place;
 
-/// A partition that somebody else has claimed is usually revoked in a moment. If it is not, nobody else is reading
-/// it (he claimed it when it was ours already), and it is claimed again.
-pub(super) const CLAIM_AGAIN_AFTER: Duration = Duration::from_secs(3);
-
-/// What we know of a partition that the log has assigned to us.
-pub(super) enum Standing {
-    /// The row in the database is not ours, or the log is to be looked at. To be claimed at this time.
-    Unclaimed {
-        due: Instant,
-        /// The log gave a later record than it was asked for.
-        about_gap: bool,
-    },
-    /// The last transaction, which began at this offset, ended in a way that tells nothing.
-    Doubtful {
-        from: i64,
-    },
-    /// The log is not the one that was read up to this place. To be looked at again at this time.
-    Stopped {
-        due: Instant,
-        place: Place,
-    },
-    Ours(Position),
-}
-
-impl Reader {
+impl<H: Handler> Reader<H> {
     /// Claims what is to be claimed and finds out what is in doubt. While the database is away the log is still
     /// polled, so that we stay in the group; what it delivers meanwhile is read again, from where the database says.
     pub(super) async fn settle(&mut self, subscription: &mut dyn Subscription) -> Result<(), EventLogError> {
@@ -118,40 +95,6 @@ impl Reader {
                     return;
                 }
             }
-        }
-    }
-
-    pub(super) fn doubt(&mut self, partition: i32) {
-        if let Some(from) = self.position(partition).map(|position| position.stored) {
-            self.partitions.insert(partition, Standing::Doubtful { from });
-        }
-    }
-
-    pub(super) fn lost(&mut self, partition: i32) {
-        tracing::info!(partition, "partition claimed by somebody else");
-        let due = Instant::now() + CLAIM_AGAIN_AFTER;
-        self.partitions.insert(partition, Standing::Unclaimed { due, about_gap: false });
-    }
-
-    /// Where we stand in a partition that is ours.
-    pub(crate) fn position(&mut self, partition: i32) -> Option<&mut Position> {
-        match self.partitions.get_mut(&partition) {
-            Some(Standing::Ours(position)) => Some(position),
-            _ => None,
-        }
-    }
-}
-
-impl Standing {
-    pub(super) fn unclaimed() -> Self {
-        Self::Unclaimed { due: Instant::now(), about_gap: false }
-    }
-
-    fn is_open(&self, now: Instant) -> bool {
-        match self {
-            Self::Unclaimed { due, .. } | Self::Stopped { due, .. } => *due <= now,
-            Self::Doubtful { .. } => true,
-            Self::Ours(_) => false,
         }
     }
 }
