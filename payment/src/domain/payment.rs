@@ -2,7 +2,7 @@ use std::fmt;
 
 use events::{Envelope, Fact, PaymentCancelled, PaymentCreated, Purchase};
 
-use crate::domain::{Change, ChargeAnswer, Decline, Order, RefundAnswer, Refusal, Transition};
+use crate::domain::{ChargeAnswer, Decline, Order, RefundAnswer};
 
 /// The payment of one reservation.
 ///
@@ -95,6 +95,59 @@ impl State {
     }
 }
 
+/// What a transition gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// Something is different now.
+    Applied(Change),
+    /// It was so before. A repeated message is no error.
+    AlreadyApplied,
+    /// It cannot be, and nothing is different.
+    Refused(Refusal),
+}
+
+/// Why a transition cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Whatever the answer says, the payment is being undone, or is undone.
+    #[error("the payment was cancelled")]
+    Cancelled,
+    /// Two answers to the same question that cannot both be true; the first one stands.
+    #[error("the answer contradicts an earlier one")]
+    Contradiction,
+    /// Nobody asked for a refund.
+    #[error("no refund was asked for")]
+    NotRefunding,
+}
+
+/// A new state together with the facts that tell of it. Only a transition makes one, and a store takes
+/// nothing else: saving without publishing cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    before: Status,
+    after: Payment,
+    facts: Vec<Envelope>,
+}
+
+impl Change {
+    /// The status that the store has to find; if it finds another one, somebody else was faster.
+    pub fn before(&self) -> Status {
+        self.before
+    }
+
+    pub fn after(&self) -> &Payment {
+        &self.after
+    }
+
+    pub fn into_after(self) -> Payment {
+        self.after
+    }
+
+    pub fn facts(&self) -> &[Envelope] {
+        &self.facts
+    }
+}
+
 impl Payment {
     /// The intent to charge, as the store has just numbered it.
     pub fn charging(id: i64, order: Order, now: i64) -> Self {
@@ -114,20 +167,20 @@ impl Payment {
     pub fn charge_answered(&self, answer: &ChargeAnswer, now: i64) -> Transition {
         match (&self.state, answer) {
             (State::Charging, ChargeAnswer::Charged) => {
-                let paid = Self { created_at: now, ..self.told(State::Paid, now) };
+                let paid = Self { created_at: now, ..self.with_fact(State::Paid, now) };
                 let created = paid.created();
                 self.applied(paid, vec![created])
             }
             (State::Charging, ChargeAnswer::Declined(decline)) => {
-                self.applied(self.become_untold(State::Declined(decline.clone()), now), vec![])
+                self.applied(self.without_fact(State::Declined(decline.clone()), now), vec![])
             }
             (State::Charging, ChargeAnswer::Undone) => {
-                self.applied(self.become_untold(State::Void, now), vec![])
+                self.applied(self.without_fact(State::Void, now), vec![])
             }
             // The network had said that nothing was charged nor ever would be. Whatever went wrong there, the
             // customer gets the money back.
             (State::Void, ChargeAnswer::Charged) => {
-                self.applied(self.become_untold(State::Refunding, now), vec![])
+                self.applied(self.without_fact(State::Refunding, now), vec![])
             }
             (State::Paid, ChargeAnswer::Charged)
             | (State::Declined(_), ChargeAnswer::Declined(_))
@@ -146,8 +199,8 @@ impl Payment {
     pub fn cancel(&self, now: i64) -> Transition {
         match &self.state {
             // A charge may be under way just now; only the card network can tell.
-            State::Charging | State::Paid => self.applied(self.become_untold(State::Refunding, now), vec![]),
-            State::Declined(_) => self.applied(self.become_untold(State::Void, now), vec![]),
+            State::Charging | State::Paid => self.applied(self.without_fact(State::Refunding, now), vec![]),
+            State::Declined(_) => self.applied(self.without_fact(State::Void, now), vec![]),
             State::Refunding | State::Cancelled | State::Void => Transition::AlreadyApplied,
         }
     }
@@ -157,10 +210,10 @@ impl Payment {
         match (&self.state, answer) {
             // Nobody heard of this payment, and no money moved: there is nothing to tell.
             (State::Refunding, RefundAnswer::NothingCharged) if self.version == 0 => {
-                self.applied(self.become_untold(State::Void, now), vec![])
+                self.applied(self.without_fact(State::Void, now), vec![])
             }
             (State::Refunding, RefundAnswer::Refunded | RefundAnswer::NothingCharged) => {
-                let cancelled = self.told(State::Cancelled, now);
+                let cancelled = self.with_fact(State::Cancelled, now);
                 let fact = cancelled.cancelled();
                 self.applied(cancelled, vec![fact])
             }
@@ -177,29 +230,29 @@ impl Payment {
     }
 
     /// The next state, one that a fact tells of.
-    fn told(&self, state: State, now: i64) -> Self {
-        Self { version: self.version + 1, ..self.become_untold(state, now) }
+    fn with_fact(&self, state: State, now: i64) -> Self {
+        Self { version: self.version + 1, ..self.without_fact(state, now) }
     }
 
-    fn become_untold(&self, state: State, now: i64) -> Self {
+    fn without_fact(&self, state: State, now: i64) -> Self {
         // A clock that was set back must not make a payment end before it began.
         Self { state, modified_at: now.max(self.created_at), ..self.clone() }
     }
 
     fn applied(&self, after: Self, facts: Vec<Envelope>) -> Transition {
-        Transition::Applied(Change::new(self.status(), after, facts))
+        Transition::Applied(Change { before: self.status(), after, facts })
     }
 
     fn created(&self) -> Envelope {
-        Envelope::of(&PaymentCreated(self.as_told()), self.modified_at)
+        Envelope::of(&PaymentCreated(self.for_facts()), self.modified_at)
     }
 
     fn cancelled(&self) -> Envelope {
-        Envelope::of(&PaymentCancelled(self.as_told()), self.modified_at)
+        Envelope::of(&PaymentCancelled(self.for_facts()), self.modified_at)
     }
 
     /// As facts tell of it.
-    fn as_told(&self) -> events::Payment {
+    fn for_facts(&self) -> events::Payment {
         let Order { reservation_id, user_id, product_id, product_name, price, card } = self.order.clone();
         events::Payment {
             id: self.id,
