@@ -280,7 +280,7 @@ fn listed() -> Result<BTreeSet<PathBuf>, Error> {
 /// cargo, in an up-to-date copy of the sources that has the steps and the mutations; libraries of others are shared with the workspace.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn cargo() -> Result<Command, Error> {
     let tree = workspace().join("target/woven");
     write(&tree)?;
