@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`settings`] (where it is), [`database`], `opening` and `schema` (what a start finds out), [`connections`] and
 //! `transaction`, `failure` (whose fault an error is), `health` and [`files`] (whether writing succeeds, and stays), [`group_commit`] (one transaction for many who wait), [`lease`] (one holder at a time,
-//! without clocks), [`table`] (columns, once),
-//! [`fold`] (what a batch of messages changes), [`listing`] (pages that stay fast), [`ranges`] (also in the middle), [`sql`] (multi-row statements).
+//! without clocks), [`mod@table`] (columns, once),
+//! [`mod@fold`] (what a batch of messages changes), [`listing`] (pages that stay fast), [`ranges`] (also in the middle), [`sql`] (multi-row statements).
 //!
 //! What a crash leaves: a committed transaction survives the death of the process on both
 //! databases. It also survives a power cut: PostgreSQL with its default `synchronous_commit`,

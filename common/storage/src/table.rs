@@ -15,7 +15,7 @@ use crate::transaction::Tx;
 /// Most rows of one statement.
 const LARGEST: usize = 128;
 
-/// A row of a table. [`table!`](crate::table) writes the implementation.
+/// A row of a table. [`table!`](crate::table!) writes the implementation.
 pub trait TableRow: for<'r> FromRow<'r, AnyRow> + Send + Unpin {
     const TABLE: &'static str;
     /// As a SELECT lists them. [`FromRow`] reads them in this order.
