@@ -19,7 +19,7 @@ impl Binaries {
     /// cargo failed.
     pub fn beside_this(build: bool) -> Result<Self, Error> {
         let this = std::env::current_exe().map_err(Error::io("finding this program"))?;
-        let directory = this.ancestors().nth(2).unwrap_or(Path::new(".")).to_owned();
+        let directory = this.ancestors().nth(1).unwrap_or(Path::new(".")).to_owned();
         // Tests lie one directory deeper.
         let directory = match directory.file_name() {
             Some(name) if name == "deps" => directory.parent().unwrap_or(&directory).to_owned(),
