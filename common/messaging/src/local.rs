@@ -12,6 +12,7 @@ mod file;
 mod lease;
 mod reader;
 mod subscription;
+mod transaction;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection, QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite};
 
-use super::file;
+use super::{file, transaction};
 use crate::log::Record;
 
 /// Rows of one INSERT; more of them are several statements.
@@ -65,12 +65,19 @@ pub(super) async fn append(
     if let [(topic_id, chunk)] = chunks[..] {
         return insert(connection, topic_id, chunk).await;
     }
-    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
+    transaction::begin(connection).await?;
+    let last = insert_all(connection, &chunks).await;
+    transaction::end(connection, last).await
+}
+
+async fn insert_all(
+    connection: &mut SqliteConnection,
+    chunks: &[(i64, &[&Record])],
+) -> Result<i64, sqlx::Error> {
     let mut last = 0;
     for (topic_id, chunk) in chunks {
-        last = insert(&mut tx, topic_id, chunk).await?;
+        last = insert(connection, *topic_id, chunk).await?;
     }
-    tx.commit().await?;
     Ok(last)
 }
 

@@ -7,9 +7,10 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::watch;
+
+use super::transaction;
 
 pub(super) const BEAT: Duration = unit(3);
 pub(super) const FENCE: Duration = unit(8);
@@ -160,7 +161,16 @@ pub(super) async fn write_positions(
     positions: impl Iterator<Item = (&(String, String), &i64)>,
     released: &[Member],
 ) -> Result<(), sqlx::Error> {
-    let mut tx = file.begin_with("BEGIN IMMEDIATE").await?;
+    transaction::begin(file).await?;
+    let written = write_all(file, positions, released).await;
+    transaction::end(file, written).await
+}
+
+async fn write_all(
+    file: &mut SqliteConnection,
+    positions: impl Iterator<Item = (&(String, String), &i64)>,
+    released: &[Member],
+) -> Result<(), sqlx::Error> {
     for ((topic, group), next) in positions {
         sqlx::query(
             "INSERT INTO group_position (topic, member_group, next_position) VALUES ($1, $2, $3) \
@@ -169,7 +179,7 @@ pub(super) async fn write_positions(
         .bind(topic)
         .bind(group)
         .bind(next)
-        .execute(&mut *tx)
+        .execute(&mut *file)
         .await?;
     }
     for member in released {
@@ -177,8 +187,8 @@ pub(super) async fn write_positions(
             .bind(&member.topic)
             .bind(&member.group)
             .bind(&member.id)
-            .execute(&mut *tx)
+            .execute(&mut *file)
             .await?;
     }
-    tx.commit().await
+    Ok(())
 }
