@@ -77,6 +77,7 @@ ENV PROFILE=docker \
 USER 65532:65532
 # Fails when a library is missing here that was there at compilation, and when the profile's settings are wrong. The token is for
 # this check alone: payment and prereservation want one, and the image has none.
+# hadolint ignore=DL3064
 ARG INTERNAL_TOKEN=only-for-the-check-of-the-build
 RUN ["/app/service", "--check"]
 # 9080: the actuator, for probes, Prometheus and operators; not to be published.
