@@ -66,29 +66,29 @@ fn read_kafka(brokers: &str, topic: &str) -> Result<Vec<ReceivedRecord>, KafkaEr
         .set("bootstrap.servers", brokers)
         .set("group.id", "lab-reader")
         .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
         .set("allow.auto.create.topics", "false")
         .create()?;
     let metadata = consumer.fetch_metadata(Some(topic), KAFKA_LIMIT)?;
     let known = metadata.topics().iter().filter(|found| found.error().is_none());
     let partitions: Vec<i32> = known.flat_map(|found| found.partitions().iter().map(|p| p.id())).collect();
+    let mut assignment = TopicPartitionList::new();
+    for partition in &partitions {
+        assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;
+    }
+    consumer.assign(&assignment)?;
     let mut records = Vec::new();
-    for partition in partitions {
-        let (_, end) = consumer.fetch_watermarks(topic, partition, KAFKA_LIMIT)?;
-        let mut assignment = TopicPartitionList::new();
-        assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
-        consumer.assign(&assignment)?;
-        let mut next = 0;
-        while next < end {
-            match consumer.poll(KAFKA_LIMIT) {
-                Some(message) => {
-                    let message = message?;
-                    next = message.offset() + 1;
-                    records.push(received(&message));
-                }
-                None => {
-                    return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
-                }
-            }
+    let mut at_their_end = 0;
+    while at_their_end < partitions.len() {
+        match consumer.poll(KAFKA_LIMIT) {
+            Some(Ok(message)) => records.push(received(&message)),
+            Some(Err(KafkaError::PartitionEOF(_))) => at_their_end += 1,
+            // librdkafka connects again by itself; that it never does is found out by the limit.
+            Some(Err(KafkaError::MessageConsumption(
+                RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure,
+            ))) => {}
+            Some(Err(error)) => return Err(error),
+            None => return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut)),
         }
     }
     Ok(records)
