@@ -1,4 +1,4 @@
-//! The AsyncAPI 3 document of the topic, generated from the types. It lies in the repository;
+//! The AsyncAPI 3 document of the topics, generated from the types. It lies in the repository;
 //! the test fails when the two differ, and `UPDATE=1 cargo test -p events` writes it anew.
 
 use envelope::CONTENT_TYPE;
@@ -9,50 +9,67 @@ use serde_json::{Map, Value, json};
 use crate::samples::{EachFact, WRITTEN_AT, each};
 use crate::*;
 
-const TOPIC: &str = PRERESERVATION.name;
+/// Each topic, and what it promises.
+const TOPICS: [(Topic, &str); 2] = [
+    (
+        PRERESERVATION,
+        "All facts of one reservation lie in one partition, in the order of each producer; kept for ever.",
+    ),
+    (ACCOUNT, "All facts of one user lie in one partition, in their order; kept for ever."),
+];
 
 #[derive(Default)]
 struct Described {
     messages: Map<String, Value>,
     schemas: Map<String, Value>,
+    /// Topic and type, in the order of [`each`].
+    types: Vec<(&'static str, &'static str)>,
 }
 
 impl EachFact for Described {
     fn fact<F: Fact + JsonSchema>(&mut self, fact: &F) {
         self.messages.insert(F::TYPE.to_owned(), message(fact));
         self.schemas.insert(F::TYPE.to_owned(), schema::<F>());
+        self.types.push((F::TOPIC.name, F::TYPE));
     }
 }
 
 fn document() -> Value {
     let mut described = Described::default();
     each(&mut described);
-    let Described { messages, mut schemas } = described;
+    let Described { messages, mut schemas, types } = described;
     schemas.insert("headers".to_owned(), headers_schema());
-    let types: Vec<String> = {
-        struct Types(Vec<String>);
-        impl EachFact for Types {
-            fn fact<F: Fact>(&mut self, _: &F) {
-                self.0.push(F::TYPE.to_owned());
-            }
-        }
-        let mut types = Types(Vec::new());
-        each(&mut types);
-        types.0
-    };
-    let references = |from: &str| -> Vec<Value> {
-        types.iter().map(|name| json!({ "$ref": format!("{from}/{name}") })).collect()
-    };
-    let channel_messages: Map<String, Value> = types
-        .iter()
-        .map(|name| (name.clone(), json!({ "$ref": format!("#/components/messages/{name}") })))
-        .collect();
+    let mut channels = Map::new();
+    let mut operations = Map::new();
+    for (Topic { name, .. }, description) in TOPICS {
+        let own: Vec<&str> = types.iter().filter(|(topic, _)| *topic == name).map(|(_, own)| *own).collect();
+        let of_component =
+            |own: &&str| ((*own).to_owned(), json!({ "$ref": format!("#/components/messages/{own}") }));
+        channels.insert(
+            name.to_owned(),
+            json!({
+                "address": name,
+                "description": description,
+                "messages": own.iter().map(of_component).collect::<Map<_, _>>(),
+                "bindings": { "kafka": { "topic": name, "bindingVersion": "0.5.0" } },
+            }),
+        );
+        let of_channel = |own: &&str| json!({ "$ref": format!("#/channels/{name}/messages/{own}") });
+        operations.insert(
+            format!("{name}Facts"),
+            json!({
+                "action": "send",
+                "channel": { "$ref": format!("#/channels/{name}") },
+                "messages": own.iter().map(of_channel).collect::<Vec<_>>(),
+            }),
+        );
+    }
     json!({
         "asyncapi": "3.0.0",
         "info": {
             "title": "Pre-reservation events",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "What prereservation, payment and receipt tell. Readers ignore unknown \
+            "description": "What prereservation, payment, receipt and account tell. Readers ignore unknown \
                 fields, accept numbers as text, skip event types that they do not know, and read \
                 the samples of every released version.",
             "license": { "name": env!("CARGO_PKG_LICENSE") },
@@ -62,22 +79,8 @@ fn document() -> Value {
             "default": { "host": "localhost:9092", "protocol": "kafka" },
             "docker": { "host": "my-kafka:9092", "protocol": "kafka" },
         },
-        "channels": {
-            TOPIC: {
-                "address": TOPIC,
-                "description": "All facts of one reservation lie in one partition, in the order \
-                    of each producer; kept for ever.",
-                "messages": channel_messages,
-                "bindings": { "kafka": { "topic": TOPIC, "bindingVersion": "0.5.0" } },
-            },
-        },
-        "operations": {
-            "facts": {
-                "action": "send",
-                "channel": { "$ref": format!("#/channels/{TOPIC}") },
-                "messages": references(&format!("#/channels/{TOPIC}/messages")),
-            },
-        },
+        "channels": channels,
+        "operations": operations,
         "components": { "messages": messages, "schemas": schemas },
     })
 }
@@ -120,7 +123,7 @@ fn schema<F: Fact + JsonSchema>() -> Value {
         json!({
             "type": "integer",
             "format": "int64",
-            "description": "Counts the changes of the reservation, payment or receipt; the newer fact wins.",
+            "description": "Counts the changes of the reservation, payment, receipt or user; the newer fact wins.",
         }),
     );
     let mut required: Vec<&String> = properties.keys().collect();
@@ -182,4 +185,13 @@ fn the_samples_fit_their_schemas() {
         }
     }
     each(&mut Fit);
+}
+
+#[test]
+fn every_fact_lies_in_a_topic_that_is_described() {
+    let mut described = Described::default();
+    each(&mut described);
+    for (topic, fact_type) in described.types {
+        assert!(TOPICS.iter().any(|(known, _)| known.name == topic), "{fact_type} lies in {topic}");
+    }
 }

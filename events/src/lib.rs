@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 //! # Reading order
-//! [`Purchase`] (what most facts tell of), the facts of [`prereservation`], [`payment`] and [`receipt`], the topic that they
-//! lie in, and [`MaskedCard`] (all that facts say of a card). How facts travel is told by the crate `envelope`.
+//! [`Purchase`] (what most facts tell of), the facts of [`prereservation`], [`payment`], [`receipt`] and [`account`], the
+//! topics that they lie in, and [`MaskedCard`] (all that facts say of a card). How facts travel is told by the crate
+//! `envelope`.
 
+pub mod account;
 #[cfg(test)]
 mod asyncapi;
 mod card;
@@ -14,10 +16,11 @@ pub mod receipt;
 mod samples;
 mod topics;
 
+pub use account::{RolesChanged, UserBanned, UserSignedUp, UserUnbanned};
 pub use card::{CardNumber, InvalidCard, MaskedCard};
 pub use envelope::{Arrived, Envelope, Fact, ReadError, Topic};
 pub use payment::{Payment, PaymentCancelled, PaymentCreated};
 pub use prereservation::{Reservation, ReservationCancelled, ReservationCreated, reason};
 pub use purchase::Purchase;
 pub use receipt::{Receipt, ReceiptCancelled, ReceiptCreated};
-pub use topics::PRERESERVATION;
+pub use topics::{ACCOUNT, PRERESERVATION};

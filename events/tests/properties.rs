@@ -6,7 +6,8 @@ use std::fmt::Debug;
 use envelope::LARGEST_VERSION;
 use events::{
     Arrived, Envelope, Fact, Payment, PaymentCancelled, PaymentCreated, Purchase, Receipt, ReceiptCancelled,
-    ReceiptCreated, Reservation, ReservationCancelled, ReservationCreated,
+    ReceiptCreated, Reservation, ReservationCancelled, ReservationCreated, RolesChanged, UserBanned,
+    UserSignedUp, UserUnbanned,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -38,7 +39,7 @@ prop_compose! {
     }
 }
 
-/// One of each type, about the same purchase.
+/// One of each type, about the same purchase and the same user.
 #[derive(Clone, Debug)]
 struct Facts(
     ReservationCreated,
@@ -47,16 +48,22 @@ struct Facts(
     PaymentCancelled,
     ReceiptCreated,
     ReceiptCancelled,
+    UserSignedUp,
+    RolesChanged,
+    UserBanned,
+    UserUnbanned,
 );
 
 prop_compose! {
     fn facts()(
         reservation in reservation(), reason in text(), ids in [count(), count()], expected_delivery_at in moment(),
         detail in prop::option::of(text().prop_filter("told", |detail| !detail.is_empty())),
+        roles in prop::collection::vec(text(), 0..4), not_before in moment(),
     ) -> Facts {
         let Reservation { id: pre_reservation_id, purchase, card_no, created_at, modified_at, version, .. } =
             reservation.clone();
         let [id, payment_id] = ids;
+        let user_id = purchase.user_id;
         let payment = Payment {
             id: payment_id, pre_reservation_id, purchase: purchase.clone(), card_no, created_at, modified_at, version,
         };
@@ -70,6 +77,10 @@ prop_compose! {
             PaymentCancelled(payment),
             ReceiptCreated(receipt.clone()),
             ReceiptCancelled(receipt),
+            UserSignedUp { user_id, roles: roles.clone(), version },
+            RolesChanged { user_id, roles, version },
+            UserBanned { user_id, not_before, version },
+            UserUnbanned { user_id, version },
         )
     }
 }
@@ -94,7 +105,7 @@ fn the_body_repeats_what_the_fact_says<F: Fact>(fact: &F, at: i64) -> Result<(),
     prop_assert_eq!(&tree["timestamp"], &json!(at));
     prop_assert_eq!(&tree["version"], &json!(fact.version()));
     prop_assert_eq!(&tree["status"], &json!(F::STATUS));
-    let id = tree.get("preReservationId").unwrap_or(&tree["id"]);
+    let id = tree.get("preReservationId").or(tree.get("id")).unwrap_or(&tree["userId"]);
     prop_assert_eq!(id.to_string(), fact.key());
     Ok(())
 }
@@ -117,7 +128,7 @@ fn another_release_is_read_alike<F: Fact + Debug + PartialEq>(
     Ok(())
 }
 
-/// For each of the six.
+/// For each of the ten.
 macro_rules! for_each {
     ($facts:expr, $check:ident($($argument:expr),*)) => {{
         let facts = $facts;
@@ -127,6 +138,10 @@ macro_rules! for_each {
         $check(&facts.3 $(, $argument)*)?;
         $check(&facts.4 $(, $argument)*)?;
         $check(&facts.5 $(, $argument)*)?;
+        $check(&facts.6 $(, $argument)*)?;
+        $check(&facts.7 $(, $argument)*)?;
+        $check(&facts.8 $(, $argument)*)?;
+        $check(&facts.9 $(, $argument)*)?;
     }};
 }
 

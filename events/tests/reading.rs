@@ -4,7 +4,7 @@
 use envelope::LARGEST_VERSION;
 use events::{
     Arrived, Envelope, Fact, PaymentCancelled, PaymentCreated, ReadError, ReceiptCancelled, ReceiptCreated,
-    ReservationCancelled, ReservationCreated,
+    ReservationCancelled, ReservationCreated, RolesChanged, UserBanned, UserSignedUp, UserUnbanned,
 };
 use serde_json::{Map, Value};
 
@@ -27,6 +27,10 @@ fn read_any(json: &[u8]) -> Result<(), ReadError> {
         PaymentCancelled::TYPE => arrived.read::<PaymentCancelled>().map(drop),
         ReceiptCreated::TYPE => arrived.read::<ReceiptCreated>().map(drop),
         ReceiptCancelled::TYPE => arrived.read::<ReceiptCancelled>().map(drop),
+        UserSignedUp::TYPE => arrived.read::<UserSignedUp>().map(drop),
+        RolesChanged::TYPE => arrived.read::<RolesChanged>().map(drop),
+        UserBanned::TYPE => arrived.read::<UserBanned>().map(drop),
+        UserUnbanned::TYPE => arrived.read::<UserUnbanned>().map(drop),
         other => panic!("{other} is no fact of ours"),
     }
 }
@@ -133,8 +137,9 @@ fn a_fact_that_cannot_be_true_is_invalid() {
     let samples =
         |producer| std::fs::read_dir(format!("{}/src/{producer}/samples/v1", env!("CARGO_MANIFEST_DIR")));
     let mut tried = 0;
-    for file in
-        ["prereservation", "payment", "receipt"].into_iter().flat_map(|producer| samples(producer).unwrap())
+    for file in ["prereservation", "payment", "receipt", "account"]
+        .into_iter()
+        .flat_map(|producer| samples(producer).unwrap())
     {
         let sample: Map<String, Value> =
             serde_json::from_slice(&std::fs::read(file.unwrap().path()).unwrap()).unwrap();
@@ -157,15 +162,24 @@ fn a_fact_that_cannot_be_true_is_invalid() {
         for value in [0, -1, LARGEST_VERSION + 1, i64::MAX] {
             wrong("version", value.into());
         }
-        for field in ["createdAt", "modifiedAt", "expectedDeliveryAt", "timestamp"] {
+        for field in ["createdAt", "modifiedAt", "expectedDeliveryAt", "notBefore", "timestamp"] {
             if sample.contains_key(field) {
                 wrong(field, (-1).into());
                 wrong(field, 253_402_300_800_000_i64.into());
             }
         }
-        wrong("productName", "fo\0ld".into());
+        for (field, value) in [("productName", Value::from("fo\0ld")), ("roles", vec!["customer\0"].into())] {
+            if sample.contains_key(field) {
+                wrong(field, value);
+            }
+        }
+        for value in [Value::from("customer"), vec![1].into(), Value::Null] {
+            if sample.contains_key("roles") {
+                wrong("roles", value);
+            }
+        }
     }
-    assert_eq!(tried, 5 * (2 * 4 + 2 * 5 + 2 * 6));
+    assert_eq!(tried, 5 * (2 * 4 + 2 * 5 + 2 * 6 + 4));
 }
 
 #[test]

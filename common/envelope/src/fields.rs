@@ -117,6 +117,19 @@ impl<'a> Fields<'a> {
         Ok(Some(text))
     }
 
+    /// # Errors
+    /// It is missing, or no list of texts that a database can store.
+    pub fn texts(&self, name: &str) -> Result<Vec<String>, String> {
+        let raw = self.find(name)?.ok_or_else(|| missing(name))?;
+        let Ok(texts) = serde_json::from_str::<Vec<String>>(raw.get()) else {
+            return Err(format!("{name} is not a list of texts"));
+        };
+        match texts.iter().any(|text| text.contains('\0')) {
+            true => Err(format!("{name} contains the character NUL")),
+            false => Ok(texts),
+        }
+    }
+
     fn integer(&self, name: &str) -> Result<Option<i64>, String> {
         let Some(raw) = self.find(name)? else { return Ok(None) };
         let text = raw.get();
