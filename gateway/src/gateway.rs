@@ -27,6 +27,8 @@ pub(crate) struct Gateway {
     /// How many client connections all workers have open.
     pub(crate) connections: Arc<AtomicUsize>,
     pub(crate) lifecycle: Lifecycle,
+    /// Another gateway may take over the port.
+    pub(crate) shares_port: bool,
 }
 
 impl Gateway {
@@ -84,6 +86,7 @@ impl Gateway {
             max_connections: server.max_connections,
             connections: Arc::new(AtomicUsize::new(0)),
             lifecycle,
+            shares_port: server.reuse_port,
         })
     }
 
@@ -107,6 +110,7 @@ impl Gateway {
             max_connections: MANAGEMENT_CONNECTIONS,
             connections: Arc::default(),
             lifecycle: self.lifecycle.clone(),
+            shares_port: false,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::{
     net::{self, SocketAddr},
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::net::lookup_host;
 
 /// Connections that the kernel completes before a worker accepts them.
@@ -38,6 +38,37 @@ impl Listeners {
         }
         Ok(Self { addr, each })
     }
+}
+
+/// Leaves attempts to connect unanswered, and completes those that were answered before. A client repeats its attempt after a second
+/// (RFC 6298, section 2), and the kernel gives it to whoever listens then. Without this, closing the port resets the connections
+/// that are half made.
+///
+/// # Errors
+/// The kernel takes no filter.
+#[cfg(target_os = "linux")]
+pub(crate) fn leave_to_others(listener: &tokio::net::TcpListener) -> io::Result<()> {
+    /// Where the flags stand in the TCP header (RFC 9293, section 3.1).
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const SYN_AND_ACK: u32 = 0x12;
+    // The kernel's classic packet filter: load a byte, mask it, compare it, return how many bytes of the packet may pass.
+    const LOAD_BYTE: u16 = 0x30;
+    const AND: u16 = 0x54;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    SockRef::from(listener).attach_filter(&[
+        SockFilter::new(LOAD_BYTE, 0, 0, FLAGS),
+        SockFilter::new(AND, 0, 0, SYN_AND_ACK),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ])
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn leave_to_others(_: &tokio::net::TcpListener) -> io::Result<()> {
+    Ok(())
 }
 
 fn listen(addr: SocketAddr) -> io::Result<net::TcpListener> {

@@ -21,6 +21,7 @@ use crate::{
     deadlines::{Deadlines, TICK},
     exchange::Context,
     gateway::Gateway,
+    listeners::leave_to_others,
     routing::Table,
 };
 
@@ -28,6 +29,9 @@ use crate::{
 const SWEEP_EVERY: u32 = 20;
 /// How long the worker waits before it accepts again when no file is left.
 const NO_FILES_PAUSE: Duration = Duration::from_millis(100);
+/// How long clients have to complete connections before a shared port is closed. It is shorter than the time after which a client
+/// repeats an attempt that was not answered, so that the repeated one reaches another gateway.
+const HANDSHAKE: Duration = Duration::from_millis(250);
 
 /// What the application tells its workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +48,7 @@ struct Worker {
     places: Rc<Places>,
     context: Rc<Context>,
     deadlines: Rc<Deadlines>,
+    shares_port: bool,
 }
 
 /// Serves until told to end.
@@ -83,7 +88,7 @@ impl Worker {
             gateway.times,
             gateway.header_bytes,
         );
-        Self { clients, places, context, deadlines }
+        Self { clients, places, context, deadlines, shares_port: gateway.shares_port }
     }
 
     async fn serve(&self, listener: TcpListener, mut orders: watch::Receiver<Orders>) {
@@ -120,6 +125,13 @@ impl Worker {
 
     async fn close(&self, listener: TcpListener, patience: Duration) {
         self.context.drain();
+        if self.shares_port {
+            match leave_to_others(&listener) {
+                // It never ends by itself.
+                Ok(()) => drop(timeout(HANDSHAKE, self.accept(&listener)).await),
+                Err(error) => tracing::warn!(%error, "connections that are half made will be reset"),
+            }
+        }
         // Otherwise the kernel would reset the connections that it has completed and nobody has accepted.
         if let Ok(listener) = listener.into_std() {
             while let Ok((stream, peer)) = listener.accept() {
