@@ -10,7 +10,7 @@ use http_common::{Actuator, DiskSpace, Lifecycle};
 use settings::{Invalid, non_empty};
 
 use crate::{
-    exchange::{Cors, RoutesPage, Rules},
+    exchange::{Cors, CrossSite, RoutesPage, Rules},
     progress::Times,
     routing::{Definition, MAX_ADDRESSES, Pattern},
     settings::{RouteSettings, Settings, UpstreamSettings},
@@ -67,6 +67,7 @@ impl Gateway {
             .at_server(&settings.management, server.port);
         let rules = Rules {
             cors: Cors::compile(&settings.cors)?,
+            cross_site: CrossSite::compile(&settings.cors.allowed_origins),
             trusted_proxies: settings.forwarded.trusted_proxies.clone(),
             actuator,
             uploads: Uploads::new(server.max_uploads_per_client),
@@ -99,6 +100,7 @@ impl Gateway {
             upstream: self.upstream.clone(),
             rules: Arc::new(Rules {
                 cors: None,
+                cross_site: CrossSite::compile(&settings.cors.allowed_origins),
                 trusted_proxies: self.rules.trusted_proxies.clone(),
                 actuator: self.rules.actuator.clone().at_management(management),
                 uploads: Uploads::new(server.max_uploads_per_client),

@@ -89,6 +89,13 @@ impl ClientOrigin<'_> {
         ClientOrigin::parse(origin).is_some_and(|other| self.equals(&other))
     }
 
+    /// Whether two `Origin` fields, or entries of a list of origins, name the same one. A port that the scheme implies, and upper case,
+    /// make no other origin.
+    #[must_use]
+    pub fn same(one: &str, other: &str) -> bool {
+        one == other || ClientOrigin::parse(one).is_some_and(|one| one.is(other))
+    }
+
     fn equals(&self, other: &ClientOrigin<'_>) -> bool {
         self.scheme == other.scheme && self.port == other.port && self.name.eq_ignore_ascii_case(other.name)
     }

@@ -2,8 +2,8 @@
 //! gateway on hyper, and nothing here on either.
 //!
 //! Reading order: [`problem`] (every error), [`forwarded`] (under which name a client asked), [`request_id`],
-//! [`internal`] (what services prove to each other), [`lifecycle`] and [`actuator`] (what operators see), [`probe`],
-//! [`process`] (what `main.rs` of every program calls).
+//! [`internal`] (what services prove to each other), [`session`] (the names of the cookies), [`lifecycle`] and [`actuator`] (what
+//! operators see), [`probe`], [`process`] (what `main.rs` of every program calls).
 
 pub mod actuator;
 pub mod forwarded;
@@ -16,6 +16,7 @@ pub mod problem;
 pub mod process;
 pub mod protective;
 pub mod request_id;
+pub mod session;
 
 pub use actuator::{
     Actuator, ActuatorEndpoint, ActuatorRequest, ActuatorResponse, Breaker, BreakerSnapshot, BreakerUpdate,

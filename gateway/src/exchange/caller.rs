@@ -5,7 +5,7 @@ use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 use http_common::Actuator;
 use ipnet::IpNet;
 
-use super::{cors::Cors, forwarded::ForwardedHeaders};
+use super::{cors::Cors, cross_site::CrossSite, forwarded::ForwardedHeaders};
 use crate::{
     metrics::{MethodLabel, Series, Side},
     progress::Progress,
@@ -16,6 +16,7 @@ use crate::{
 /// What all workers share.
 pub(crate) struct Rules {
     pub(crate) cors: Option<Cors>,
+    pub(crate) cross_site: CrossSite,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) actuator: Actuator,
     pub(crate) uploads: Uploads,

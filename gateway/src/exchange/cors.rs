@@ -163,13 +163,10 @@ impl Cors {
         }
     }
 
-    /// A port that the scheme implies, and upper case, make no other origin.
     fn allows_origin(&self, origin: &str) -> bool {
         match &self.origins {
             Allowed::All => true,
-            Allowed::These(origins) => origins.iter().any(|allowed| {
-                allowed == origin || ClientOrigin::parse(allowed).is_some_and(|allowed| allowed.is(origin))
-            }),
+            Allowed::These(origins) => origins.iter().any(|allowed| ClientOrigin::same(allowed, origin)),
         }
     }
 }

@@ -125,6 +125,7 @@ fn decide(
             Verdict::Refused(why) => return Err(Problem::new(403).detail(why)),
         }
     }
+    context.rules.cross_site.check(&parts, || caller.forwarded.client_origin(&parts.headers, &host))?;
     let route = match context.table.find(&parts.method, &path) {
         Match::Route(route) => route,
         Match::OtherMethods(allow) => return Err(Problem::method_not_allowed(allow)),

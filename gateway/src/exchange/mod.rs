@@ -4,6 +4,7 @@ mod actuator;
 mod body;
 mod caller;
 mod cors;
+mod cross_site;
 mod forwarded;
 mod handle;
 mod headers;
@@ -14,5 +15,6 @@ mod routes_page;
 
 pub(crate) use caller::{Caller, Context, Rules};
 pub(crate) use cors::Cors;
+pub(crate) use cross_site::CrossSite;
 pub(crate) use handle::handle;
 pub(crate) use routes_page::RoutesPage;
