@@ -1,7 +1,7 @@
 //! All that a service shows: its collections, `GET /` with the links to them, and `GET /openapi.json`.
 
 use actix_web::{
-    HttpResponse,
+    FromRequest, Handler, HttpResponse, Responder,
     http::Method,
     web::{self, Bytes, ServiceConfig},
 };
@@ -11,7 +11,7 @@ use utoipa::{ToSchema, openapi::OpenApi};
 
 use crate::{
     base::Base, collection::Collection, hal, methods::Methods, openapi, read_condition::ReadCondition,
-    resource::Resource,
+    resource::Resource, to_the_end::to_the_end,
 };
 
 /// The collections of a service, being registered.
@@ -19,13 +19,18 @@ pub struct Api<'c> {
     config: &'c mut ServiceConfig,
     document: OpenApi,
     collections: Vec<&'static str>,
+    endpoints: Vec<(&'static str, Methods)>,
+    register: Vec<Register>,
 }
+
+/// Hands the routes of a collection to actix-web.
+type Register = Box<dyn FnOnce(&mut ServiceConfig)>;
 
 impl<'c> Api<'c> {
     /// `document` describes the service and its commands; what all collections have is added to it.
     #[must_use]
     pub fn new(config: &'c mut ServiceConfig, document: OpenApi) -> Self {
-        Self { config, document, collections: Vec::new() }
+        Self { config, document, collections: Vec::new(), endpoints: Vec::new(), register: Vec::new() }
     }
 
     #[must_use]
@@ -36,13 +41,41 @@ impl<'c> Api<'c> {
         C: ReadCondition,
     {
         collection.describe(&mut self.document);
-        collection.register(self.config);
+        self.register.push(Box::new(move |config| collection.register(config)));
         self.collections.push(R::COLLECTION);
         self
     }
 
+    /// A command that is no item of a collection: `POST /users/signin`. Its path comes before those of the collections, so that
+    /// its last part is taken for no id. What changes something runs [to its end](to_the_end), whatever the client does.
+    #[must_use]
+    pub fn endpoint<F, Args>(mut self, method: Method, path: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Future: 'static,
+        F::Output: Responder + 'static,
+    {
+        let route = if method.is_safe() { web::to(handler) } else { web::to(to_the_end(handler)) };
+        match self.endpoints.iter_mut().find(|(known, _)| *known == path) {
+            Some((_, methods)) => methods.add(method, route),
+            None => {
+                let mut methods = Methods::default();
+                methods.add(method, route);
+                self.endpoints.push((path, methods));
+            }
+        }
+        self
+    }
+
     pub fn finish(self) {
-        let Self { config, document, collections } = self;
+        let Self { config, document, collections, endpoints, register } = self;
+        for (path, methods) in endpoints {
+            methods.register(config, path);
+        }
+        for register in register {
+            register(config);
+        }
         let mut on_root = Methods::default();
         let links = move |base: Base| {
             let response = hal::root(&base, &collections);
