@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chassis::{Application, Chassis, NothingOfItsOwn, Service, Settings, StartError};
 use settings::Compiled;
 
-use crate::inbound::{events::Facts, http};
+use crate::inbound::http;
 use crate::outbound::store::{MIGRATIONS, SqlReceiptStore};
 use crate::use_cases::follow::Follow;
 use crate::use_cases::ports::ReceiptStore;
@@ -22,8 +22,7 @@ pub const SERVICE: Service<NothingOfItsOwn> = Service {
 pub async fn build(settings: Settings<NothingOfItsOwn>) -> Result<Application, StartError> {
     let mut chassis = Chassis::open(SERVICE.name, settings.shared, &[MIGRATIONS]).await?;
     let store: Arc<dyn ReceiptStore> =
-        Arc::new(SqlReceiptStore::new(chassis.database().clone(), chassis.outbox().clone()));
-    let facts = Facts { follow: Follow { store: store.clone() } };
-    chassis.consume(Arc::new(facts));
+        Arc::new(SqlReceiptStore { database: chassis.database().clone(), outbox: chassis.outbox().clone() });
+    chassis.consume(Arc::new(Follow { store: store.clone() }));
     chassis.serve(move |config| http::configure(config, store.clone()))
 }

@@ -7,12 +7,16 @@ use actix_web::{
 };
 use http_common::JSON;
 use storage::Readable;
-use utoipa::{ToSchema, openapi::OpenApi};
+use utoipa::{OpenApi as _, ToSchema, openapi::OpenApi};
 
 use crate::{
     base::Base, collection::Collection, hal, methods::Methods, openapi, read_condition::ReadCondition,
     resource::Resource, to_the_end::to_the_end,
 };
+
+/// What is the same for all services of a release: its version and licence.
+#[derive(utoipa::OpenApi)]
+struct Document;
 
 /// The collections of a service, being registered.
 pub struct Api<'c> {
@@ -27,10 +31,19 @@ pub struct Api<'c> {
 type Register = Box<dyn FnOnce(&mut ServiceConfig)>;
 
 impl<'c> Api<'c> {
-    /// `document` describes the service and its commands; what all collections have is added to it.
     #[must_use]
-    pub fn new(config: &'c mut ServiceConfig, document: OpenApi) -> Self {
+    pub fn new(config: &'c mut ServiceConfig, title: &str, description: &str) -> Self {
+        let mut document = Document::openapi();
+        document.info.title = title.to_owned();
+        document.info.description = Some(description.to_owned());
         Self { config, document, collections: Vec::new(), endpoints: Vec::new(), register: Vec::new() }
+    }
+
+    /// Adds the commands of the service, and what they take, to the OpenAPI document.
+    #[must_use]
+    pub fn describing(mut self, commands: OpenApi) -> Self {
+        self.document.merge(commands);
+        self
     }
 
     #[must_use]

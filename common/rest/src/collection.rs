@@ -7,7 +7,7 @@
 //! use actix_web::web::ServiceConfig;
 //! use rest::{Api, Collection, Resource, Search};
 //! use storage::{ListQuery, Readable, StoreError};
-//! use utoipa::{OpenApi, ToSchema};
+//! use utoipa::ToSchema;
 //!
 //! #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 //! enum Field {
@@ -33,13 +33,9 @@
 //!     }
 //! }
 //!
-//! #[derive(OpenApi)]
-//! #[openapi(info(title = "receipt"))]
-//! struct Document;
-//!
 //! fn configure(config: &mut ServiceConfig, store: Arc<impl Readable<Item = Receipt, Field = Field>>) {
 //!     let receipts = Collection::<Receipt, _>::over(store);
-//!     Api::new(config, Document::openapi()).collection(receipts).finish();
+//!     Api::new(config, "receipt", "Receipts with their delivery date.").collection(receipts).finish();
 //! }
 //! ```
 

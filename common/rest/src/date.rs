@@ -1,10 +1,11 @@
-//! Instants as epoch milliseconds in the code, as `2021-09-07T01:02:03.456+00:00` on the wire.
-//!
-//! Use it on a DTO's field: `#[serde(with = "rest::date")] created_at: i64`, or
-//! `#[serde(with = "rest::date::option")]` where the field may be empty.
-
-use serde::Serializer;
+use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// An instant as clients see it: epoch milliseconds here, `2021-09-07T01:02:03.456+00:00` on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, format = DateTime)]
+pub struct Date(pub i64);
 
 /// `0000-01-01T00:00:00.000` and `9999-12-31T23:59:59.999`: what four digits of a year can say.
 const EARLIEST_MS: i64 = -62_167_219_200_000;
@@ -37,22 +38,10 @@ fn put(digits: &mut [u8], mut value: u32) {
     }
 }
 
-/// For `#[serde(with = "rest::date")]`.
-pub fn serialize<S: Serializer>(epoch_ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    let text = text_of(*epoch_ms);
-    serializer.serialize_str(std::str::from_utf8(&text).expect("digits and punctuation are ASCII"))
-}
-
-/// For `#[serde(with = "rest::date::option")]`.
-pub mod option {
-    use serde::Serializer;
-
-    /// `null` for what has not happened.
-    pub fn serialize<S: Serializer>(epoch_ms: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
-        match epoch_ms {
-            Some(epoch_ms) => super::serialize(epoch_ms, serializer),
-            None => serializer.serialize_none(),
-        }
+impl Serialize for Date {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = text_of(self.0);
+        serializer.serialize_str(std::str::from_utf8(&text).expect("digits and punctuation are ASCII"))
     }
 }
 
@@ -61,22 +50,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use proptest::prelude::*;
-    use serde::Serialize;
     use time::format_description::well_known::Rfc3339;
 
     use super::*;
 
     #[derive(Serialize)]
     struct Dates {
-        #[serde(with = "super")]
-        at: i64,
-        #[serde(with = "super::option")]
-        maybe: Option<i64>,
+        at: Date,
+        maybe: Option<Date>,
     }
 
     #[test]
     fn renders_as_the_wire_says() {
-        let json = serde_json::to_string(&Dates { at: 1_630_976_523_456, maybe: None }).unwrap();
+        let json = serde_json::to_string(&Dates { at: Date(1_630_976_523_456), maybe: None }).unwrap();
         assert_eq!(json, r#"{"at":"2021-09-07T01:02:03.456+00:00","maybe":null}"#);
     }
 

@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -51,6 +52,13 @@ impl From<sqlx::Error> for StoreError {
             _ => Self::Refused,
         };
         variant(Cause(Arc::new(error)))
+    }
+}
+
+/// For what every row can be translated into.
+impl From<Infallible> for StoreError {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

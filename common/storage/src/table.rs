@@ -4,7 +4,7 @@
 
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::error::BoxDynError;
-use sqlx::{Any, AnyConnection, AssertSqlSafe, ColumnIndex, Decode, FromRow, Row, Type};
+use sqlx::{Any, AnyConnection, Arguments, AssertSqlSafe, ColumnIndex, Decode, FromRow, Row, Type};
 
 use crate::database::Database;
 use crate::dialect::Dialect;
@@ -105,6 +105,21 @@ where
     Ok(returned)
 }
 
+/// Writes all columns of the row with this id.
+///
+/// # Errors
+/// The database's.
+pub async fn update<R: TableRow>(connection: &mut AnyConnection, row: &R, id: i64) -> Result<(), StoreError> {
+    let columns = R::INSERTED.split(", ").enumerate();
+    let columns: Vec<String> = columns.map(|(place, column)| format!("{column} = ${}", place + 1)).collect();
+    let id_place = R::INSERTED_COUNT + 1;
+    let text = format!("UPDATE {} SET {} WHERE id = ${id_place}", R::TABLE, columns.join(", "));
+    let mut arguments = AnyArguments::default();
+    row.bind(&mut arguments).and_then(|()| arguments.add(id)).map_err(sqlx::Error::Encode)?;
+    sqlx::query_with(AssertSqlSafe(text), arguments).execute(connection).await?;
+    Ok(())
+}
+
 /// For [`table!`](crate::table): the value at `place`, which then is the next one.
 #[doc(hidden)]
 pub fn take<'r, T>(row: &'r AnyRow, place: &mut usize) -> Result<T, sqlx::Error>
@@ -179,8 +194,8 @@ macro_rules! table {
     };
 }
 
-/// A type with `as_str` and `parse` as a column of text. What this release cannot parse is an error, or the value behind
-/// `or`: another release wrote it.
+/// A type with `as_str` and `ALL` as a column of text. A text of none of `ALL` was written by another release: it is an error,
+/// or the value behind `or`.
 #[macro_export]
 macro_rules! text_column {
     ($type:ty $(, or $unknown:expr)?) => {
@@ -204,9 +219,9 @@ macro_rules! text_column {
                 value: <::sqlx::Any as ::sqlx::Database>::ValueRef<'r>,
             ) -> Result<Self, ::sqlx::error::BoxDynError> {
                 let text = <&str as ::sqlx::Decode<::sqlx::Any>>::decode(value)?;
-                let parsed = Self::parse(text);
-                $(let parsed = parsed.or(Some($unknown));)?
-                parsed.ok_or_else(|| format!("'{text}' is unknown to this release").into())
+                let known = Self::ALL.into_iter().find(|known| known.as_str() == text);
+                $(let known = known.or(Some($unknown));)?
+                known.ok_or_else(|| format!("'{text}' is unknown to this release").into())
             }
         }
     };

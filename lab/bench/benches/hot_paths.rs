@@ -11,7 +11,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use events::{Envelope, ReservationCreated};
 use myreservation::domain::{Batch, Step, Telling};
 use myreservation::inbound::events::telling;
-use rest::{Base, PageRequest, Resource, hal};
+use rest::{Base, Date, PageRequest, Resource, hal};
 use serde::Serialize;
 use storage::{Dialect, sql};
 
@@ -69,12 +69,9 @@ struct Row {
     receipt_status: &'static str,
     payment_id: i64,
     receipt_id: i64,
-    #[serde(with = "rest::date")]
-    expected_delivery_at: i64,
-    #[serde(with = "rest::date")]
-    created_at: i64,
-    #[serde(with = "rest::date")]
-    modified_at: i64,
+    expected_delivery_at: Date,
+    created_at: Date,
+    modified_at: Date,
 }
 
 impl Resource for Row {
@@ -103,9 +100,9 @@ fn page(criterion: &mut Criterion) {
             receipt_status: "receipt_issued",
             payment_id: id,
             receipt_id: id,
-            expected_delivery_at: AT,
-            created_at: AT,
-            modified_at: AT,
+            expected_delivery_at: Date(AT),
+            created_at: Date(AT),
+            modified_at: Date(AT),
         })
         .collect();
     let base = Base::new("http://localhost:8088");

@@ -70,10 +70,6 @@ impl Status {
             Self::Void => "void",
         }
     }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
-    }
 }
 
 impl fmt::Display for Status {

@@ -281,10 +281,9 @@ impl Life {
                         }
                         _ => return,
                     };
-                if let (Receipted::Applied(Some(told)), Some(receipt)) = (transition, &mut world.receipt) {
+                if let (Receipted::Applied, Some(receipt)) = (transition, &mut world.receipt) {
                     receipt.id = 1;
-                    let told = receipt.fact(told);
-                    world.outboxes[Producer::Receipt as usize].push(told);
+                    world.outboxes[Producer::Receipt as usize].extend(receipt.fact());
                 }
             }
             Consumer::View => {

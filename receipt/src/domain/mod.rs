@@ -2,4 +2,4 @@
 
 mod receipt;
 
-pub use receipt::{Purchase, Receipt, Status, Told, Transition, issue, withdraw};
+pub use receipt::{Receipt, Status, Transition, issue, withdraw};

@@ -1,4 +1,4 @@
-use events::{Envelope, Payment, ReceiptCancelled, ReceiptCreated};
+use events::{Envelope, Payment, Purchase, ReceiptCancelled, ReceiptCreated};
 
 const MS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
 /// From the charge to the delivery.
@@ -23,64 +23,32 @@ impl Status {
             Self::Void => "void",
         }
     }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
-    }
 }
 
-/// What was paid for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Purchase {
-    pub payment_id: i64,
-    pub user_id: i64,
-    pub product_id: i64,
-    pub product_name: String,
-    pub price: i64,
-    /// Epoch milliseconds.
-    pub paid_at: i64,
-}
-
-/// A receipt, or the tombstone of one. Its version counts the facts told about it.
+/// A receipt, or the tombstone of one, which has no payment. Its version counts the facts told about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// 0 until the store gave it one.
     pub id: i64,
     pub reservation_id: i64,
-    /// Empty in a tombstone.
+    pub payment_id: i64,
     pub purchase: Purchase,
+    /// Epoch milliseconds, as all moments here.
+    pub paid_at: i64,
     pub status: Status,
     pub version: i64,
-    /// Epoch milliseconds.
     pub created_at: i64,
     pub modified_at: i64,
 }
 
-/// A fact about a receipt whose id may not be known yet; [`Receipt::fact`] completes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Told {
-    issued: bool,
-    version: i64,
-    modified_at: i64,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
-    /// Changed; this is to be told, if anything is.
-    Applied(Option<Told>),
+    /// The receipt has changed; [`Receipt::fact`] tells of it.
+    Applied,
     /// It was so before; a repeated message is no error.
     AlreadyApplied,
     /// The cancellation came first.
     Refused,
-}
-
-impl Transition {
-    pub fn told(self) -> Option<Told> {
-        match self {
-            Self::Applied(told) => told,
-            Self::AlreadyApplied | Self::Refused => None,
-        }
-    }
 }
 
 /// A payment came about.
@@ -90,20 +58,15 @@ pub fn issue(slot: &mut Option<Receipt>, payment: &Payment, now: i64) -> Transit
             *slot = Some(Receipt {
                 id: 0,
                 reservation_id: payment.pre_reservation_id,
-                purchase: Purchase {
-                    payment_id: payment.id,
-                    user_id: payment.purchase.user_id,
-                    product_id: payment.purchase.product_id,
-                    product_name: payment.purchase.product_name.clone(),
-                    price: payment.purchase.price,
-                    paid_at: payment.created_at,
-                },
+                payment_id: payment.id,
+                purchase: payment.purchase.clone(),
+                paid_at: payment.created_at,
                 status: Status::Issued,
                 version: 1,
                 created_at: now,
                 modified_at: now,
             });
-            Transition::Applied(Some(Told { issued: true, version: 1, modified_at: now }))
+            Transition::Applied
         }
         Some(Status::Issued | Status::Cancelled) => Transition::AlreadyApplied,
         Some(Status::Void) => Transition::Refused,
@@ -117,24 +80,22 @@ pub fn withdraw(slot: &mut Option<Receipt>, reservation_id: i64, now: i64) -> Tr
             *slot = Some(Receipt {
                 id: 0,
                 reservation_id,
+                payment_id: 0,
                 purchase: Purchase::default(),
+                paid_at: 0,
                 status: Status::Void,
                 version: 0,
                 created_at: now,
                 modified_at: now,
             });
-            Transition::Applied(None)
+            Transition::Applied
         }
         Some(receipt) => match receipt.status {
             Status::Issued => {
                 receipt.status = Status::Cancelled;
                 receipt.version += 1;
                 receipt.modified_at = now.max(receipt.modified_at);
-                Transition::Applied(Some(Told {
-                    issued: false,
-                    version: receipt.version,
-                    modified_at: receipt.modified_at,
-                }))
+                Transition::Applied
             }
             Status::Cancelled | Status::Void => Transition::AlreadyApplied,
         },
@@ -142,26 +103,27 @@ pub fn withdraw(slot: &mut Option<Receipt>, reservation_id: i64, now: i64) -> Tr
 }
 
 impl Receipt {
-    /// Epoch milliseconds, UTC. A payment at the end of time is delivered at the end of time.
+    /// A payment at the end of time is delivered at the end of time.
     pub fn expected_delivery_at(&self) -> i64 {
-        self.purchase.paid_at.saturating_add(DELIVERY_DAYS * MS_PER_DAY)
+        self.paid_at.saturating_add(DELIVERY_DAYS * MS_PER_DAY)
     }
 
-    pub fn fact(&self, told: Told) -> Envelope {
-        let Purchase { payment_id, user_id, product_id, product_name, price, .. } = self.purchase.clone();
+    /// What is told of the receipt as it is now. Nobody is told of a tombstone.
+    pub fn fact(&self) -> Option<Envelope> {
         let receipt = events::Receipt {
             id: self.id,
             pre_reservation_id: self.reservation_id,
-            payment_id,
-            purchase: events::Purchase { user_id, product_id, product_name, price },
+            payment_id: self.payment_id,
+            purchase: self.purchase.clone(),
             expected_delivery_at: self.expected_delivery_at(),
             created_at: self.created_at,
-            modified_at: told.modified_at,
-            version: told.version,
+            modified_at: self.modified_at,
+            version: self.version,
         };
-        match told.issued {
-            true => Envelope::of(&ReceiptCreated(receipt), told.modified_at),
-            false => Envelope::of(&ReceiptCancelled(receipt), told.modified_at),
+        match self.status {
+            Status::Issued => Some(Envelope::of(&ReceiptCreated(receipt), self.modified_at)),
+            Status::Cancelled => Some(Envelope::of(&ReceiptCancelled(receipt), self.modified_at)),
+            Status::Void => None,
         }
     }
 }
@@ -177,13 +139,8 @@ mod tests {
         Payment {
             id: 3,
             pre_reservation_id: 7,
-            purchase: events::Purchase {
-                user_id: 1,
-                product_id: 1,
-                product_name: "fold".into(),
-                price: 1_300_000,
-            },
-            card_no: "****-****-****-1234".into(),
+            purchase: Purchase::default(),
+            card_no: String::new(),
             created_at: 1_000,
             modified_at: 1_000,
             version: 1,
@@ -209,8 +166,8 @@ mod tests {
                     Message::Payment => issue(&mut slot, &payment(), 5),
                     Message::Cancellation => withdraw(&mut slot, 7, 6),
                 };
-                if let Transition::Applied(Some(fact)) = transition {
-                    told.push(slot.as_ref().unwrap().fact(fact).fact_type);
+                if transition == Transition::Applied {
+                    told.extend(slot.as_ref().unwrap().fact().map(|fact| fact.fact_type));
                 }
             }
             let cancelled = messages.contains(&Message::Cancellation);

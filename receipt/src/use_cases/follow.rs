@@ -6,7 +6,7 @@ use events::Payment;
 use storage::{FoldError, Tx, fold, now_ms};
 
 use super::ports::ReceiptStore;
-use crate::domain::{issue, withdraw};
+use crate::domain::{Transition, issue, withdraw};
 
 pub struct Follow {
     pub store: Arc<dyn ReceiptStore>,
@@ -44,7 +44,10 @@ impl Follow {
                 Instruction::Issue(payment) => issue(receipt, payment, now),
                 Instruction::Withdraw { reservation_id } => withdraw(receipt, *reservation_id, now),
             };
-            transition.told().map(|told| (told, trace.clone()))
+            match transition {
+                Transition::Applied => receipt.clone().map(|receipt| (receipt, trace.clone())),
+                Transition::AlreadyApplied | Transition::Refused => None,
+            }
         })
         .await
     }

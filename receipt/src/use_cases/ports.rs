@@ -2,15 +2,15 @@
 
 use storage::{Folded, Readable};
 
-use crate::domain::{Receipt, Told};
+use crate::domain::Receipt;
 
 /// Keeps receipts, one for each reservation. Clients read those that stand.
 ///
 /// # Obligations
-/// - As [`Folded`]'s. The keys are reservations; a fact comes with the trace of the record that caused it.
+/// - As [`Folded`]'s, by reservation. What is told is the receipt as it was then, with the trace of its cause.
 /// - A reservation has one receipt or tombstone; a second one is an error, not an update.
 pub trait ReceiptStore:
-    Folded<State = Receipt, Fact = (Told, Option<String>)> + Readable<Item = Receipt, Field = Field>
+    Folded<State = Receipt, Fact = (Receipt, Option<String>)> + Readable<Item = Receipt, Field = Field>
 {
 }
 

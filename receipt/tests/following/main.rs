@@ -6,7 +6,6 @@ use std::sync::Arc;
 use events::{Arrived, Envelope, Payment, PaymentCreated, Purchase, Reservation, ReservationCancelled};
 use messaging::{Handler, Outbox, ReceivedRecord};
 use receipt::domain::{Receipt, Status};
-use receipt::inbound::events::Facts;
 use receipt::outbound::store::{MIGRATIONS, SqlReceiptStore};
 use receipt::use_cases::follow::Follow;
 use receipt::use_cases::ports::ReceiptStore;
@@ -17,22 +16,22 @@ use testkit::TestDatabase;
 struct Rig {
     database: Database,
     store: Arc<dyn ReceiptStore>,
-    facts: Facts,
+    follow: Follow,
 }
 
 impl Rig {
     async fn on(db: &TestDatabase) -> Self {
         let database = db.open(&[messaging::MIGRATIONS, MIGRATIONS]).await;
         let outbox = Outbox::new(database.clone());
-        let store: Arc<dyn ReceiptStore> = Arc::new(SqlReceiptStore::new(database.clone(), outbox));
-        Self { database, facts: Facts { follow: Follow { store: store.clone() } }, store }
+        let store: Arc<dyn ReceiptStore> = Arc::new(SqlReceiptStore { database: database.clone(), outbox });
+        Self { database, follow: Follow { store: store.clone() }, store }
     }
 
     async fn handle(&self, facts: &[Envelope]) {
-        let read = |fact: &Envelope| self.facts.instruction(&record(fact.payload.clone())).unwrap();
+        let read = |fact: &Envelope| self.follow.instruction(&record(fact.payload.clone())).unwrap();
         let instructions = facts.iter().filter_map(read).collect();
         let mut tx = self.database.begin().await.unwrap();
-        self.facts.apply(&mut tx, instructions).await.unwrap();
+        self.follow.apply(&mut tx, instructions).await.unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -101,7 +100,7 @@ testkit::for_each_backend! {
         assert_eq!(rig.total().await, 300);
         assert_eq!(rig.told().await.len(), 300);
         let receipt = rig.of_reservation(7).await.unwrap();
-        assert_eq!((receipt.purchase.payment_id, receipt.purchase.price), (107, 70));
+        assert_eq!((receipt.payment_id, receipt.purchase.price), (107, 70));
         assert_eq!(rig.store.item(receipt.id).await.unwrap(), Some(receipt));
     }
 
@@ -143,7 +142,7 @@ testkit::for_each_backend! {
 
     async fn a_record_that_is_no_fact_is_refused_and_a_newer_producers_is_skipped(db: TestDatabase) {
         let rig = Rig::on(&db).await;
-        let read = |json: &str| rig.facts.instruction(&record(json.into()));
+        let read = |json: &str| rig.follow.instruction(&record(json.into()));
         assert!(matches!(read(r#"{"eventType":"ReceiptReprinted","timestamp":1,"id":1}"#), Ok(None)));
         assert!(read(r#"{"no":"type"}"#).is_err());
         assert!(read(r#"{"eventType":"PaymentCreated","timestamp":1,"id":1}"#).is_err());

@@ -17,7 +17,9 @@ use actix_web::{
 };
 use async_trait::async_trait;
 use http_common::{Actuator, Lifecycle, ManagementSettings, Problem};
-use rest::{Api, Base, Body, Collection, Id, Preconditions, Resource, Search, Server, ServerSettings, hal};
+use rest::{
+    Api, Base, Body, Collection, Date, Id, Preconditions, Resource, Search, Server, ServerSettings, hal,
+};
 use serde::Serialize;
 use storage::{ListQuery, Readable, StoreError};
 use tokio::{
@@ -26,7 +28,7 @@ use tokio::{
     sync::oneshot,
     task::JoinHandle,
 };
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 
 #[derive(Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -35,10 +37,8 @@ pub struct Book {
     pub user_id: i64,
     pub title: String,
     pub subtitle: Option<String>,
-    #[serde(with = "rest::date")]
-    pub created_at: i64,
-    #[serde(with = "rest::date::option")]
-    pub returned_at: Option<i64>,
+    pub created_at: Date,
+    pub returned_at: Option<Date>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,7 +78,7 @@ impl Shelf {
             user_id,
             title: title.to_owned(),
             subtitle: None,
-            created_at: 1_630_976_523_456,
+            created_at: Date(1_630_976_523_456),
             returned_at: None,
         };
         self.books.lock().unwrap().push(book.clone());
@@ -132,10 +132,6 @@ async fn delete(id: Id, conditions: Preconditions, shelf: Data<Shelf>) -> rest::
     Ok(hal::deleted())
 }
 
-#[derive(OpenApi)]
-#[openapi(info(title = "books"))]
-struct Document;
-
 pub fn configure(shelf: Data<Shelf>) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
     move |config| {
         config.app_data(shelf.clone());
@@ -143,7 +139,7 @@ pub fn configure(shelf: Data<Shelf>) -> impl Fn(&mut ServiceConfig) + Clone + Se
             .create(create)
             .delete(delete)
             .part("pages", async |id: Id| HttpResponse::Ok().body(format!("pages of {}", id.0)));
-        Api::new(config, Document::openapi()).collection(books).finish();
+        Api::new(config, "books", "Books that are lent.").collection(books).finish();
         config.service(resource("/slow").to(|| async {
             tokio::time::sleep(Duration::from_millis(300)).await;
             HttpResponse::Ok().body("done")

@@ -11,6 +11,7 @@ mod lease;
 mod listing;
 mod migrations;
 mod opening;
+mod table;
 mod transactions;
 
 use storage::{Counted, Migrations};

@@ -18,15 +18,8 @@ use resource::MyReservation;
 pub type Pages = rest::Pages<Field>;
 
 #[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "myreservation",
-        description = "Everything about a reservation in one place, cancelled ones too."
-    ),
-    paths(timeline::timeline),
-    components(schemas(timeline::TimelineDocument))
-)]
-struct Document;
+#[openapi(paths(timeline::timeline), components(schemas(timeline::TimelineDocument)))]
+struct Parts;
 
 pub fn configure(
     config: &mut ServiceConfig,
@@ -38,5 +31,8 @@ pub fn configure(
         .sharing(pages)
         .part("timeline", timeline::timeline);
     config.app_data(Data::new(view)).app_data(Data::from(readers));
-    Api::new(config, Document::openapi()).collection(reservations).finish();
+    Api::new(config, "myreservation", "Everything about a reservation in one place, cancelled ones too.")
+        .describing(Parts::openapi())
+        .collection(reservations)
+        .finish();
 }

@@ -1,4 +1,4 @@
-use rest::{Resource, Search};
+use rest::{Date, Resource, Search};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -34,30 +34,14 @@ pub(super) struct MyReservation {
     cancel_detail: Option<String>,
     payment_id: Option<i64>,
     receipt_id: Option<i64>,
-    #[serde(with = "rest::date::option")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    expected_delivery_at: Option<i64>,
-    #[serde(with = "rest::date")]
-    #[schema(value_type = String, format = DateTime)]
-    created_at: i64,
-    #[serde(with = "rest::date")]
-    #[schema(value_type = String, format = DateTime)]
-    modified_at: i64,
-    #[serde(with = "rest::date::option")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    reservation_modified_at: Option<i64>,
-    #[serde(with = "rest::date::option")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    payment_created_at: Option<i64>,
-    #[serde(with = "rest::date::option")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    payment_modified_at: Option<i64>,
-    #[serde(with = "rest::date::option")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    receipt_created_at: Option<i64>,
-    #[serde(with = "rest::date::option")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    receipt_modified_at: Option<i64>,
+    expected_delivery_at: Option<Date>,
+    created_at: Date,
+    modified_at: Date,
+    reservation_modified_at: Option<Date>,
+    payment_created_at: Option<Date>,
+    payment_modified_at: Option<Date>,
+    receipt_created_at: Option<Date>,
+    receipt_modified_at: Option<Date>,
     /// Its entity tag.
     #[serde(skip)]
     version: i64,
@@ -70,7 +54,7 @@ impl From<domain::MyReservation> for MyReservation {
         let saga = view.saga();
         let version = view.version();
         let domain::MyReservation { id, purchase, reservation, payment, receipt } = view;
-        let reservation_modified_at = reservation.as_ref().map(|facet| facet.modified_at);
+        let reservation_modified_at = reservation.as_ref().map(|facet| Date(facet.modified_at));
         let cancellation = reservation.and_then(|facet| facet.cancellation);
         let (cancel_reason, cancel_detail) = cancellation
             .map_or((None, None), |cancellation| (Some(cancellation.reason), cancellation.detail));
@@ -90,14 +74,14 @@ impl From<domain::MyReservation> for MyReservation {
             cancel_detail,
             payment_id: payment.as_ref().map(|facet| facet.id),
             receipt_id: receipt.as_ref().map(|facet| facet.id),
-            expected_delivery_at: receipt.as_ref().map(|facet| facet.expected_delivery_at),
-            created_at: purchase.created_at,
-            modified_at,
+            expected_delivery_at: receipt.as_ref().map(|facet| Date(facet.expected_delivery_at)),
+            created_at: Date(purchase.created_at),
+            modified_at: Date(modified_at),
             reservation_modified_at,
-            payment_created_at: payment.as_ref().map(|facet| facet.created_at),
-            payment_modified_at: payment.as_ref().map(|facet| facet.modified_at),
-            receipt_created_at: receipt.as_ref().map(|facet| facet.created_at),
-            receipt_modified_at: receipt.as_ref().map(|facet| facet.modified_at),
+            payment_created_at: payment.as_ref().map(|facet| Date(facet.created_at)),
+            payment_modified_at: payment.as_ref().map(|facet| Date(facet.modified_at)),
+            receipt_created_at: receipt.as_ref().map(|facet| Date(facet.created_at)),
+            receipt_modified_at: receipt.as_ref().map(|facet| Date(facet.modified_at)),
             version,
         }
     }

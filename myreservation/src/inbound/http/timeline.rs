@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use http_common::Problem;
-use rest::{Answer, Base, Id};
+use rest::{Answer, Base, Date, Id};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -38,13 +38,9 @@ pub(super) struct TimelineDocument {
     /// `open`, `completed`, `compensating` or `cancelled`.
     #[schema(example = "completed")]
     outcome: &'static str,
-    #[serde(with = "rest::date")]
-    #[schema(value_type = String, format = DateTime)]
-    started_at: i64,
+    started_at: Date,
     /// Of the last step, once the saga is finished.
-    #[serde(with = "rest::date::option")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    ended_at: Option<i64>,
+    ended_at: Option<Date>,
     duration_ms: Option<i64>,
     /// The facts that an unfinished saga waits for.
     waiting_for: Vec<&'static str>,
@@ -68,9 +64,7 @@ pub(super) struct StepDocument {
     #[schema(example = "paid")]
     outcome: &'static str,
     version: i64,
-    #[serde(with = "rest::date")]
-    #[schema(value_type = String, format = DateTime)]
-    at: i64,
+    at: Date,
     /// Since the reservation was asked for.
     after_ms: i64,
     /// Since the step before.
@@ -103,8 +97,8 @@ impl TimelineDocument {
         Self {
             id: timeline.reservation_id,
             outcome: timeline.outcome.as_str(),
-            started_at: timeline.started_at,
-            ended_at: timeline.ended_at,
+            started_at: Date(timeline.started_at),
+            ended_at: timeline.ended_at.map(Date),
             duration_ms: timeline.ended_at.map(|ended| ended.saturating_sub(timeline.started_at)),
             waiting_for: timeline.waiting_for.into_iter().map(|fact| fact.as_str()).collect(),
             cancel_reason,
@@ -125,7 +119,7 @@ impl From<TimelineStep> for StepDocument {
             service: Facet::of(step.status).producer(),
             outcome: step.status.as_str(),
             version: step.version,
-            at: step.at_ms,
+            at: Date(step.at_ms),
             after_ms,
             duration_ms,
             attempts: step.attempts,

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Row as _};
-use storage::{Database, ListQuery, Listing, Readable, StoreError, TableRow, Window};
+use storage::{Database, Listed, Listing, StoreError, TableRow};
 
 use super::rows::{Row, StepRow};
 use super::tables::TOTAL;
 use crate::domain::{MyReservation, Outcome, Step};
 use crate::use_cases::ports::{Field, SagaCounts, Unfinished, View};
-
-const LISTING: Listing<Row> = Listing::of("TRUE").counted_by_ranges(TOTAL);
 
 /// Open since it was asked for, compensating since its cancellation.
 const UNFINISHED: &str = "SELECT outcome, COUNT(*), MIN(since), COUNT(CASE WHEN since < $1 THEN 1 END) FROM (\
@@ -30,21 +28,23 @@ impl SqlView {
     }
 }
 
-#[async_trait]
-impl Readable for SqlView {
+impl Listed for SqlView {
+    type Row = Row;
     type Item = MyReservation;
     type Field = Field;
+    const LISTING: Listing<Row> = Listing::of("TRUE").counted_by_ranges(TOTAL);
 
-    async fn item(&self, id: i64) -> Result<Option<MyReservation>, StoreError> {
-        LISTING.find(&self.database, id).await?.map(Row::try_into).transpose()
+    fn database(&self) -> &Database {
+        &self.database
     }
 
-    async fn list(&self, query: &ListQuery<Field>) -> Result<(Vec<MyReservation>, i64), StoreError> {
-        let (filter, order) = query.columns(column);
-        let window = Window { offset: query.offset, limit: query.limit, order: &order };
-        let (rows, total) = LISTING.page(&self.database, filter, &window).await?;
-        let items: Result<_, _> = rows.into_iter().map(Row::try_into).collect();
-        Ok((items?, total))
+    fn column(field: Field) -> &'static str {
+        match field {
+            Field::Id => "id",
+            Field::CreatedAt => "created_at",
+            Field::UserId => "user_id",
+            Field::Price => "price",
+        }
     }
 }
 
@@ -88,14 +88,5 @@ impl View for SqlView {
     async fn rebuild_progress(&self) -> Result<Option<(i64, i64)>, StoreError> {
         let text = "SELECT done, total FROM my_reservation_rebuild WHERE id = 1";
         Ok(sqlx::query_as(text).fetch_optional(self.database.reader()).await?)
-    }
-}
-
-fn column(field: Field) -> &'static str {
-    match field {
-        Field::Id => "id",
-        Field::CreatedAt => "created_at",
-        Field::UserId => "user_id",
-        Field::Price => "price",
     }
 }

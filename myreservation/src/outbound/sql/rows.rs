@@ -5,7 +5,7 @@ use storage::StoreError;
 use crate::domain::{Cancellation, MyReservation, Payment, Purchase, Receipt, Reservation, Status, Step};
 
 storage::table! {
-    pub(super) struct Row in "my_reservation" {
+    pub struct Row in "my_reservation" {
         id: i64,
         user_id: i64,
         user_address: Option<String>,

@@ -27,18 +27,17 @@ pub struct UseCases {
 }
 
 #[derive(OpenApi)]
-#[openapi(
-    info(title = "payment", description = "Charges cards for reservations, and gives the money back."),
-    paths(charge),
-    components(schemas(resource::NewPayment))
-)]
-struct Document;
+#[openapi(paths(charge), components(schemas(resource::NewPayment)))]
+struct Commands;
 
 /// There is no `DELETE`: a payment is taken back by cancelling its reservation, so that the two cannot disagree.
 pub fn configure(config: &mut ServiceConfig, use_cases: Data<UseCases>) {
     let payments = Collection::<PaymentItem, _>::over(use_cases.store.clone()).create(charge);
     config.app_data(use_cases.callers.clone()).app_data(use_cases);
-    Api::new(config, Document::openapi()).collection(payments).finish();
+    Api::new(config, "payment", "Charges cards for reservations, and gives the money back.")
+        .describing(Commands::openapi())
+        .collection(payments)
+        .finish();
 }
 
 #[utoipa::path(

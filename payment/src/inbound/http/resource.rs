@@ -1,6 +1,6 @@
 //! What clients send and see.
 
-use rest::{Resource, Search};
+use rest::{Date, Resource, Search};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -50,12 +50,8 @@ pub(super) struct PaymentItem {
     card_no: String,
     #[schema(example = "paid")]
     status: &'static str,
-    #[serde(with = "rest::date")]
-    #[schema(value_type = String, format = DateTime)]
-    created_at: i64,
-    #[serde(with = "rest::date")]
-    #[schema(value_type = String, format = DateTime)]
-    modified_at: i64,
+    created_at: Date,
+    modified_at: Date,
     /// Its entity tag.
     #[serde(skip)]
     version: i64,
@@ -74,8 +70,8 @@ impl From<Payment> for PaymentItem {
             price: order.price,
             card_no: order.card.as_str().to_owned(),
             status,
-            created_at: payment.created_at,
-            modified_at: payment.modified_at,
+            created_at: Date(payment.created_at),
+            modified_at: Date(payment.modified_at),
             version: payment.version,
         }
     }

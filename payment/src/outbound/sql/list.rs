@@ -1,34 +1,30 @@
 //! The payments that clients see.
 
-use storage::{Database, ListQuery, Listing, StoreError, Window};
+use storage::{Database, Listed, Listing};
 
 use super::row::Row;
+use super::store::SqlPaymentStore;
 use crate::domain::Payment;
 use crate::use_cases::ports::Field;
 
-const PAID: Listing<Row> = Listing::of("status = 'paid'");
+impl Listed for SqlPaymentStore {
+    type Row = Row;
+    type Item = Payment;
+    type Field = Field;
+    const LISTING: Listing<Row> = Listing::of("status = 'paid'");
 
-pub(super) async fn item(database: &Database, id: i64) -> Result<Option<Payment>, StoreError> {
-    Ok(PAID.find(database, id).await?.map(Payment::from))
-}
+    fn database(&self) -> &Database {
+        &self.database
+    }
 
-pub(super) async fn list(
-    database: &Database,
-    query: &ListQuery<Field>,
-) -> Result<(Vec<Payment>, i64), StoreError> {
-    let (filter, order) = query.columns(column);
-    let window = Window { offset: query.offset, limit: query.limit, order: &order };
-    let (rows, total) = PAID.page(database, filter, &window).await?;
-    Ok((rows.into_iter().map(Payment::from).collect(), total))
-}
-
-/// Each is the order of one of the migration's indexes, in either direction.
-fn column(field: Field) -> &'static str {
-    match field {
-        Field::Id => "id",
-        Field::UserId => "user_id",
-        Field::Price => "price",
-        Field::CreatedAt => "created_at",
+    /// Each is the order of one of the migration's indexes, in either direction.
+    fn column(field: Field) -> &'static str {
+        match field {
+            Field::Id => "id",
+            Field::UserId => "user_id",
+            Field::Price => "price",
+            Field::CreatedAt => "created_at",
+        }
     }
 }
 
@@ -37,7 +33,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use sqlx::{AssertSqlSafe, Row as _};
-    use storage::DatabaseSettings;
+    use storage::{DatabaseSettings, ListQuery};
 
     use super::*;
     use crate::outbound::sql::MIGRATIONS;
@@ -66,10 +62,11 @@ mod tests {
                 })
             });
         let lists = orders.flat_map(|query| {
-            let (filter, order) = query.columns(column);
+            let (filter, order) = query.columns(SqlPaymentStore::column);
             let of_user = filter.map(|_| "user_id =");
-            [(false, false), (true, false), (false, true), (true, true)]
-                .map(|(reversed, deep)| (PAID.statement(of_user, &order, reversed, deep), deep))
+            [(false, false), (true, false), (false, true), (true, true)].map(|(reversed, deep)| {
+                (SqlPaymentStore::LISTING.statement(of_user, &order, reversed, deep), deep)
+            })
         });
         let total_of_user = "SELECT COUNT(*) FROM payment WHERE status = 'paid' AND user_id = $1";
         for (text, deep) in lists.chain([(total_of_user.to_owned(), false)]) {

@@ -3,7 +3,7 @@
 use crate::domain::{Decline, MaskedCard, Order, Payment, State, Status};
 
 storage::table! {
-    pub(super) struct Row in "payment" {
+    pub struct Row in "payment" {
         id: i64,
         reservation_id: i64,
         user_id: i64,

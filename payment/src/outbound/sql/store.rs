@@ -1,15 +1,14 @@
 use async_trait::async_trait;
 use messaging::Outbox;
 use sqlx::AssertSqlSafe;
-use storage::{Database, GroupCommit, ListQuery, Readable, StoreError, TableRow, table};
+use storage::{Database, GroupCommit, StoreError, TableRow, table};
 use telemetry::TraceContext;
 
 use super::insert::{self, Intents};
-use super::list;
 use super::row::Row;
 use super::update::{Saving, Target};
 use crate::domain::{Change, Order, Payment, Status};
-use crate::use_cases::ports::{Field, Intent, PaymentStore, Unfinished};
+use crate::use_cases::ports::{Intent, PaymentStore, Unfinished};
 
 /// The condition of the partial index stands here word for word, so that both databases use it.
 const UNFINISHED: &str =
@@ -18,7 +17,7 @@ const UNFINISHED: &str =
 /// Payments in SQLite or PostgreSQL; their facts go into the outbox beside them.
 #[derive(Clone)]
 pub struct SqlPaymentStore {
-    database: Database,
+    pub(super) database: Database,
     target: Target,
     intents: GroupCommit<Intents>,
     changes: GroupCommit<Target>,
@@ -38,20 +37,6 @@ impl SqlPaymentStore {
 
     pub(super) fn target(&self) -> &Target {
         &self.target
-    }
-}
-
-#[async_trait]
-impl Readable for SqlPaymentStore {
-    type Item = Payment;
-    type Field = Field;
-
-    async fn item(&self, id: i64) -> Result<Option<Payment>, StoreError> {
-        list::item(&self.database, id).await
-    }
-
-    async fn list(&self, query: &ListQuery<Field>) -> Result<(Vec<Payment>, i64), StoreError> {
-        list::list(&self.database, query).await
     }
 }
 

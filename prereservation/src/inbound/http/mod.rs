@@ -14,18 +14,17 @@ use crate::use_cases::UseCases;
 use resource::PreReservation;
 
 #[derive(OpenApi)]
-#[openapi(
-    info(title = "prereservation", description = "Takes and cancels reservations."),
-    paths(reserve, cancel),
-    components(schemas(resource::NewPreReservation))
-)]
-struct Document;
+#[openapi(paths(reserve, cancel), components(schemas(resource::NewPreReservation)))]
+struct Commands;
 
 pub fn configure(config: &mut ServiceConfig, use_cases: Data<UseCases>) {
     let reservations =
         Collection::<PreReservation, _>::over(use_cases.store.clone()).create(reserve).delete(cancel);
     config.app_data(use_cases);
-    Api::new(config, Document::openapi()).collection(reservations).finish();
+    Api::new(config, "prereservation", "Takes and cancels reservations.")
+        .describing(Commands::openapi())
+        .collection(reservations)
+        .finish();
 }
 
 #[utoipa::path(

@@ -1,6 +1,6 @@
 //! What clients send and see.
 
-use rest::{Resource, Search};
+use rest::{Date, Resource, Search};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -54,12 +54,8 @@ pub(super) struct PreReservation {
     card_no: String,
     #[schema(example = "reservated")]
     status: &'static str,
-    #[serde(with = "rest::date")]
-    #[schema(value_type = String, format = DateTime)]
-    created_at: i64,
-    #[serde(with = "rest::date")]
-    #[schema(value_type = String, format = DateTime)]
-    modified_at: i64,
+    created_at: Date,
+    modified_at: Date,
     /// Its entity tag.
     #[serde(skip)]
     version: i64,
@@ -77,8 +73,8 @@ impl From<Reservation> for PreReservation {
             price: details.price,
             card_no: details.masked_card,
             status: reservation.status.as_str(),
-            created_at: reservation.created_at,
-            modified_at: reservation.modified_at,
+            created_at: Date(reservation.created_at),
+            modified_at: Date(reservation.modified_at),
             version: reservation.version,
         }
     }

@@ -7,7 +7,7 @@ mod save;
 use async_trait::async_trait;
 use events::Envelope;
 use messaging::Outbox;
-use storage::{Database, GroupCommit, ListQuery, Listing, Readable, StoreError, Window, now_ms, table};
+use storage::{Database, GroupCommit, Listed, Listing, StoreError, now_ms, table};
 use telemetry::TraceContext;
 
 use self::begin::{Intent, Intents, Stored};
@@ -18,8 +18,6 @@ use crate::use_cases::ports::{Begun, Field, IdempotencyKey, ReservationStore, Sa
 
 /// Schema of this service's own tables.
 pub static MIGRATIONS: storage::Migrations = storage::migrations!("migrations/sqlite", "migrations/postgres");
-
-const LIVE: Listing<Reservation> = Listing::of("status <> 'reservation_cancelled'");
 
 pub struct SqlReservationStore {
     database: Database,
@@ -102,27 +100,22 @@ impl ReservationStore for SqlReservationStore {
     }
 }
 
-#[async_trait]
-impl Readable for SqlReservationStore {
+impl Listed for SqlReservationStore {
+    type Row = Reservation;
     type Item = Reservation;
     type Field = Field;
+    const LISTING: Listing<Reservation> = Listing::of("status <> 'reservation_cancelled'");
 
-    async fn item(&self, id: i64) -> Result<Option<Reservation>, StoreError> {
-        LIVE.find(&self.database, id).await
+    fn database(&self) -> &Database {
+        &self.database
     }
 
-    async fn list(&self, query: &ListQuery<Field>) -> Result<(Vec<Reservation>, i64), StoreError> {
-        let (filter, order) = query.columns(column);
-        let window = Window { offset: query.offset, limit: query.limit, order: &order };
-        LIVE.page(&self.database, filter, &window).await
-    }
-}
-
-fn column(field: Field) -> &'static str {
-    match field {
-        // Ids are given in the order of creation, so `createdAt` needs no index of its own.
-        Field::Id | Field::CreatedAt => "id",
-        Field::UserId => "user_id",
-        Field::Price => "price",
+    fn column(field: Field) -> &'static str {
+        match field {
+            // Ids are given in the order of creation, so `createdAt` needs no index of its own.
+            Field::Id | Field::CreatedAt => "id",
+            Field::UserId => "user_id",
+            Field::Price => "price",
+        }
     }
 }

@@ -7,12 +7,8 @@ use storage::Tx;
 
 use crate::use_cases::follow::{Follow, Instruction};
 
-pub struct Facts {
-    pub follow: Follow,
-}
-
 #[async_trait]
-impl Handler for Facts {
+impl Handler for Follow {
     /// The trace goes on in what receipt tells.
     type Instruction = (Instruction, Option<String>);
 
@@ -22,7 +18,7 @@ impl Handler for Facts {
     }
 
     async fn apply(&self, tx: &mut Tx, instructions: Vec<Self::Instruction>) -> Result<(), HandleError> {
-        Ok(self.follow.execute(tx, &instructions).await?)
+        Ok(self.execute(tx, &instructions).await?)
     }
 }
 

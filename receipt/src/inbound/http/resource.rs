@@ -1,4 +1,4 @@
-use rest::{Resource, Search};
+use rest::{Date, Resource, Search};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,17 +16,11 @@ pub(super) struct Receipt {
     product_name: String,
     price: i64,
     /// 21 days after the payment.
-    #[serde(with = "rest::date")]
-    #[schema(value_type = String, format = DateTime)]
-    expected_delivery_at: i64,
+    expected_delivery_at: Date,
     #[schema(example = "receipt_issued")]
     status: &'static str,
-    #[serde(with = "rest::date")]
-    #[schema(value_type = String, format = DateTime)]
-    created_at: i64,
-    #[serde(with = "rest::date")]
-    #[schema(value_type = String, format = DateTime)]
-    modified_at: i64,
+    created_at: Date,
+    modified_at: Date,
     /// Its entity tag.
     #[serde(skip)]
     version: i64,
@@ -34,20 +28,18 @@ pub(super) struct Receipt {
 
 impl From<domain::Receipt> for Receipt {
     fn from(receipt: domain::Receipt) -> Self {
-        let expected_delivery_at = receipt.expected_delivery_at();
-        let purchase = receipt.purchase;
         Self {
+            expected_delivery_at: Date(receipt.expected_delivery_at()),
             id: receipt.id,
             pre_reservation_id: receipt.reservation_id,
-            payment_id: purchase.payment_id,
-            user_id: purchase.user_id,
-            product_id: purchase.product_id,
-            product_name: purchase.product_name,
-            price: purchase.price,
-            expected_delivery_at,
+            payment_id: receipt.payment_id,
+            user_id: receipt.purchase.user_id,
+            product_id: receipt.purchase.product_id,
+            product_name: receipt.purchase.product_name,
+            price: receipt.purchase.price,
             status: receipt.status.as_str(),
-            created_at: receipt.created_at,
-            modified_at: receipt.modified_at,
+            created_at: Date(receipt.created_at),
+            modified_at: Date(receipt.modified_at),
             version: receipt.version,
         }
     }
