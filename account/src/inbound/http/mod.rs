@@ -8,17 +8,12 @@ use rest::Api;
 use utoipa::OpenApi;
 
 #[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "account",
-        description = "Knows the users, signs them in, and says to all services who is who."
-    ),
-    paths(current_user::current_user)
-)]
-struct Document;
+#[openapi(paths(current_user::current_user))]
+struct Commands;
 
 pub fn configure(config: &mut ServiceConfig) {
-    Api::new(config, Document::openapi())
+    Api::new(config, "account", "Knows the users, signs them in, and says to all services who is who.")
+        .describing(Commands::openapi())
         .endpoint(Method::GET, "/users/currentuser", current_user::current_user)
         .finish();
 }
