@@ -65,7 +65,7 @@ testkit::for_each_backend! {
             names.into_iter().filter(|name| name.starts_with("my_reservation_") && !name.contains("pkey")).collect()
         };
         let first = index_names().await;
-        assert_eq!(first.len(), 4, "{first:?}");
+        assert_eq!(first.len(), 6, "{first:?}");
         for _ in 0..2 {
             let report = rebuild(&settings.shared, VERIFY, &silent).await.unwrap();
             assert_eq!((report.records, report.unreadable), (1800, 0));

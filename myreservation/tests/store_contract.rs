@@ -10,7 +10,7 @@ use sqlx::Executor;
 use storage::{ListQuery, Readable as _};
 use support::Store;
 use support::facts::*;
-use testkit::TestDatabase;
+use testkit::{AmongOthers, TestDatabase};
 
 fn query(offset: i64, limit: i64, order: &[(Field, bool)]) -> ListQuery<Field> {
     ListQuery { filter: None, offset, limit, order: order.to_vec() }
@@ -185,6 +185,21 @@ testkit::for_each_backend! {
         tx.execute(migration).await.unwrap();
         tx.commit().await.unwrap();
         store.assert_ranges_are_counted().await;
+    }
+
+    async fn a_users_rows_are_found_without_reading_those_of_others(db: TestDatabase) {
+        let store = Store::open(&db).await;
+        AmongOthers {
+            table: "my_reservation",
+            listed: "TRUE",
+            orders: &["id", "price", "created_at"],
+            columns: &[
+                ("id", "i"), ("product_id", "1"), ("product_name", "'fold'"), ("price", "i * 7919 % 100003"),
+                ("created_at", "i * 7919 % 100003"), ("reservation_version", "1"), ("reservation_status", "'reservated'"),
+            ],
+        }
+        .are_passed_by(&store.database)
+        .await;
     }
 
     /// Each sort that is offered, both ways, and the search: read from an index, nothing sorted.

@@ -20,6 +20,7 @@
 //! PostgreSQL takes part where `TEST_DATABASE_URL` names a server on which databases may be created
 //! (`eval "$(infra/up postgres)"`); where it does not, that is said on standard error, once per test binary.
 
+mod among_others;
 mod backend;
 mod database;
 mod faulty_log;
@@ -27,6 +28,7 @@ mod proxy;
 mod test_log;
 mod waiting;
 
+pub use among_others::AmongOthers;
 pub use backend::run;
 pub use database::{Backend, TestDatabase};
 pub use faulty_log::FaultyLog;

@@ -11,6 +11,7 @@ use payment::outbound::sql::SqlPaymentStore;
 use payment::use_cases::cancel;
 use payment::use_cases::ports::{Field, Intent, PaymentStore};
 use storage::{Changed, Database, FoldError, ListQuery, Readable as _, StoreError, Tx};
+use testkit::AmongOthers;
 
 struct Fixture {
     database: Database,
@@ -25,6 +26,31 @@ async fn on_each_store(test: impl AsyncFn(&Fixture)) {
         let fixture = Fixture { database, store };
         test(&fixture).await;
         fixture.database.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_users_payments_are_found_without_reading_those_of_others() {
+    on_each_store(async |fixture| {
+        AmongOthers {
+            table: "payment",
+            listed: "status = 'paid'",
+            orders: &["id", "price", "created_at"],
+            columns: &[
+                ("reservation_id", "i"),
+                ("product_id", "1"),
+                ("product_name", "'fold'"),
+                ("price", "i * 7919 % 100003"),
+                ("card_no", "'****-****-****-1234'"),
+                ("status", "'paid'"),
+                ("version", "1"),
+                ("created_at", "i * 7919 % 100003"),
+                ("modified_at", "i"),
+            ],
+        }
+        .are_passed_by(&fixture.database)
+        .await;
     })
     .await;
 }

@@ -172,9 +172,16 @@ pub trait ReservationStore: Readable<Item = Reservation, Field = Field> {
 /// `Idempotency-Key` with a fingerprint of the request that came with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
+    /// The user who sent it; [`NOBODY`](Self::NOBODY) where none is known. The same key of two users is two keys.
+    pub sender: i64,
     pub key: String,
     /// Of the request without the card's digits but the last four: nothing that could be used to guess a card is kept.
     pub fingerprint: String,
+}
+
+impl IdempotencyKey {
+    /// No user has this id.
+    pub const NOBODY: i64 = 0;
 }
 
 /// What the insert of the intent decided.

@@ -1,8 +1,9 @@
 use prereservation::domain::{CancelReason, Status, Transition};
-use prereservation::use_cases::ports::{Begun, Field};
+use prereservation::use_cases::ports::{Begun, Field, IdempotencyKey, SavedOutcome};
 use prereservation::use_cases::purge_keys::PurgeKeys;
-use storage::ListQuery;
-use testkit::TestDatabase;
+use sqlx::Executor;
+use storage::{Dialect, ListQuery};
+use testkit::{AmongOthers, TestDatabase};
 
 use crate::support::{Rig, key, order};
 
@@ -54,6 +55,57 @@ testkit::for_each_backend! {
         assert_eq!(total, 2);
     }
 
+    /// In each order that is offered; ids are given in the order of creation.
+    async fn a_users_reservations_are_found_without_reading_those_of_others(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        AmongOthers {
+            table: "reservation",
+            listed: "status <> 'reservation_cancelled'",
+            orders: &["id", "price"],
+            columns: &[
+                ("user_address", "'seoul'"), ("product_id", "1"), ("product_name", "'fold'"), ("price", "i * 7919 % 100003"),
+                ("card_no", "'****-****-****-1234'"), ("status", "'reservated'"), ("version", "1"), ("created_at", "i"),
+                ("modified_at", "i"),
+            ],
+        }
+        .are_passed_by(&rig.database)
+        .await;
+    }
+
+    /// What an older release wrote is nobody's.
+    async fn keys_of_an_older_release_are_kept_by_the_migration(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        rig.store.begin(&order(1), Some(&key("k"))).await.unwrap();
+        let (older, migration) = match rig.database.dialect() {
+            Dialect::Sqlite => (
+                "CREATE TABLE older (key TEXT NOT NULL PRIMARY KEY, fingerprint TEXT NOT NULL, reservation_id BIGINT NOT NULL, \
+                 created_at BIGINT NOT NULL, answered_at BIGINT, cancel_reason TEXT, cancel_detail TEXT); \
+                 INSERT INTO older SELECT key, fingerprint, reservation_id, created_at, answered_at, cancel_reason, cancel_detail \
+                 FROM idempotency_key; DROP TABLE idempotency_key; ALTER TABLE older RENAME TO idempotency_key;",
+                include_str!("../../migrations/sqlite/0102_owners.sql"),
+            ),
+            Dialect::Postgres => (
+                "ALTER TABLE idempotency_key DROP COLUMN user_id; ALTER TABLE idempotency_key ADD PRIMARY KEY (key);",
+                include_str!("../../migrations/postgres/0102_owners.sql"),
+            ),
+        };
+        let mut tx = rig.database.begin().await.unwrap();
+        for text in ["DROP INDEX reservation_user_price", older, migration] {
+            tx.execute(sqlx::raw_sql(text)).await.unwrap();
+        }
+        // As an older replica that still runs writes.
+        tx.execute(sqlx::raw_sql(
+            "INSERT INTO idempotency_key (key, fingerprint, reservation_id, created_at) VALUES ('late', 'same', 1, 1) \
+             ON CONFLICT DO NOTHING",
+        ))
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        for known in ["k", "late"] {
+            assert_eq!(rig.store.begin(&order(1), Some(&key(known))).await.unwrap(), Begun::InFlight, "{known}");
+        }
+    }
+
     async fn of_requests_with_one_key_at_once_one_starts(db: TestDatabase) {
         let rig = Rig::on(&db).await;
         let begun = futures::future::join_all((0..8).map(|_| {
@@ -67,6 +119,28 @@ testkit::for_each_backend! {
         assert_eq!(rig.store.pending(10).await.unwrap().len(), 1, "the others left nothing behind");
         let (listed, total) = rig.store.list(&ListQuery { limit: 10, ..ListQuery::default() }).await.unwrap();
         assert_eq!((listed.len(), total), (1, 1), "nor in the count");
+    }
+
+    async fn the_same_key_of_two_users_is_two_keys(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let of = |sender| IdempotencyKey { sender, ..key("k") };
+        // At once, so that both are in one statement too.
+        let begun = futures::future::join_all([IdempotencyKey::NOBODY, 1, 2].map(|sender| {
+            let store = rig.store.clone();
+            async move { store.begin(&order(1), Some(&of(sender))).await.unwrap() }
+        }))
+        .await;
+        assert!(begun.iter().all(|begun| matches!(begun, Begun::Started(_))), "{begun:?}");
+        let Begun::Started(mut second) = begun[1].clone() else { panic!() };
+        let Transition::Applied(fact) = second.confirm(1) else { panic!() };
+        let outcome = SavedOutcome { cancelled: None, detail: None, at: 1 };
+        rig.store.save(&second, &fact, 0, Some(&outcome)).await.unwrap();
+        let again = rig.store.begin(&order(1), Some(&of(1))).await.unwrap();
+        assert_eq!(again, Begun::Answered(second, outcome));
+        for other in [IdempotencyKey::NOBODY, 2] {
+            assert_eq!(rig.store.begin(&order(1), Some(&of(other))).await.unwrap(), Begun::InFlight);
+        }
+        assert!(matches!(rig.store.begin(&order(1), Some(&of(3))).await.unwrap(), Begun::Started(_)));
     }
 
     async fn intents_of_the_same_moment_have_their_own_content_and_their_own_ids(db: TestDatabase) {
@@ -110,7 +184,7 @@ testkit::for_each_backend! {
         };
         rig.store.begin(&order(1), Some(&key("in flight"))).await.unwrap();
         let Transition::Applied(fact) = reservation.confirm(1) else { panic!() };
-        let outcome = prereservation::use_cases::ports::SavedOutcome { cancelled: None, detail: None, at: 1 };
+        let outcome = SavedOutcome { cancelled: None, detail: None, at: 1 };
         rig.store.save(&reservation, &fact, 0, Some(&outcome)).await.unwrap();
 
         assert_eq!(rig.store.purge_keys(0).await.unwrap(), 0, "nothing is that old");

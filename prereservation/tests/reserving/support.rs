@@ -70,7 +70,7 @@ pub(crate) fn card() -> CardNumber {
 }
 
 pub(crate) fn key(key: &str) -> IdempotencyKey {
-    IdempotencyKey { key: key.into(), fingerprint: "same".into() }
+    IdempotencyKey { sender: IdempotencyKey::NOBODY, key: key.into(), fingerprint: "same".into() }
 }
 
 /// Saves nothing, as if somebody else were always faster.

@@ -11,7 +11,7 @@ use receipt::use_cases::follow::Follow;
 use receipt::use_cases::ports::ReceiptStore;
 use storage::Database;
 use storage::ListQuery;
-use testkit::TestDatabase;
+use testkit::{AmongOthers, TestDatabase};
 
 struct Rig {
     database: Database,
@@ -138,6 +138,23 @@ testkit::for_each_backend! {
         }
         assert!(rig.told().await.is_empty());
         assert_eq!(rig.total().await, 0);
+    }
+
+    /// In each order that is offered; ids are given in the order of creation.
+    async fn a_users_receipts_are_found_without_reading_those_of_others(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        AmongOthers {
+            table: "receipt",
+            listed: "status = 'receipt_issued'",
+            orders: &["id", "price"],
+            columns: &[
+                ("reservation_id", "i"), ("payment_id", "i"), ("product_id", "1"), ("product_name", "'fold'"),
+                ("price", "i * 7919 % 100003"), ("paid_at", "i"), ("status", "'receipt_issued'"), ("version", "1"),
+                ("created_at", "i"), ("modified_at", "i"),
+            ],
+        }
+        .are_passed_by(&rig.database)
+        .await;
     }
 
     async fn a_record_that_is_no_fact_is_refused_and_a_newer_producers_is_skipped(db: TestDatabase) {

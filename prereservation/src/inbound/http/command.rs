@@ -52,7 +52,11 @@ fn key(request: &HttpRequest, order: &NewReservation) -> Result<Option<Idempoten
     if key.is_empty() || key.len() > LONGEST_KEY || values.next().is_some() {
         return Err(invalid());
     }
-    Ok(Some(IdempotencyKey { key: key.to_owned(), fingerprint: fingerprint(order) }))
+    Ok(Some(IdempotencyKey {
+        sender: IdempotencyKey::NOBODY,
+        key: key.to_owned(),
+        fingerprint: fingerprint(order),
+    }))
 }
 
 /// Lengths keep neighbouring texts apart. The card goes in masked: a hash of its digits could be guessed.

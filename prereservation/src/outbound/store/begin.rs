@@ -10,7 +10,7 @@ use crate::domain::NewReservation;
 use crate::use_cases::ports::{Begun, IdempotencyKey, SavedOutcome};
 
 const COLUMNS: usize = 9;
-const KEY_COLUMNS: usize = 4;
+const KEY_COLUMNS: usize = 5;
 const LARGEST_INSERT: usize = 64;
 
 /// Puts intents on disk, with their keys.
@@ -91,17 +91,22 @@ async fn take_keys(tx: &mut Tx, intents: &[Intent], ids: &[i64]) -> Result<HashS
         .filter_map(|(intent, id)| intent.key.as_ref().map(|key| (key, *id, intent.now)))
         .collect();
     // Two replicas that wait for each other's keys do so in the same order. A stable sort: who came first gets the key.
-    keyed.sort_by(|(a, ..), (b, ..)| a.key.cmp(&b.key));
+    keyed.sort_by(|(a, ..), (b, ..)| (a.sender, &a.key).cmp(&(b.sender, &b.key)));
     let mut late: HashSet<i64> = keyed.iter().map(|(_, id, _)| *id).collect();
     for chunk in sql::chunks(&keyed, LARGEST_INSERT) {
         let text = format!(
-            "INSERT INTO idempotency_key (key, fingerprint, reservation_id, created_at) VALUES {} \
+            "INSERT INTO idempotency_key (user_id, key, fingerprint, reservation_id, created_at) VALUES {} \
              ON CONFLICT DO NOTHING RETURNING reservation_id",
             sql::values(Dialect::of(tx), chunk.len(), KEY_COLUMNS)
         );
         let mut query = sqlx::query_scalar(AssertSqlSafe(text));
         for (key, id, now) in chunk {
-            query = query.bind(key.key.as_str()).bind(key.fingerprint.as_str()).bind(*id).bind(*now);
+            query = query
+                .bind(key.sender)
+                .bind(key.key.as_str())
+                .bind(key.fingerprint.as_str())
+                .bind(*id)
+                .bind(*now);
         }
         for id in query.fetch_all(&mut **tx).await? {
             late.remove(&id);
@@ -115,8 +120,8 @@ async fn take_keys(tx: &mut Tx, intents: &[Intent], ids: &[i64]) -> Result<HashS
 
 /// What became of the request that came with this key first.
 pub(super) async fn known(database: &Database, key: &IdempotencyKey) -> Result<Option<Begun>, StoreError> {
-    let text = Key::select("WHERE key = $1");
-    let query = sqlx::query_as(AssertSqlSafe(text)).bind(key.key.as_str());
+    let text = Key::select("WHERE user_id = $1 AND key = $2");
+    let query = sqlx::query_as(AssertSqlSafe(text)).bind(key.sender).bind(key.key.as_str());
     let Some(known): Option<Key> = query.fetch_optional(database.reader()).await? else { return Ok(None) };
     if known.fingerprint != key.fingerprint {
         return Ok(Some(Begun::KeyReused));
