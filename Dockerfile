@@ -1,8 +1,8 @@
 # One Dockerfile for all services; the workspace is compiled once, whichever of them is wanted.
 #
 #   docker build --build-arg SERVICE=payment -t preorder/payment .     one
-#   docker buildx bake -f docker-bake.hcl                              all five
-#   docker compose build                                               all five, as the compose file names them
+#   docker buildx bake -f docker-bake.hcl                              all six
+#   docker compose build                                               all six, as the compose file names them
 #
 # The images hold one binary and what it links to: no shell, no package manager. They run as user 65532 on a read-only
 # root file system, with the profile `docker`: everything on port 8080 (the actuator on 9080), Kafka at my-kafka:9092, PostgreSQL by DATABASE_URL.
@@ -13,8 +13,8 @@ FROM rust:${RUST}-bookworm AS toolchain
 # libz is compiled in: this image has a shared one, the last one has none.
 ENV CARGO_TERM_COLOR=never \
     LIBZ_SYS_STATIC=1 \
-    WANTED="-p prereservation -p payment -p receipt -p myreservation -p gateway \
-      --features prereservation/tls,payment/tls,receipt/tls,myreservation/tls"
+    WANTED="-p prereservation -p payment -p receipt -p myreservation -p account -p gateway \
+      --features prereservation/tls,payment/tls,receipt/tls,myreservation/tls,account/tls"
 RUN cargo install --locked --version 0.1.78 cargo-chef
 WORKDIR /src
 
@@ -41,7 +41,7 @@ ARG BUILD_TIME=""
 RUN BUILD_GIT_COMMIT="$GIT_COMMIT" BUILD_GIT_BRANCH="$GIT_BRANCH" BUILD_GIT_TIME="$GIT_TIME" BUILD_TIME="$BUILD_TIME" \
     cargo build --release --locked $WANTED \
  && mkdir /out \
- && for service in prereservation payment receipt myreservation gateway; do \
+ && for service in prereservation payment receipt myreservation account gateway; do \
       cp "target/release/$service" /out/ || exit 1; \
     done
 
@@ -49,8 +49,8 @@ RUN BUILD_GIT_COMMIT="$GIT_COMMIT" BUILD_GIT_BRANCH="$GIT_BRANCH" BUILD_GIT_TIME
 FROM rust:${RUST}-bookworm AS wanted
 ARG SERVICE=""
 RUN case "$SERVICE" in \
-      prereservation | payment | receipt | myreservation | gateway) touch /known ;; \
-      *) echo "--build-arg SERVICE=<prereservation|payment|receipt|myreservation|gateway>, not '$SERVICE'" >&2; exit 1 ;; \
+      prereservation | payment | receipt | myreservation | account | gateway) touch /known ;; \
+      *) echo "--build-arg SERVICE=<prereservation|payment|receipt|myreservation|account|gateway>, not '$SERVICE'" >&2; exit 1 ;; \
     esac
 
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -16,7 +16,7 @@ group "default" {
 target "service" {
   name = service
   matrix = {
-    service = ["prereservation", "payment", "receipt", "myreservation", "gateway"]
+    service = ["prereservation", "payment", "receipt", "myreservation", "account", "gateway"]
   }
   tags = ["${REGISTRY}/${service}:${TAG}"]
   args = {

@@ -8,7 +8,7 @@ KAFKA_LIBS="$STATE/kafka-libs"
 KAFKA_HOME="$STATE/kafka"
 # Each service has its own database, and a role of the same name that owns it; `ledger` is the simulated card network.
 # shellcheck disable=SC2034 # used by infra/up
-SERVICES=(prereservation payment receipt myreservation ledger)
+SERVICES=(prereservation payment receipt myreservation account ledger)
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -10,7 +10,8 @@ from common import ROOT
 
 INFRASTRUCTURE = ROOT / "kubernetes/infrastructure"
 TOPIC = "prereservation"
-TELL = {"prereservation", "payment", "receipt"}
+# Who tells facts, by topic.
+TELL = {TOPIC: {"prereservation", "payment", "receipt"}, "account": {"account"}}
 READ = {"payment", "receipt", "myreservation"}
 wrong = []
 
@@ -22,7 +23,7 @@ def by_script():
         stub = pathlib.Path(directory) / "kafka-acls"
         stub.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> "{calls}"\n', encoding="utf-8")
         stub.chmod(0o755)
-        environment = {**os.environ, "KAFKA_ACLS": str(stub), "TOPIC": TOPIC}
+        environment = {**os.environ, "KAFKA_ACLS": str(stub), "TOPIC": TOPIC, "ACCOUNT_TOPIC": "account"}
         subprocess.run([INFRASTRUCTURE / "kafka/acls.sh", "nowhere:9092"], check=True, env=environment)
         lines = calls.read_text(encoding="utf-8").splitlines()
     given = set()
@@ -60,10 +61,11 @@ for right in sorted(script - strimzi):
     wrong.append(f"only acls.sh gives {right}")
 for right in sorted(strimzi - script):
     wrong.append(f"only strimzi/users.yaml gives {right}")
-if {user for user, kind, name, operation in script if (name, operation) == (TOPIC, "Write")} != TELL:
-    wrong.append(f"others than {sorted(TELL)} may tell facts")
+for topic, tell in TELL.items():
+    if {user for user, kind, name, operation in script if (kind, name, operation) == ("topic", topic, "Write")} != tell:
+        wrong.append(f"others than {sorted(tell)} may tell facts on {topic}")
 for user, kind, name, operation in script:
-    own = name == TOPIC if kind == "topic" else name == user
+    own = name in TELL if kind == "topic" else name == user
     if not own and name != f"{TOPIC}.{user}.dlt":
         wrong.append(f"{user} has {operation} on {kind} {name}, which is not its own")
 if {name for _, kind, name, operation in script if (kind, operation) == ("group", "Read")} != READ:

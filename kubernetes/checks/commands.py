@@ -130,7 +130,7 @@ def skaffold():
 def bake():
     text = (ROOT / "docker-bake.hcl").read_text(encoding="utf-8")
     if set(re.findall(r'"(\w+)"', re.search(r"service = \[(.*)\]", text)[1])) != set(SERVICES):
-        wrong.append("docker-bake.hcl: does not build the five services")
+        wrong.append("docker-bake.hcl: does not build all services")
     arguments = set(re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE))
     for unknown in set(re.findall(r"^    (\w+) +=", re.search(r"args = \{\n(.*?)\n  \}", text, re.DOTALL)[1], re.MULTILINE)) - arguments:
         wrong.append(f"docker-bake.hcl: the Dockerfile has no argument {unknown}")

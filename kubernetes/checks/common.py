@@ -3,7 +3,7 @@ import pathlib
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SERVICES = ["gateway", "prereservation", "payment", "receipt", "myreservation"]
+SERVICES = ["gateway", "prereservation", "payment", "receipt", "myreservation", "account"]
 
 
 def variables(service):

@@ -7,7 +7,7 @@ import yaml
 from common import SERVICES, variables
 
 # Of Secrets that are made by command (docs/AKS.md), and of those that need not be there.
-MADE_ELSEWHERE = {"prereservation", "payment", "receipt", "myreservation", "postgres", "internal"}
+MADE_ELSEWHERE = {"prereservation", "payment", "receipt", "myreservation", "account", "postgres", "internal"}
 MANAGEMENT = {"management", "9080"}
 wrong = []
 

@@ -1,7 +1,7 @@
 """Rules and dashboard ask only for what the services show.
 
 Starts the process `preorder` with its data in a temporary directory, tells it a customer's story, reads the metrics of all
-five services, looks at them as a linter does (promtool too, where it is installed), and compares every metric and label
+services, looks at them as a linter does (promtool too, where it is installed), and compares every metric and label
 name of every query with them.
 """
 import json

@@ -1,4 +1,4 @@
-//! All five services in one process: `cargo run --release`.
+//! All six services in one process: `cargo run --release`.
 //!
 //! [`commands`] is what can be asked on the command line, [`system`] puts the services together; each is built by the
 //! same `app::build` as its own binary, listens on its own address and keeps its own database. They speak to each

@@ -1,4 +1,4 @@
-//! The five services with their settings, each found by the others at the address it really listens on.
+//! The six services with their settings, each found by the others at the address it really listens on.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const DEFAULTS: &str = include_str!("../config/default.toml");
 /// The process itself has nothing to say about it; the services have.
 const PROFILES: &[(&str, &str)] = &[("docker", "")];
 /// Each has a table of its own in a profile's file.
-const SERVICES: &[&str] = &["prereservation", "payment", "receipt", "myreservation", "gateway"];
+const SERVICES: &[&str] = &["prereservation", "payment", "receipt", "myreservation", "account", "gateway"];
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +36,7 @@ pub(crate) struct Settings {
     payment: chassis::Settings<payment::settings::Own>,
     receipt: chassis::Settings<NothingOfItsOwn>,
     myreservation: chassis::Settings<myreservation::settings::Own>,
+    account: chassis::Settings<account::settings::Own>,
     gateway: gateway::Settings,
 }
 
@@ -72,17 +73,22 @@ pub(crate) fn load(profile: Option<String>, data: Option<PathBuf>) -> Result<Set
         payment::app::SERVICE.load_among("PAYMENT", of(), |own| made_up.fill(&mut own.internal))?;
     let mut receipt = receipt::app::SERVICE.load_among("RECEIPT", of(), |_| {})?;
     let mut myreservation = myreservation::app::SERVICE.load_among("MYRESERVATION", of(), |_| {})?;
+    let mut account = account::app::SERVICE.load_among("ACCOUNT", of(), |_| {})?;
     let gateway = gateway::Settings::load(profile, Some("GATEWAY"))?;
 
     made_up.agree(&mut prereservation.own.internal, &mut payment.own.internal);
-    for shared in
-        [&mut prereservation.shared, &mut payment.shared, &mut receipt.shared, &mut myreservation.shared]
-    {
+    for shared in [
+        &mut prereservation.shared,
+        &mut payment.shared,
+        &mut receipt.shared,
+        &mut myreservation.shared,
+        &mut account.shared,
+    ] {
         shared.database.url = below(&dir, &shared.database.url).into();
         shared.event_log.url = below(&dir, &shared.event_log.url);
     }
     payment.own.provider.ledger_url = below(&dir, &payment.own.provider.ledger_url).into();
-    Ok(Settings { process, prereservation, payment, receipt, myreservation, gateway })
+    Ok(Settings { process, prereservation, payment, receipt, myreservation, account, gateway })
 }
 
 /// prereservation proves to payment who it is. Both are in this process, so nobody needs to think of a token.
@@ -165,9 +171,11 @@ impl System {
         wire(urls.get_mut("receipt"), &receipt, 8083);
         let myreservation = myreservation::app::build(settings.myreservation).await?;
         wire(urls.get_mut("myreservation"), &myreservation, 8084);
+        let account = account::app::build(settings.account).await?;
+        wire(urls.get_mut("account"), &account, 8085);
         let gateway = gateway::Application::build(settings.gateway).await?;
         Ok(Self {
-            services: vec![prereservation, payment, receipt, myreservation],
+            services: vec![prereservation, payment, receipt, myreservation, account],
             gateway,
             data: settings.process.data.dir,
         })

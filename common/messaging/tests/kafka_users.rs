@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use messaging::kafka::KafkaLog;
 use messaging::{EventLog, EventLogSettings, KafkaSettings, Record};
-use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -66,6 +66,33 @@ async fn read(brokers: &str, user: &str, topic: &str, group: &str) -> Result<Str
     tokio::task::spawn_blocking(read).await.unwrap()
 }
 
+/// The first record of a topic that is read in no group, or why there is none.
+async fn follow(brokers: &str, user: &str, topic: &str) -> Result<String, RDKafkaErrorCode> {
+    let config = client(brokers, user);
+    let (topic, what) = (topic.to_owned(), format!("{user} follows {topic}"));
+    let read = move || {
+        let consumer: BaseConsumer = config.create().unwrap();
+        let mut partitions = TopicPartitionList::new();
+        for partition in 0..EventLogSettings::default().partitions {
+            partitions.add_partition_offset(&topic, partition, Offset::Beginning).unwrap();
+        }
+        consumer.assign(&partitions).unwrap();
+        let start = Instant::now();
+        loop {
+            assert!(start.elapsed() < PATIENCE, "neither a record nor an error: {what}");
+            match consumer.poll(Duration::from_millis(200)) {
+                None => {}
+                Some(Ok(message)) => {
+                    return Ok(String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned());
+                }
+                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition))) => {}
+                Some(Err(error)) => return Err(error.rdkafka_error_code().unwrap()),
+            }
+        }
+    };
+    tokio::task::spawn_blocking(read).await.unwrap()
+}
+
 /// As the service does it: it makes the topic and tells a fact.
 async fn tell_as_a_service(brokers: &str, user: &str, topic: &str) {
     let mut kafka = KafkaSettings::default();
@@ -101,11 +128,13 @@ async fn who_has_no_right_is_refused_by_the_broker() {
     eprintln!("back ends: Kafka with users");
     // Of its own, with the rights that a deployment's topic has. ACLs are given out by who may do everything.
     let topic = format!("users-{}", std::process::id());
+    let account = format!("{topic}-account");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let given = Command::new(root.join("kubernetes/infrastructure/kafka/acls.sh"))
         .arg(std::env::var("TEST_KAFKA_BROKERS").unwrap())
         .env("KAFKA_ACLS", root.join("infra/kafka-acls"))
         .env("TOPIC", &topic)
+        .env("ACCOUNT_TOPIC", &account)
         .status()
         .unwrap();
     assert!(given.success());
@@ -118,6 +147,10 @@ async fn who_has_no_right_is_refused_by_the_broker() {
         tell_as_a_service(&brokers, user, &letters).await;
         assert_eq!(read(&brokers, user, &topic, user).await.unwrap(), "a fact");
     }
+    tell_as_a_service(&brokers, "account", &account).await;
+    for user in ["prereservation", "payment", "receipt", "myreservation", "account"] {
+        assert_eq!(follow(&brokers, user, &account).await.unwrap(), "a fact");
+    }
 
     let letters = format!("{topic}.payment.dlt");
     let (no_topic, no_group) =
@@ -126,7 +159,14 @@ async fn who_has_no_right_is_refused_by_the_broker() {
     assert_eq!(write(&brokers, "myreservation", &topic).await, no_topic);
     assert_eq!(write(&brokers, "receipt", &letters).await, no_topic);
     assert_eq!(write(&brokers, "stranger", &topic).await, no_topic);
+    // Bans are account's to tell, and nothing else is.
+    assert_eq!(write(&brokers, "prereservation", &account).await, no_topic);
+    assert_eq!(write(&brokers, "receipt", &account).await, no_topic);
+    assert_eq!(write(&brokers, "account", &topic).await, no_topic);
     assert_eq!(read(&brokers, "receipt", &topic, "payment").await, Err(no_group));
     assert_eq!(read(&brokers, "prereservation", &topic, "payment").await, Err(no_group));
     assert_eq!(read(&brokers, "stranger", &topic, "stranger").await, Err(no_group));
+    let no_topic = Err(RDKafkaErrorCode::TopicAuthorizationFailed);
+    assert_eq!(follow(&brokers, "stranger", &account).await, no_topic);
+    assert_eq!(follow(&brokers, "account", &topic).await, no_topic);
 }

@@ -4,12 +4,14 @@
 #
 #   acls.sh BOOTSTRAP [OPTIONS]     OPTIONS go to kafka-acls, for instance --command-config FILE of a user who may alter ACLs
 #
-# Environment: KAFKA_ACLS (/opt/kafka/bin/kafka-acls.sh), TOPIC (prereservation). Called again, it changes nothing.
+# Environment: KAFKA_ACLS (/opt/kafka/bin/kafka-acls.sh), TOPIC (prereservation), ACCOUNT_TOPIC (account). Called again, it
+# changes nothing.
 set -euo pipefail
 bootstrap="${1:?acls.sh BOOTSTRAP [OPTIONS]}"
 shift
 options=("$@")
 topic="${TOPIC:-prereservation}"
+account="${ACCOUNT_TOPIC:-account}"
 read -ra acls <<< "${KAFKA_ACLS:-/opt/kafka/bin/kafka-acls.sh}"
 
 allow() { # USER WHAT...
@@ -30,4 +32,10 @@ for user in payment receipt myreservation; do
   allow "$user" "${look[@]}" --operation Write --topic "$topic.$user.dlt"
   # The consumer group has the service's name.
   allow "$user" --operation Describe --operation Read --group "$user"
+done
+
+# Facts about users: account alone tells them. Each service reads those that concern the tokens it checks, in no group.
+allow account "${look[@]}" --operation Write --operation Read --topic "$account"
+for user in prereservation payment receipt myreservation; do
+  allow "$user" "${look[@]}" --operation Read --topic "$account"
 done

@@ -3,7 +3,7 @@
 # enter no other's database. `ledger` is the books of the simulated card network. The passwords come from the environment.
 set -euo pipefail
 
-for name in prereservation payment receipt myreservation ledger; do
+for name in prereservation payment receipt myreservation account ledger; do
   variable="${name^^}_DB_PASSWORD"
   psql -X -v ON_ERROR_STOP=1 -v name="$name" -v password="${!variable:?}" \
     --username "${POSTGRES_USER:-postgres}" --dbname postgres << 'SQL'

@@ -57,7 +57,7 @@ fn step(rng: &mut Rng, scene: Scene, number: u64, first_outage: u64) -> Step {
     let window = |number: u64| scene.reservations * number / (scene.kills + 1);
     let (from, to) = (window(number), window(number + 1));
     let replica = usize::try_from(rng.below(scene.replicas as u64)).unwrap_or_default();
-    let service = Service::ALL[usize::try_from(rng.below(5)).unwrap_or_default()];
+    let service = Service::ALL[usize::try_from(rng.below(Service::ALL.len() as u64)).unwrap_or_default()];
     let outage = scene.real && number % OUTAGE_EVERY == first_outage;
     let victim = match (outage, number / OUTAGE_EVERY % 2) {
         (true, 0) => Victim::Kafka,
@@ -76,7 +76,7 @@ fn step(rng: &mut Rng, scene: Scene, number: u64, first_outage: u64) -> Step {
 }
 
 fn trouble(rng: &mut Rng, scene: Scene) -> Trouble {
-    let service = Service::ALL[usize::try_from(rng.below(5)).unwrap_or_default()];
+    let service = Service::ALL[usize::try_from(rng.below(Service::ALL.len() as u64)).unwrap_or_default()];
     let replica = usize::try_from(rng.below(scene.replicas as u64)).unwrap_or_default();
     // Long enough, now and then, for another replica to take a lease over from the sleeper.
     let long = scene.replicas > 1 && rng.percent(30);

@@ -6,6 +6,7 @@ pub enum Service {
     Payment,
     Receipt,
     Myreservation,
+    Account,
     Gateway,
 }
 
@@ -19,9 +20,18 @@ struct Entry {
 }
 
 impl Service {
-    pub const ALL: [Self; 5] =
-        [Self::Prereservation, Self::Payment, Self::Receipt, Self::Myreservation, Self::Gateway];
-    pub const WITH_STATE: [Self; 4] =
+    pub const ALL: [Self; 6] = [
+        Self::Prereservation,
+        Self::Payment,
+        Self::Receipt,
+        Self::Myreservation,
+        Self::Account,
+        Self::Gateway,
+    ];
+    pub const WITH_STATE: [Self; 5] =
+        [Self::Prereservation, Self::Payment, Self::Receipt, Self::Myreservation, Self::Account];
+    /// Those that know reservations, and show them to everybody in mode `open`.
+    pub const OF_RESERVATIONS: [Self; 4] =
         [Self::Prereservation, Self::Payment, Self::Receipt, Self::Myreservation];
 
     const fn entry(self) -> Entry {
@@ -30,6 +40,7 @@ impl Service {
             Self::Payment => ("payment", 8081, Some("payments"), true),
             Self::Receipt => ("receipt", 8083, Some("receipts"), true),
             Self::Myreservation => ("myreservation", 8084, Some("myReservations"), true),
+            Self::Account => ("account", 8085, Some("users"), false),
             Self::Gateway => ("gateway", 8088, None, false),
         };
         Entry { name, port, collection, consumes }

@@ -391,7 +391,7 @@ fn process(name: &'static str, environment: Vec<(String, String)>, directory: &P
 async fn databases(setup: Setup) -> BTreeMap<String, TestDatabase> {
     let names: &[&str] = match setup {
         Setup::One | Setup::Five => &[],
-        Setup::Real => &["prereservation", "payment", "receipt", "myreservation", "ledger"],
+        Setup::Real => &["prereservation", "payment", "receipt", "myreservation", "account", "ledger"],
         Setup::Mixed => &["prereservation", "receipt"],
     };
     let mut databases = BTreeMap::new();

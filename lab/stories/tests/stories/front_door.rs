@@ -13,17 +13,19 @@ const ORIGIN: &str = "https://shop.example";
 
 pub(crate) async fn routes(system: Arc<System>) {
     let gateway = system.gateway();
-    for service in Service::WITH_STATE {
+    for service in Service::OF_RESERVATIONS {
         let collection = service.collection();
         let _ = gateway.get(&format!("/{collection}")).await.expect(200);
         let _ = gateway.get(&format!("/{collection}/search")).await.expect(200);
         gateway.get(&format!("/{collection}x")).await.problem(404);
     }
-    for path in ["/nothing", "/preReservationsX/1", "/prereservations", "/openapi.json"] {
+    let _ = gateway.get("/users/currentuser").await.expect(200);
+    let _ = gateway.get("/.well-known/jwks.json").await.expect(200);
+    for path in ["/nothing", "/.well-known/other", "/preReservationsX/1", "/prereservations", "/openapi.json"] {
         gateway.get(path).await.problem(404);
     }
     let root = gateway.get("/").await.expect(200).json();
-    for service in Service::WITH_STATE {
+    for service in Service::OF_RESERVATIONS {
         let collection = service.collection();
         let href = format!("{}/{collection}{{?page,size,sort}}", gateway.origin());
         assert_eq!(root["_links"][collection]["href"], href, "{root}");
@@ -31,7 +33,7 @@ pub(crate) async fn routes(system: Arc<System>) {
     let table = gateway.get("/actuator/gateway/routes").await.expect(200).json();
     let ids: Vec<&str> =
         table.as_array().unwrap().iter().filter_map(|route| route["route_id"].as_str()).collect();
-    for id in ["payments", "preReservations", "receipts", "myReservations"] {
+    for id in ["payments", "preReservations", "receipts", "myReservations", "users", "jwks"] {
         assert!(ids.contains(&id), "{ids:?}");
     }
 }

@@ -334,7 +334,7 @@ fn percent(text: &str) -> String {
 }
 
 async fn nothing_stored(system: &System) {
-    for service in Service::WITH_STATE {
+    for service in Service::OF_RESERVATIONS {
         let page =
             system.service(service).get(&format!("/{}", service.collection())).await.expect(200).json();
         assert_eq!(page["page"]["totalElements"], 0, "{service:?}");
