@@ -68,13 +68,20 @@ async fn read(brokers: &str, user: &str, topic: &str, group: &str) -> Result<Str
 
 /// The first record of a topic that is read in no group, or why there is none.
 async fn follow(brokers: &str, user: &str, topic: &str) -> Result<String, RDKafkaErrorCode> {
-    let config = client(brokers, user);
+    let mut config = client(brokers, user);
+    // The library wants a name. Nobody is in this group.
+    config.set("group.id", "none").set("enable.auto.commit", "false");
     let (topic, what) = (topic.to_owned(), format!("{user} follows {topic}"));
     let read = move || {
         let consumer: BaseConsumer = config.create().unwrap();
         let mut partitions = TopicPartitionList::new();
         for partition in 0..EventLogSettings::default().partitions {
             partitions.add_partition_offset(&topic, partition, Offset::Beginning).unwrap();
+        }
+        // Who may not read a topic may not see that it is there.
+        let metadata = consumer.fetch_metadata(Some(&topic), PATIENCE).unwrap();
+        if let Some(error) = metadata.topics()[0].error() {
+            return Err(error.into());
         }
         consumer.assign(&partitions).unwrap();
         let start = Instant::now();
@@ -85,7 +92,10 @@ async fn follow(brokers: &str, user: &str, topic: &str) -> Result<String, RDKafk
                 Some(Ok(message)) => {
                     return Ok(String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned());
                 }
-                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition))) => {}
+                // The library asks for a group all the same, and has no right to one.
+                Some(Err(KafkaError::MessageConsumption(
+                    RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::GroupAuthorizationFailed,
+                ))) => {}
                 Some(Err(error)) => return Err(error.rdkafka_error_code().unwrap()),
             }
         }
