@@ -8,6 +8,8 @@ pub mod account;
 #[cfg(test)]
 mod asyncapi;
 mod card;
+#[macro_use]
+mod facts;
 pub mod payment;
 pub mod prereservation;
 mod purchase;

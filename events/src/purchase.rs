@@ -1,4 +1,4 @@
-use envelope::Fields;
+use envelope::{FieldError, Fields};
 use serde::Serialize;
 
 /// Who reserved what, at which price.
@@ -14,7 +14,7 @@ pub struct Purchase {
 }
 
 impl Purchase {
-    pub(crate) fn read(fields: &Fields<'_>) -> Result<Self, String> {
+    pub(crate) fn read(fields: &Fields<'_>) -> Result<Self, FieldError> {
         Ok(Self {
             user_id: fields.count("userId")?,
             product_id: fields.count("productId")?,

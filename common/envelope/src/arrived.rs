@@ -1,7 +1,8 @@
 use std::borrow::Cow;
 
 use crate::fact::Fact;
-use crate::fields::Fields;
+use crate::field_error::FieldError;
+use crate::fields::{Fields, NoObject};
 
 /// A fact as it came from the log. Its value is decoded once, when somebody reads it; whoever sees by the type that the
 /// fact does not concern him does not decode it at all.
@@ -19,13 +20,16 @@ pub struct Arrived<'a> {
 pub enum ReadError {
     /// Not a JSON object.
     #[error("the record is not a JSON object: {0}")]
-    NotJson(String),
+    NotJson(#[from] NoObject),
     /// No header names the type, nor does an `eventType` that is text.
     #[error("the record has no eventType")]
     NoType,
     /// The type is known, and the fields do not fit it or cannot be true.
     #[error("{fact_type} cannot be read: {reason}")]
-    Invalid { fact_type: &'static str, reason: String },
+    Invalid { fact_type: &'static str, reason: FieldError },
+    /// The headers name a type, and the value another one, or none.
+    #[error("{fact_type} cannot be read: its eventType is another one")]
+    OtherType { fact_type: &'static str },
 }
 
 impl<'a> Arrived<'a> {
@@ -36,7 +40,7 @@ impl<'a> Arrived<'a> {
         if let Some(fact_type) = named.and_then(|value| std::str::from_utf8(value).ok()) {
             return Ok(Self { fact_type: Cow::Borrowed(fact_type), headers, payload, fields: None });
         }
-        let fields = Fields::of(payload).map_err(ReadError::NotJson)?;
+        let fields = Fields::of(payload)?;
         let fact_type = fields.fact_type().ok_or(ReadError::NoType)?;
         Ok(Self { fact_type, headers, payload, fields: Some(fields) })
     }
@@ -55,7 +59,7 @@ impl<'a> Arrived<'a> {
     }
 
     /// # Errors
-    /// [`ReadError::NotJson`], [`ReadError::Invalid`].
+    /// [`ReadError::NotJson`], [`ReadError::OtherType`], [`ReadError::Invalid`].
     pub fn read<F: Fact>(&self) -> Result<F, ReadError> {
         self.read_told().map(|(fact, _)| fact)
     }
@@ -63,11 +67,11 @@ impl<'a> Arrived<'a> {
     /// With the moment at which its producer told it, in epoch milliseconds.
     ///
     /// # Errors
-    /// [`ReadError::NotJson`], [`ReadError::Invalid`].
+    /// [`ReadError::NotJson`], [`ReadError::OtherType`], [`ReadError::Invalid`].
     pub fn read_told<F: Fact>(&self) -> Result<(F, i64), ReadError> {
         match &self.fields {
             Some(fields) => read(fields),
-            None => read(&Fields::of(self.payload).map_err(ReadError::NotJson)?),
+            None => read(&Fields::of(self.payload)?),
         }
     }
 }
@@ -78,9 +82,9 @@ fn header<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a [u8]> 
 }
 
 fn read<F: Fact>(fields: &Fields<'_>) -> Result<(F, i64), ReadError> {
-    let invalid = |reason: String| ReadError::Invalid { fact_type: F::TYPE, reason };
+    let invalid = |reason: FieldError| ReadError::Invalid { fact_type: F::TYPE, reason };
     if fields.fact_type().as_deref() != Some(F::TYPE) {
-        return Err(invalid("its eventType is another one".to_owned()));
+        return Err(ReadError::OtherType { fact_type: F::TYPE });
     }
     let timestamp_ms = fields.timestamp().map_err(invalid)?;
     let fact = F::read(fields).map_err(invalid)?;

@@ -1,5 +1,6 @@
 use serde::Serialize;
 
+use crate::field_error::FieldError;
 use crate::fields::Fields;
 
 /// A type of facts: what one service tells the others about something that happened.
@@ -21,9 +22,8 @@ pub trait Fact: Serialize + Sized {
     /// Reads what any release has written: fields that a later release added have a default.
     ///
     /// # Errors
-    /// What is missing, or cannot be true. Names the field and never its value: a foreign producer may have put a card
-    /// number there, and the text ends in logs and dead letters.
-    fn read(fields: &Fields<'_>) -> Result<Self, String>;
+    /// What is missing, or cannot be true.
+    fn read(fields: &Fields<'_>) -> Result<Self, FieldError>;
 }
 
 /// Where facts lie in the event log.

@@ -11,6 +11,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::field_error::FieldError;
+
 /// The largest number that every JSON reader keeps exactly (RFC 8259, section 6); no front door takes a larger one.
 const LARGEST_INTEGER: i64 = (1 << 53) - 1;
 
@@ -21,6 +23,15 @@ pub const LARGEST_VERSION: i64 = 1_000;
 /// The last moment of the year 9999: dates after it have no text (RFC 3339).
 const LAST_MOMENT: i64 = 253_402_300_799_999;
 
+/// Why a value has no fields.
+#[derive(Debug, thiserror::Error)]
+pub enum NoObject {
+    #[error(transparent)]
+    NotJson(#[from] serde_json::Error),
+    #[error("another JSON value")]
+    OtherValue,
+}
+
 /// A value's fields, none of which is decoded before somebody asks for it.
 #[derive(Debug)]
 pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -28,15 +39,13 @@ pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 impl<'a> Fields<'a> {
     /// # Errors
     /// Why it is no JSON object.
-    pub fn of(json: &'a [u8]) -> Result<Self, String> {
+    pub fn of(json: &'a [u8]) -> Result<Self, NoObject> {
         // serde would say that it expected a map, and show what it found.
         if json.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-            return Err(match serde_json::from_slice::<IgnoredAny>(json) {
-                Ok(_) => "another JSON value".to_owned(),
-                Err(error) => error.to_string(),
-            });
+            serde_json::from_slice::<IgnoredAny>(json)?;
+            return Err(NoObject::OtherValue);
         }
-        serde_json::from_slice(json).map_err(|error| error.to_string())
+        Ok(serde_json::from_slice(json)?)
     }
 
     pub(crate) fn fact_type(&self) -> Option<Cow<'a, str>> {
@@ -48,7 +57,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// It is missing, or no moment within 1970 and 9999.
-    pub fn timestamp(&self) -> Result<i64, String> {
+    pub fn timestamp(&self) -> Result<i64, FieldError> {
         self.moment("timestamp")
     }
 
@@ -56,21 +65,21 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// It is missing, or not within 1 and 2^53-1.
-    pub fn count(&self, name: &str) -> Result<i64, String> {
-        let count = self.integer(name)?.ok_or_else(|| missing(name))?;
+    pub fn count(&self, name: &'static str) -> Result<i64, FieldError> {
+        let count = self.integer(name)?.ok_or(FieldError::Missing(name))?;
         match (1..=LARGEST_INTEGER).contains(&count) {
             true => Ok(count),
-            false => Err(format!("{name} is not within 1..={LARGEST_INTEGER}")),
+            false => Err(FieldError::OutOfRange { field: name, largest: LARGEST_INTEGER }),
         }
     }
 
     /// # Errors
     /// It is missing, or not within 1 and [`LARGEST_VERSION`].
-    pub fn version(&self) -> Result<i64, String> {
-        let version = self.integer("version")?.ok_or_else(|| missing("version"))?;
+    pub fn version(&self) -> Result<i64, FieldError> {
+        let version = self.integer("version")?.ok_or(FieldError::Missing("version"))?;
         match (1..=LARGEST_VERSION).contains(&version) {
             true => Ok(version),
-            false => Err(format!("version is not within 1..={LARGEST_VERSION}")),
+            false => Err(FieldError::OutOfRange { field: "version", largest: LARGEST_VERSION }),
         }
     }
 
@@ -78,11 +87,11 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// It is missing, or not within 1970 and 9999.
-    pub fn moment(&self, name: &str) -> Result<i64, String> {
-        let moment = self.integer(name)?.ok_or_else(|| missing(name))?;
+    pub fn moment(&self, name: &'static str) -> Result<i64, FieldError> {
+        let moment = self.integer(name)?.ok_or(FieldError::Missing(name))?;
         match (0..=LAST_MOMENT).contains(&moment) {
             true => Ok(moment),
-            false => Err(format!("{name} is not within 1970 and 9999")),
+            false => Err(FieldError::NoMoment(name)),
         }
     }
 
@@ -90,7 +99,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// It is not within 1970 and 9999.
-    pub fn moment_or_told(&self, name: &str) -> Result<i64, String> {
+    pub fn moment_or_told(&self, name: &'static str) -> Result<i64, FieldError> {
         match self.integer(name)? {
             None | Some(0) => self.timestamp(),
             Some(_) => self.moment(name),
@@ -99,38 +108,37 @@ impl<'a> Fields<'a> {
 
     /// # Errors
     /// It is missing, or no text that a database can store.
-    pub fn text(&self, name: &str) -> Result<String, String> {
-        self.optional_text(name)?.ok_or_else(|| missing(name))
+    pub fn text(&self, name: &'static str) -> Result<String, FieldError> {
+        self.optional_text(name)?.ok_or(FieldError::Missing(name))
     }
 
     /// # Errors
     /// It is there, and no text that a database can store.
-    pub fn optional_text(&self, name: &str) -> Result<Option<String>, String> {
+    pub fn optional_text(&self, name: &'static str) -> Result<Option<String>, FieldError> {
         let Some(raw) = self.find(name)? else { return Ok(None) };
         let Ok(text) = serde_json::from_str::<String>(raw.get()) else {
-            return Err(format!("{name} is not text"));
+            return Err(FieldError::NotText(name));
         };
-        // PostgreSQL cannot store it.
         if text.contains('\0') {
-            return Err(format!("{name} contains the character NUL"));
+            return Err(FieldError::Nul(name));
         }
         Ok(Some(text))
     }
 
     /// # Errors
     /// It is missing, or no list of texts that a database can store.
-    pub fn texts(&self, name: &str) -> Result<Vec<String>, String> {
-        let raw = self.find(name)?.ok_or_else(|| missing(name))?;
+    pub fn texts(&self, name: &'static str) -> Result<Vec<String>, FieldError> {
+        let raw = self.find(name)?.ok_or(FieldError::Missing(name))?;
         let Ok(texts) = serde_json::from_str::<Vec<String>>(raw.get()) else {
-            return Err(format!("{name} is not a list of texts"));
+            return Err(FieldError::NotTexts(name));
         };
         match texts.iter().any(|text| text.contains('\0')) {
-            true => Err(format!("{name} contains the character NUL")),
+            true => Err(FieldError::Nul(name)),
             false => Ok(texts),
         }
     }
 
-    fn integer(&self, name: &str) -> Result<Option<i64>, String> {
+    fn integer(&self, name: &'static str) -> Result<Option<i64>, FieldError> {
         let Some(raw) = self.find(name)? else { return Ok(None) };
         let text = raw.get();
         let number = match text.strip_prefix('"') {
@@ -139,15 +147,15 @@ impl<'a> Fields<'a> {
             }
             None => text.parse().ok().or_else(|| whole(text.parse().ok()?)),
         };
-        number.map(Some).ok_or_else(|| format!("{name} is not a whole number, nor the text of one"))
+        number.map(Some).ok_or(FieldError::NotWhole(name))
     }
 
     /// `None`: missing, or `null`.
-    fn find(&self, name: &str) -> Result<Option<&'a RawValue>, String> {
+    fn find(&self, name: &'static str) -> Result<Option<&'a RawValue>, FieldError> {
         let mut of_name = self.0.iter().filter(|(other, _)| other == name);
         let found = of_name.next();
         if of_name.next().is_some() {
-            return Err(format!("{name} is there twice"));
+            return Err(FieldError::Twice(name));
         }
         Ok(found.map(|(_, raw)| *raw).filter(|raw| raw.get() != "null"))
     }
@@ -157,10 +165,6 @@ impl<'a> Fields<'a> {
 fn whole(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
-}
-
-fn missing(name: &str) -> String {
-    format!("missing field `{name}`")
 }
 
 /// Borrowed where it has no escapes.

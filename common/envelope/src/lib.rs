@@ -6,10 +6,12 @@
 
 pub mod arrived;
 pub mod fact;
+mod field_error;
 pub mod fields;
 pub mod sealed;
 
 pub use arrived::{Arrived, ReadError};
 pub use fact::{Fact, Topic};
-pub use fields::{Fields, LARGEST_VERSION};
+pub use field_error::FieldError;
+pub use fields::{Fields, LARGEST_VERSION, NoObject};
 pub use sealed::{CONTENT_TYPE, Envelope};

@@ -1,6 +1,6 @@
 //! What account tells of users. Topics are kept for ever and many can read them, so no fact has an e-mail address or a name.
 
-use envelope::{Fact, Fields, Topic};
+use envelope::{Fact, FieldError, Fields, Topic};
 use serde::Serialize;
 
 use crate::topics::ACCOUNT;
@@ -74,7 +74,7 @@ impl Fact for UserSignedUp {
         self.version
     }
 
-    fn read(fields: &Fields<'_>) -> Result<Self, String> {
+    fn read(fields: &Fields<'_>) -> Result<Self, FieldError> {
         Ok(Self {
             user_id: fields.count("userId")?,
             roles: fields.texts("roles")?,
@@ -97,7 +97,7 @@ impl Fact for RolesChanged {
         self.version
     }
 
-    fn read(fields: &Fields<'_>) -> Result<Self, String> {
+    fn read(fields: &Fields<'_>) -> Result<Self, FieldError> {
         Ok(Self {
             user_id: fields.count("userId")?,
             roles: fields.texts("roles")?,
@@ -120,7 +120,7 @@ impl Fact for UserBanned {
         self.version
     }
 
-    fn read(fields: &Fields<'_>) -> Result<Self, String> {
+    fn read(fields: &Fields<'_>) -> Result<Self, FieldError> {
         Ok(Self {
             user_id: fields.count("userId")?,
             not_before: fields.moment("notBefore")?,
@@ -143,7 +143,7 @@ impl Fact for UserUnbanned {
         self.version
     }
 
-    fn read(fields: &Fields<'_>) -> Result<Self, String> {
+    fn read(fields: &Fields<'_>) -> Result<Self, FieldError> {
         Ok(Self { user_id: fields.count("userId")?, version: fields.version()? })
     }
 }

@@ -1,6 +1,6 @@
 //! What payment tells.
 
-use envelope::{Fact, Fields, Topic};
+use envelope::{FieldError, Fields};
 use serde::Serialize;
 
 use crate::purchase::Purchase;
@@ -41,7 +41,7 @@ pub struct PaymentCreated(pub Payment);
 pub struct PaymentCancelled(pub Payment);
 
 impl Payment {
-    fn read(fields: &Fields<'_>) -> Result<Self, String> {
+    fn read(fields: &Fields<'_>) -> Result<Self, FieldError> {
         Ok(Self {
             id: fields.count("id")?,
             pre_reservation_id: fields.count("preReservationId")?,
@@ -54,40 +54,8 @@ impl Payment {
     }
 }
 
-impl Fact for PaymentCreated {
-    const TYPE: &'static str = "PaymentCreated";
-    const PRODUCER: &'static str = "payment";
-    const TOPIC: Topic = PRERESERVATION;
-    const STATUS: &'static str = "paid";
-
-    fn key(&self) -> String {
-        self.0.pre_reservation_id.to_string()
-    }
-
-    fn version(&self) -> i64 {
-        self.0.version
-    }
-
-    fn read(fields: &Fields<'_>) -> Result<Self, String> {
-        Payment::read(fields).map(Self)
-    }
-}
-
-impl Fact for PaymentCancelled {
-    const TYPE: &'static str = "PaymentCancelled";
-    const PRODUCER: &'static str = "payment";
-    const TOPIC: Topic = PRERESERVATION;
-    const STATUS: &'static str = "payment_cancelled";
-
-    fn key(&self) -> String {
-        self.0.pre_reservation_id.to_string()
-    }
-
-    fn version(&self) -> i64 {
-        self.0.version
-    }
-
-    fn read(fields: &Fields<'_>) -> Result<Self, String> {
-        Payment::read(fields).map(Self)
-    }
+facts! {
+    "payment" tells in PRERESERVATION, by pre_reservation_id:
+    PaymentCreated(Payment) = "paid",
+    PaymentCancelled(Payment) = "payment_cancelled",
 }

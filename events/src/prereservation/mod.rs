@@ -2,7 +2,7 @@
 
 pub mod reason;
 
-use envelope::{Fact, Fields, Topic};
+use envelope::{Fact, FieldError, Fields, Topic};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::purchase::Purchase;
@@ -49,7 +49,7 @@ pub struct ReservationCancelled {
 }
 
 impl Reservation {
-    fn read(fields: &Fields<'_>) -> Result<Self, String> {
+    fn read(fields: &Fields<'_>) -> Result<Self, FieldError> {
         Ok(Self {
             id: fields.count("id")?,
             purchase: Purchase::read(fields)?,
@@ -79,23 +79,9 @@ impl Serialize for Reservation {
     }
 }
 
-impl Fact for ReservationCreated {
-    const TYPE: &'static str = "ReservationCreated";
-    const PRODUCER: &'static str = "prereservation";
-    const TOPIC: Topic = PRERESERVATION;
-    const STATUS: &'static str = "reservated";
-
-    fn key(&self) -> String {
-        self.0.id.to_string()
-    }
-
-    fn version(&self) -> i64 {
-        self.0.version
-    }
-
-    fn read(fields: &Fields<'_>) -> Result<Self, String> {
-        Reservation::read(fields).map(Self)
-    }
+facts! {
+    "prereservation" tells in PRERESERVATION, by id:
+    ReservationCreated(Reservation) = "reservated",
 }
 
 impl Fact for ReservationCancelled {
@@ -112,7 +98,7 @@ impl Fact for ReservationCancelled {
         self.reservation.version
     }
 
-    fn read(fields: &Fields<'_>) -> Result<Self, String> {
+    fn read(fields: &Fields<'_>) -> Result<Self, FieldError> {
         Ok(Self {
             reservation: Reservation::read(fields)?,
             reason: fields.optional_text("reason")?.unwrap_or_else(|| reason::UNSPECIFIED.to_owned()),

@@ -1,6 +1,6 @@
 //! What receipt tells.
 
-use envelope::{Fact, Fields, Topic};
+use envelope::{FieldError, Fields};
 use serde::Serialize;
 
 use crate::purchase::Purchase;
@@ -42,7 +42,7 @@ pub struct ReceiptCreated(pub Receipt);
 pub struct ReceiptCancelled(pub Receipt);
 
 impl Receipt {
-    fn read(fields: &Fields<'_>) -> Result<Self, String> {
+    fn read(fields: &Fields<'_>) -> Result<Self, FieldError> {
         Ok(Self {
             id: fields.count("id")?,
             pre_reservation_id: fields.count("preReservationId")?,
@@ -56,40 +56,8 @@ impl Receipt {
     }
 }
 
-impl Fact for ReceiptCreated {
-    const TYPE: &'static str = "ReceiptCreated";
-    const PRODUCER: &'static str = "receipt";
-    const TOPIC: Topic = PRERESERVATION;
-    const STATUS: &'static str = "receipt_issued";
-
-    fn key(&self) -> String {
-        self.0.pre_reservation_id.to_string()
-    }
-
-    fn version(&self) -> i64 {
-        self.0.version
-    }
-
-    fn read(fields: &Fields<'_>) -> Result<Self, String> {
-        Receipt::read(fields).map(Self)
-    }
-}
-
-impl Fact for ReceiptCancelled {
-    const TYPE: &'static str = "ReceiptCancelled";
-    const PRODUCER: &'static str = "receipt";
-    const TOPIC: Topic = PRERESERVATION;
-    const STATUS: &'static str = "receipt_cancelled";
-
-    fn key(&self) -> String {
-        self.0.pre_reservation_id.to_string()
-    }
-
-    fn version(&self) -> i64 {
-        self.0.version
-    }
-
-    fn read(fields: &Fields<'_>) -> Result<Self, String> {
-        Receipt::read(fields).map(Self)
-    }
+facts! {
+    "receipt" tells in PRERESERVATION, by pre_reservation_id:
+    ReceiptCreated(Receipt) = "receipt_issued",
+    ReceiptCancelled(Receipt) = "receipt_cancelled",
 }
