@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actix_web::web::ServiceConfig;
+use actix_web::web::{Data, ServiceConfig};
 use futures::future::BoxFuture;
-use http_common::{Actuator, ActuatorEndpoint, Breaker, DiskSpace, HealthCheck, Lifecycle};
+use http_common::{Actuator, ActuatorEndpoint, Breaker, DiskSpace, HealthCheck, InternalSettings, Lifecycle};
+use identity::{Authenticator, HttpKeys, Mode};
 use messaging::settings::Location;
 use messaging::{Consumer, ConsumerStatus, DeadLetters, EventLog, Handler, Outbox, RelayStatus};
-use rest::Server;
+use rest::{Authentication, Server};
 use storage::{Database, Migrations};
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,8 @@ pub struct Chassis {
     log: Arc<dyn EventLog>,
     lifecycle: Lifecycle,
     actuator: Actuator,
+    authenticator: Authenticator,
+    internal: InternalSettings,
     topics: Vec<String>,
     tasks: Vec<Task>,
 }
@@ -87,6 +90,8 @@ impl Chassis {
             log,
             lifecycle,
             actuator,
+            authenticator: Authenticator::new(name, &settings.auth),
+            internal: InternalSettings::default(),
             topics: vec![topic.clone()],
             settings,
             tasks: Vec::new(),
@@ -109,6 +114,21 @@ impl Chassis {
 
     pub fn topic(&self) -> &str {
         &self.settings.event_log.topic
+    }
+
+    /// Checks tokens. account gives it keys of its own; the others fetch those from account.
+    pub fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
+    }
+
+    /// Whether a request needs a token.
+    pub fn auth_mode(&self) -> Mode {
+        self.authenticator.mode()
+    }
+
+    /// Whoever sends the internal token is another service. Without this call nobody is.
+    pub fn accept_services(&mut self, internal: InternalSettings) {
+        self.internal = internal;
     }
 
     pub fn lifecycle(&self) -> &Lifecycle {
@@ -158,6 +178,20 @@ impl Chassis {
         self.actuate(|actuator| actuator.endpoint(name, endpoint));
     }
 
+    /// account may be away: nothing waits for it.
+    fn keep_keys(&mut self) -> Result<(), StartError> {
+        let auth = &self.settings.auth;
+        if !auth.jwks_url.is_empty() && !self.authenticator.has_source() {
+            let keys = HttpKeys::new(&auth.jwks_url, auth.jwks_timeout())?;
+            self.authenticator.set_source(Arc::new(keys));
+        }
+        let authenticator = self.authenticator.clone();
+        self.background("keys of tokens", move |stop| async move {
+            stop.run_until_cancelled(authenticator.keep_keys()).await;
+        });
+        Ok(())
+    }
+
     fn actuate(&mut self, add: impl FnOnce(Actuator) -> Actuator) {
         let empty = Actuator::new(self.name, self.lifecycle.clone());
         self.actuator = add(std::mem::replace(&mut self.actuator, empty));
@@ -169,9 +203,15 @@ impl Chassis {
     /// # Errors
     /// An address is taken, or not this machine's.
     pub fn serve(
-        self,
+        mut self,
         configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     ) -> Result<Application, StartError> {
+        self.keep_keys()?;
+        let authentication = Data::new(Authentication::new(self.authenticator, self.internal));
+        let configure = move |config: &mut ServiceConfig| {
+            config.app_data(authentication.clone());
+            configure(config);
+        };
         let SharedSettings { server, management, .. } = self.settings;
         let stop_limit = server.shutdown_delay() + server.shutdown_timeout() + PARTS_LIMIT;
         let bound = Server::bind_management(&management, server.port, &self.actuator, &self.lifecycle);

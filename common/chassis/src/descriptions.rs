@@ -1,4 +1,4 @@
-//! What the metrics of outbox and consumer mean, for whoever reads `/actuator/prometheus`.
+//! What the metrics of outbox, consumer and tokens mean, for whoever reads `/actuator/prometheus`.
 
 use metrics::{describe_counter, describe_gauge};
 
@@ -38,6 +38,10 @@ pub(crate) fn describe() {
         "consumer_tombstones_total",
         "Records without a value, which say nothing and are passed"
     );
+    describe_counter!("auth_token_checks_total", "Tokens looked at, by whether the cache knew them");
+    describe_counter!("auth_tokens_refused_total", "Requests whose token did not hold, by reason");
+    describe_counter!("auth_key_fetches_total", "How often the keys of tokens were asked for, by outcome");
+    describe_gauge!("auth_keys", "Keys that tokens may be signed with, as far as the service knows");
     describe_gauge!(
         "dead_letters",
         "Records set aside (dead), and those of the same keys that wait (waiting)"

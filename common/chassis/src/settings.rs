@@ -1,6 +1,7 @@
 //! The settings of a service: the sections that every service has, and its own.
 
 use http_common::{ManagementSettings, MemorySettings};
+use identity::AuthSettings;
 use messaging::{ConsumerSettings, EventLogSettings, KafkaSettings};
 use rest::ServerSettings;
 use serde::Deserialize;
@@ -27,6 +28,7 @@ pub struct SharedSettings {
     pub event_log: EventLogSettings,
     pub kafka: KafkaSettings,
     pub consumer: ConsumerSettings,
+    pub auth: AuthSettings,
 }
 
 impl SharedSettings {
@@ -37,7 +39,8 @@ impl SharedSettings {
         self.management.check()?;
         self.database.check()?;
         self.event_log.location(&self.kafka)?;
-        self.consumer.check()
+        self.consumer.check()?;
+        self.auth.check()
     }
 }
 

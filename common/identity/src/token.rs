@@ -59,7 +59,8 @@ impl Rules {
             return Err(Refused::TooLarge);
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(Refused::Malformed)?;
-        let (header, claims) = signed.split_once('.').ok_or(Refused::Malformed)?;
+        let (header, claims) =
+            signed.split_once('.').filter(|(_, claims)| !claims.contains('.')).ok_or(Refused::Malformed)?;
         let header = decode(header)?;
         // The algorithm first: a token of another one may lack the rest.
         let algorithm: Algorithm = read(&header)?;

@@ -78,6 +78,9 @@ impl ResponseError for Failure {
         if let Some(allow) = problem.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
             headers.insert(header::ALLOW, allow);
         }
+        if let Some(challenge) = problem.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
         response.set_body(BoxBody::new(problem.to_json()))
     }
 }
@@ -96,6 +99,12 @@ mod tests {
         let method = answer(Problem::method_not_allowed("GET, HEAD"));
         assert_eq!(method.headers().get("allow").unwrap(), "GET, HEAD");
         assert_eq!(method.headers().get("content-type").unwrap(), PROBLEM_JSON);
+        let challenge = |problem| {
+            answer(problem).headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(challenge(Problem::unauthorized()).as_deref(), Some(r#"Bearer realm="api""#));
+        assert!(challenge(Problem::invalid_token()).unwrap().ends_with(r#", error="invalid_token""#));
+        assert_eq!(challenge(Problem::forbidden("no")), None);
     }
 
     #[test]

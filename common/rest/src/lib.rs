@@ -7,6 +7,7 @@
 mod actuator;
 mod api;
 pub mod base;
+mod caller;
 mod collection;
 pub mod conditional;
 mod connections;
@@ -32,6 +33,7 @@ mod to_the_end;
 
 pub use api::Api;
 pub use base::Base;
+pub use caller::{Authentication, Caller};
 pub use collection::{Collection, Pages};
 pub use conditional::Preconditions;
 pub use date::Date;

@@ -8,16 +8,18 @@ use utoipa::{
         Required, Response, ResponseBuilder, Schema, SchemaFormat,
         path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem},
         schema::{ArrayBuilder, Type},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
-use http_common::{JSON, PROBLEM_JSON, Problem};
+use http_common::{JSON, PROBLEM_JSON, Problem, session};
 
 use crate::{negotiation::HAL_JSON, resource::Resource};
 
 /// On any path. A method that the path itself has is refused where `search` stands for the id.
 const ALWAYS: &[(&str, &str)] = &[
     ("400", "malformed or invalid"),
+    ("401", "the token does not hold, or the mode is required and there is none"),
     ("405", "the path does not have the method"),
     ("406", "neither application/hal+json nor application/json is wanted"),
     ("500", "a fault of the service"),
@@ -28,6 +30,20 @@ const WITH_A_BODY: &[(&str, &str)] = &[
     ("413", "the body is too large"),
     ("415", "the body is neither application/json nor application/hal+json"),
 ];
+
+/// The two ways to send a token, or none: whether that is enough is a setting.
+fn secure(document: &mut OpenApi) {
+    let cookie = ApiKeyValue::with_description(
+        session::SESSION,
+        &format!("set by account; `{}` where browsers speak HTTPS", session::SECURE_SESSION),
+    );
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    let components = document.components.get_or_insert_with(Components::new);
+    components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let of = |scheme: &str| SecurityRequirement::new(scheme, [] as [&str; 0]);
+    document.security = Some(vec![SecurityRequirement::default(), of("cookie"), of("bearer")]);
+}
 
 /// Adds what a collection offers for reading. `parameters` are those of its condition.
 pub(crate) fn describe<R: Resource + ToSchema>(document: &mut OpenApi, parameters: &[Parameter]) {
@@ -124,6 +140,7 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
             complete_operation(operation);
         }
     }
+    secure(&mut document);
     document
 }
 
@@ -260,7 +277,7 @@ mod tests {
             [("/books/{id}", "get"), ("/books", "get"), ("/books", "post"), ("/books/search", "get")]
         {
             let answers = &document["paths"][path][method]["responses"];
-            for status in ["400", "405", "406", "500", "503"] {
+            for status in ["400", "401", "405", "406", "500", "503"] {
                 let schema = &answers[status]["content"][PROBLEM_JSON]["schema"]["$ref"];
                 assert_eq!(schema, "#/components/schemas/Problem", "{method} {path} {status}");
             }
@@ -268,6 +285,18 @@ mod tests {
         }
         let own = &document["paths"]["/books/{id}"]["get"]["responses"]["503"]["description"];
         assert_eq!(own, "its own words");
+    }
+
+    #[test]
+    fn a_token_may_be_sent_in_two_ways() {
+        let document = document();
+        assert_eq!(document["security"], serde_json::json!([{}, {"cookie": []}, {"bearer": []}]));
+        let schemes = &document["components"]["securitySchemes"];
+        assert_eq!(
+            (&schemes["cookie"]["in"], &schemes["cookie"]["name"]),
+            (&"cookie".into(), &"session".into())
+        );
+        assert_eq!(schemes["bearer"]["scheme"], "bearer");
     }
 
     #[test]

@@ -17,6 +17,10 @@ use utoipa::{
 
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// RFC 6750 section 3. It has to have a parameter.
+const CHALLENGE: &str = r#"Bearer realm="api""#;
+const INVALID_TOKEN: &str = r#"Bearer realm="api", error="invalid_token""#;
+
 /// A field that was refused, and why. The message never repeats the value: it may be a card number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
@@ -60,6 +64,9 @@ pub struct Members {
     /// The methods that would have been right, sent as the `Allow` header of a 405.
     #[schema(ignore)]
     pub allow: Option<Cow<'static, str>>,
+    /// What a request has to prove, sent as the `WWW-Authenticate` header of a 401.
+    #[schema(ignore)]
+    pub challenge: Option<&'static str>,
     /// Members of our own (RFC 9457 section 3.2), rendered after the standard ones.
     #[schema(ignore)]
     pub extensions: Vec<(&'static str, serde_json::Value)>,
@@ -109,6 +116,7 @@ impl Problem {
             // A client that is told nothing retries at once, in step with all the others.
             retry_after: (status == 503).then_some(1),
             allow: None,
+            challenge: (status == 401).then_some(CHALLENGE),
             extensions: Vec::new(),
         }))
     }
@@ -124,6 +132,26 @@ impl Problem {
         let mut problem = Self::bad_request("Some fields are missing or not valid.");
         problem.errors = errors;
         problem
+    }
+
+    /// 401: a token is needed, and there is none.
+    #[must_use]
+    pub fn unauthorized() -> Self {
+        Self::new(401)
+    }
+
+    /// 401: the token that was sent does not hold. Why is nothing for who sent it.
+    #[must_use]
+    pub fn invalid_token() -> Self {
+        let mut problem = Self::new(401).detail("The token is not valid, or not valid any more.");
+        problem.challenge = Some(INVALID_TOKEN);
+        problem
+    }
+
+    /// 403: the caller is known and may not do this.
+    #[must_use]
+    pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(403).detail(detail)
     }
 
     #[must_use]

@@ -16,6 +16,7 @@ pub(super) fn title(status: u16) -> &'static str {
 pub(super) fn detail(status: u16) -> &'static str {
     match status {
         400 => "The request could not be understood.",
+        401 => "Sign in first: the request needs a valid token.",
         402 => "The payment was declined.",
         403 => "The request is not allowed.",
         404 => "There is nothing here.",

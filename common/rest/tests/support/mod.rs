@@ -18,7 +18,8 @@ use actix_web::{
 use async_trait::async_trait;
 use http_common::{Actuator, Lifecycle, ManagementSettings, Problem};
 use rest::{
-    Api, Base, Body, Collection, Date, Id, Preconditions, Resource, Search, Server, ServerSettings, hal,
+    Api, Authentication, Base, Body, Collection, Date, Id, Preconditions, Resource, Search, Server,
+    ServerSettings, hal,
 };
 use serde::Serialize;
 use storage::{ListQuery, Readable, StoreError};
@@ -133,8 +134,9 @@ async fn delete(id: Id, conditions: Preconditions, shelf: Data<Shelf>) -> rest::
 }
 
 pub fn configure(shelf: Data<Shelf>) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
+    let authentication = Data::new(Authentication::default());
     move |config| {
-        config.app_data(shelf.clone());
+        config.app_data(shelf.clone()).app_data(authentication.clone());
         let books = Collection::<Book, _>::over(shelf.clone().into_inner())
             .create(create)
             .delete(delete)
