@@ -9,6 +9,7 @@ use std::hint::black_box;
 use bench::loader::{Fact, envelope};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use events::{Envelope, ReservationCreated};
+use identity::{AuthSettings, Authenticator, Claims, JwkSet, Role, Signer};
 use myreservation::domain::{Batch, Step, Telling};
 use myreservation::inbound::events::telling;
 use rest::{Base, Date, PageRequest, Resource, hal};
@@ -120,5 +121,52 @@ fn statements(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, facts, page, statements);
+/// What every request with a token costs: first, from the cache, and where somebody is banned.
+fn tokens(criterion: &mut Criterion) {
+    let signer = Signer::generate();
+    let authenticator = Authenticator::new("bench", &AuthSettings::default());
+    authenticator.set_keys(&JwkSet { keys: vec![signer.jwk().clone()] });
+    let iat = AT / 1_000;
+    let claims = Claims {
+        sub: 7,
+        email: "customer@shop.example".to_owned(),
+        roles: Role::Customer.into(),
+        iat,
+        exp: iat + 900,
+        iss: "preorder".to_owned(),
+        aud: "preorder".to_owned(),
+        jti: "01890a5d-ac96-774b-bcce-b302099a8057".to_owned(),
+        nbf: None,
+    };
+    let mut group = criterion.benchmark_group("token");
+    let mut number = 0_u64;
+    let another = || {
+        number += 1;
+        signer.sign(&Claims { jti: number.to_string(), ..claims.clone() })
+    };
+    group.bench_function("first", |bencher| {
+        bencher.iter_batched(
+            another,
+            |token| authenticator.check_at(&token, iat).unwrap(),
+            BatchSize::SmallInput,
+        );
+    });
+    let token = signer.sign(&claims);
+    group.bench_function("cached", |bencher| {
+        bencher.iter(|| authenticator.check_at(black_box(&token), iat).unwrap())
+    });
+    for banned in 8..10_008 {
+        authenticator.bans().ban(banned, iat, iat + 930);
+    }
+    group.bench_function("cached_with_10000_bans", |bencher| {
+        bencher.iter(|| authenticator.check_at(black_box(&token), iat).unwrap());
+    });
+    let forged = Signer::generate().sign(&claims);
+    group.bench_function("of_unknown_key", |bencher| {
+        bencher.iter(|| authenticator.check_at(black_box(&forged), iat).unwrap_err());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, facts, page, statements, tokens);
 criterion_main!(benches);
