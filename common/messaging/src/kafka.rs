@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`config`] (what librdkafka is told), [`publishing`], [`refusal`], [`topics`] (which are there, and how they are made),
 //! [`rebalance`] (assignments, between librdkafka's callbacks and a subscription), [`partition`], [`subscription`], [`look`] (beside a
-//! subscription), [`members`] (who else is in the group).
+//! subscription), [`members`] (who else is in the group), [`tail`] (the end of a topic, without a group).
 
 mod config;
 mod look;
@@ -13,6 +13,7 @@ mod reading;
 mod rebalance;
 mod refusal;
 mod subscription;
+mod tail;
 mod topics;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +26,8 @@ use rdkafka::producer::Producer;
 use self::members::Member;
 use self::publishing::Publisher;
 use self::subscription::KafkaSubscription;
-use crate::log::{EventLog, EventLogError, PublishError, Record, Subscription};
+use self::tail::KafkaTail;
+use crate::log::{EventLog, EventLogError, PublishError, Record, Subscription, Tail};
 use crate::settings::{EventLogSettings, KafkaSettings, check_topic};
 
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
@@ -96,6 +98,11 @@ impl EventLog for KafkaLog {
         database: &str,
     ) -> Result<Box<dyn Subscription>, EventLogError> {
         self.join(topic, group, Some(database))
+    }
+
+    async fn tail(&self, topic: &str, reader: &str, from_ms: i64) -> Result<Box<dyn Tail>, EventLogError> {
+        check_topic("topic", topic).map_err(|invalid| EventLogError::refused("reading", invalid))?;
+        Ok(Box::new(KafkaTail::open(&self.config, topic, reader, from_ms).await?))
     }
 
     async fn ping(&self) -> Result<(), EventLogError> {

@@ -3,7 +3,8 @@
 //! A topic has one partition, 0, with offsets 0, 1, 2, ... Several processes may have the file open, and several logs
 //! in one process: those share one thread that writes ([`driver`]), so that records which services publish at the
 //! same time become durable with one `fsync`. Reading order: [`mod@file`] (tables), [`driver`], [`append`], [`condition`]
-//! (whether it works), [`lease`] (who of a group reads), [`subscription`].
+//! (whether it works), [`lease`] (who of a group reads), [`subscription`],
+//! [`tail`].
 
 mod append;
 mod condition;
@@ -12,6 +13,7 @@ mod file;
 mod lease;
 mod reader;
 mod subscription;
+mod tail;
 mod transaction;
 
 use std::collections::HashMap;
@@ -27,7 +29,8 @@ pub use self::reader::LocalReader;
 
 use self::driver::{Command, Driver};
 use self::subscription::LocalSubscription;
-use crate::log::{EventLog, EventLogError, PublishError, Record, Refusal, RefusalScope, Subscription};
+use self::tail::LocalTail;
+use crate::log::{EventLog, EventLogError, PublishError, Record, Refusal, RefusalScope, Subscription, Tail};
 use crate::settings::check_topic;
 
 /// As large a record as Kafka takes by default.
@@ -112,6 +115,11 @@ impl EventLog for LocalLog {
         check_topic("topic", topic).map_err(|invalid| EventLogError::refused("subscribing", invalid))?;
         let subscription = LocalSubscription::join(&self.driver, topic, group).await?;
         Ok(Box::new(subscription))
+    }
+
+    async fn tail(&self, topic: &str, _reader: &str, from_ms: i64) -> Result<Box<dyn Tail>, EventLogError> {
+        check_topic("topic", topic).map_err(|invalid| EventLogError::refused("reading", invalid))?;
+        Ok(Box::new(LocalTail::open(&self.driver, topic, from_ms).await?))
     }
 
     async fn ping(&self) -> Result<(), EventLogError> {

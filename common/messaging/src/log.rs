@@ -127,6 +127,14 @@ pub trait EventLog: Send + Sync {
         self.subscribe(topic, group).await
     }
 
+    /// Reads all partitions of the topic, alone: without a group, and without a position that outlives the tail. Everything
+    /// is delivered whose time is `from_ms` (epoch milliseconds) or later, and everything that is appended from now on;
+    /// earlier records may come as well. `reader` is the service, for the log's access rights and for who looks at its clients.
+    ///
+    /// # Errors
+    /// The topic is not there, or the log cannot be reached: whoever wants the tail tries again.
+    async fn tail(&self, topic: &str, reader: &str, from_ms: i64) -> Result<Box<dyn Tail>, EventLogError>;
+
     /// Asks the log for a sign of life; for health checks. Takes at most a few seconds.
     async fn ping(&self) -> Result<(), EventLogError>;
 
@@ -182,6 +190,23 @@ pub trait Subscription: Send {
     fn other_databases(&mut self) -> BoxFuture<'static, Result<Vec<String>, EventLogError>> {
         ready(Ok(Vec::new())).boxed()
     }
+}
+
+/// The end of a topic, read by one who wants all of it and keeps nothing: see [`EventLog::tail`].
+#[async_trait]
+pub trait Tail: Send {
+    /// Waits until something is there, at most `wait`; returns at most `max` records, those of a partition in order. Empty:
+    /// nothing came. Cancel-safe.
+    ///
+    /// A log that is away is not an error here: nothing comes, the tail recovers by itself.
+    ///
+    /// # Errors
+    /// What does not heal by itself: the caller drops the tail and opens another one. The topic has become another, for
+    /// instance, or has more partitions.
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<ReceivedRecord>, EventLogError>;
+
+    /// Whether [`poll`](Tail::poll) has returned everything that lay in the topic when the tail was opened.
+    fn has_caught_up(&self) -> bool;
 }
 
 /// Why a record is not known to be durable.

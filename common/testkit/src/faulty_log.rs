@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use messaging::{
-    EventLog, EventLogError, PartitionView, Polled, PublishError, Record, Refusal, RefusalScope, Subscription,
+    EventLog, EventLogError, PartitionView, Polled, PublishError, ReceivedRecord, Record, Refusal,
+    RefusalScope, Subscription, Tail,
 };
 use tokio::sync::watch;
 
@@ -194,6 +195,14 @@ impl EventLog for FaultyLog {
         Ok(Box::new(FaultySubscription { inner, faults: self.faults.clone() }))
     }
 
+    async fn tail(&self, topic: &str, reader: &str, from_ms: i64) -> Result<Box<dyn Tail>, EventLogError> {
+        if self.faults().away {
+            return Err(away("opening the end of a topic"));
+        }
+        let inner = self.inner.tail(topic, reader, from_ms).await?;
+        Ok(Box::new(FaultyTail { inner, faults: self.faults.clone() }))
+    }
+
     async fn ping(&self) -> Result<(), EventLogError> {
         if self.faults().away {
             return Err(away("answering"));
@@ -262,5 +271,26 @@ impl Subscription for FaultySubscription {
             return ready(Err(away("asking for the end of the log"))).boxed();
         }
         self.inner.lag()
+    }
+}
+
+struct FaultyTail {
+    inner: Box<dyn Tail>,
+    faults: Arc<Mutex<Faults>>,
+}
+
+#[async_trait]
+impl Tail for FaultyTail {
+    async fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<ReceivedRecord>, EventLogError> {
+        if self.faults.lock().unwrap_or_else(PoisonError::into_inner).away {
+            tokio::time::sleep(wait.min(Duration::from_millis(20))).await;
+            return Ok(Vec::new());
+        }
+        // Short: it may go away meanwhile.
+        self.inner.poll(max, wait.min(Duration::from_millis(100))).await
+    }
+
+    fn has_caught_up(&self) -> bool {
+        self.inner.has_caught_up()
     }
 }

@@ -67,6 +67,22 @@ impl LocalReader {
         .map_err(unreadable)
     }
 
+    /// The offset of the first record of this time or later; the end where there is none. Looks at each record: a topic of the
+    /// local log is no longer than one machine bears.
+    pub(super) async fn first_since(&mut self, topic: &str, from_ms: i64) -> Result<i64, EventLogError> {
+        let (_, end) = self.bounds(topic).await?;
+        let Some(topic_id) = self.topic_id(topic).await? else { return Ok(end) };
+        let first: Option<i64> =
+            sqlx::query_scalar("SELECT min(position) FROM record WHERE topic_id = $1 AND timestamp_ms >= $2")
+                .bind(topic_id)
+                .bind(from_ms)
+                .fetch_one(&mut self.connection)
+                .await
+                .map_err(unreadable)?;
+        // What was appended meanwhile lies behind the end.
+        Ok(first.map_or(end, |first| first.min(end)))
+    }
+
     /// What the group committed last.
     pub(super) async fn group_position(
         &mut self,

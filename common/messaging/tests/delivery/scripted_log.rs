@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::{BoxFuture, pending, ready};
 use messaging::{
-    EventLog, EventLogError, PartitionView, Polled, PublishError, ReceivedRecord, Record, Subscription,
+    EventLog, EventLogError, PartitionView, Polled, PublishError, ReceivedRecord, Record, Subscription, Tail,
 };
 use testkit::record;
 
@@ -97,6 +97,10 @@ impl EventLog for ScriptedLog {
     async fn subscribe(&self, _: &str, _: &str) -> Result<Box<dyn Subscription>, EventLogError> {
         *self.subscriptions.lock().unwrap() += 1;
         Ok(Box::new(self.clone()))
+    }
+
+    async fn tail(&self, _: &str, _: &str, _: i64) -> Result<Box<dyn Tail>, EventLogError> {
+        Err(EventLogError::Closed)
     }
 
     async fn ping(&self) -> Result<(), EventLogError> {

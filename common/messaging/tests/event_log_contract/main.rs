@@ -10,6 +10,7 @@ mod kafka_alone;
 mod local_alone;
 mod publishing;
 mod rig;
+mod tails;
 
 macro_rules! contract {
     ($($module:ident::$case:ident),+ $(,)?) => {
@@ -43,6 +44,7 @@ contract!(
     publishing::nothing_to_publish_is_no_problem,
     groups::a_new_group_starts_at_the_earliest_record,
     groups::groups_know_nothing_of_each_other,
+    groups::a_group_reads_several_topics_and_mixes_nothing,
     groups::reading_starts_where_the_subscriber_seeks,
     groups::a_seek_back_delivers_again,
     groups::the_next_subscriber_starts_where_the_group_committed,
@@ -53,4 +55,12 @@ contract!(
     groups::a_waiting_poll_sees_a_new_record_at_once,
     groups::a_dropped_poll_loses_nothing,
     groups::a_topic_may_be_created_after_the_subscription,
+    tails::a_tail_has_all_that_is_not_older_and_then_all_that_comes,
+    tails::what_is_told_late_comes_too,
+    tails::a_tail_of_nothing_has_caught_up,
+    tails::tails_disturb_neither_each_other_nor_a_group,
+    tails::a_dropped_poll_of_a_tail_loses_nothing,
+    tails::a_waiting_tail_sees_a_new_record_at_once,
+    tails::a_follower_knows_what_was_told_while_nobody_followed,
+    tails::a_follower_waits_for_its_topic,
 );
