@@ -32,7 +32,7 @@ pub async fn build(settings: Settings<Own>) -> Result<Application, StartError> {
         settings.own.read_your_writes.max_waiting,
     ));
     let facts = Facts::new(Arc::new(projection), readers.clone());
-    chassis.consume(Arc::new(facts));
+    chassis.consume(events::PRERESERVATION, Arc::new(facts));
     let watched = view.clone();
     chassis.background("sagas", move |stop| watch_sagas::watch(watched, settings.own.sagas, stop));
     let pages = http::Pages::default();

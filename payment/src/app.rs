@@ -36,7 +36,9 @@ pub async fn build(settings: Settings<Own>) -> Result<Application, StartError> {
     chassis.health(provider.clone());
 
     let refunds = Arc::new(Notify::new());
-    chassis.consume(Arc::new(ReservationEvents::new(Arc::new(sql), refunds.clone())));
+    let reservations = ReservationEvents::new(Arc::new(sql), refunds.clone());
+    chassis.consume(events::PRERESERVATION, Arc::new(reservations));
+    chassis.tell(events::PRERESERVATION);
     let undo = settings.own.undo;
     let worker = RefundWorker::new(store.clone(), provider.clone(), refunds.clone(), undo.longest_backoff());
     chassis.background("refunds", move |stop| worker.run(stop));

@@ -46,6 +46,7 @@ pub async fn build(settings: Settings<Own>) -> Result<Application, StartError> {
             source: source.into(),
         })?,
     );
+    chassis.tell(events::PRERESERVATION);
     chassis.health(payments.health());
     chassis.breaker(payments.breaker());
 

@@ -23,6 +23,7 @@ pub async fn build(settings: Settings<NothingOfItsOwn>) -> Result<Application, S
     let mut chassis = Chassis::open(SERVICE.name, settings.shared, &[MIGRATIONS]).await?;
     let store: Arc<dyn ReceiptStore> =
         Arc::new(SqlReceiptStore { database: chassis.database().clone(), outbox: chassis.outbox().clone() });
-    chassis.consume(Arc::new(Follow { store: store.clone() }));
+    chassis.consume(events::PRERESERVATION, Arc::new(Follow { store: store.clone() }));
+    chassis.tell(events::PRERESERVATION);
     chassis.serve(move |config| http::configure(config, store.clone()))
 }

@@ -175,20 +175,23 @@ impl Application {
     }
 }
 
-/// Topics are created once the log answers, however long that takes.
+/// Topics are created once the log answers, however long that takes. One that cannot be created keeps no other waiting.
 async fn ensure_topics(
     log: Arc<dyn EventLog>,
     topics: Vec<String>,
     stop: CancellationToken,
 ) -> Option<&'static str> {
-    for topic in &topics {
-        while let Err(error) = log.ensure_topic(topic).await {
-            tracing::warn!(error = crate::error_chain(&error), topic, "topic not there yet; trying again");
-            tokio::select! {
-                () = tokio::time::sleep(TOPIC_RETRY) => {}
-                () = stop.cancelled() => return None,
-            }
+    let (log, stop) = (&*log, &stop);
+    futures::future::join_all(topics.iter().map(|topic| ensure_topic(log, topic, stop))).await;
+    None
+}
+
+async fn ensure_topic(log: &dyn EventLog, topic: &str, stop: &CancellationToken) {
+    while let Err(error) = log.ensure_topic(topic).await {
+        tracing::warn!(error = crate::error_chain(&error), topic, "topic not there yet; trying again");
+        tokio::select! {
+            () = tokio::time::sleep(TOPIC_RETRY) => {}
+            () = stop.cancelled() => return,
         }
     }
-    None
 }

@@ -1,4 +1,4 @@
-//! `--begin-anew`: the log that was read will not come back.
+//! `--begin-anew`: the log that was read will not come back. Every topic that the service has read is looked at.
 
 use std::error::Error;
 
@@ -11,7 +11,7 @@ use crate::settings::SharedSettings;
 /// was done.
 ///
 /// # Errors
-/// Database or log cannot be asked; nothing is changed then.
+/// Database or log cannot be asked; nothing is changed then of that topic and of those that follow.
 pub async fn begin_anew(
     name: &str,
     settings: &SharedSettings,
@@ -19,13 +19,24 @@ pub async fn begin_anew(
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let database = Database::open(&settings.database, &[]).await?;
     let log = messaging::open(&settings.event_log, &settings.kafka).await?;
-    let done = messaging::begin_anew(&database, log.as_ref(), &settings.event_log.topic, all).await;
+    let topics = settings.event_log.topic_names();
+    let mut done = Ok(());
+    for topic in topics.named() {
+        match messaging::begin_anew(&database, log.as_ref(), topic, all).await {
+            Ok(partitions) => {
+                for partition in &partitions {
+                    println!("{name}: {topic}: {}", line(partition));
+                }
+            }
+            Err(error) => {
+                done = Err(error.into());
+                break;
+            }
+        }
+    }
     log.flush_and_close().await;
     database.close().await;
-    for partition in &done? {
-        println!("{name}: {}", line(partition));
-    }
-    Ok(())
+    done
 }
 
 fn line(done: &Partition) -> String {

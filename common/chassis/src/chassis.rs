@@ -9,13 +9,15 @@ use futures::future::BoxFuture;
 use http_common::{Actuator, ActuatorEndpoint, Breaker, DiskSpace, HealthCheck, InternalSettings, Lifecycle};
 use identity::{Authenticator, HttpKeys, Mode};
 use messaging::settings::Location;
-use messaging::{Consumer, ConsumerStatus, DeadLetters, EventLog, Handler, Outbox, RelayStatus};
+use messaging::{
+    Consumer, ConsumerStatus, DeadLetters, EventLog, Handler, Outbox, RelayStatus, Topic, TopicNames,
+};
 use rest::{Authentication, Server};
 use storage::{Database, Migrations};
 use tokio_util::sync::CancellationToken;
 
 use crate::application::{Application, PARTS_LIMIT, Task};
-use crate::checks::{ConsumerHealth, DatabaseHealth, EventLogHealth, OutboxHealth};
+use crate::checks::{Consumed, ConsumerHealth, DatabaseHealth, EventLogHealth, OutboxHealth};
 use crate::dead_letters::DeadLettersEndpoint;
 use crate::settings::SharedSettings;
 use crate::topic_watch::TopicWatch;
@@ -42,13 +44,15 @@ pub struct Chassis {
     database: Database,
     outbox: Outbox,
     relay_status: RelayStatus,
-    consumer_status: ConsumerStatus,
     log: Arc<dyn EventLog>,
     lifecycle: Lifecycle,
     actuator: Actuator,
     authenticator: Authenticator,
     internal: InternalSettings,
+    names: TopicNames,
+    /// In the log: those that the service tells on or reads.
     topics: Vec<String>,
+    consumed: Vec<Consumed>,
     tasks: Vec<Task>,
 }
 
@@ -73,31 +77,27 @@ impl Chassis {
         let disk_space = DiskSpace::new(&settings.management.health.diskspace, files);
         let lifecycle = Lifecycle::new();
         let relay_status = RelayStatus::default();
-        let consumer_status = ConsumerStatus::default();
-        let topic_watch = TopicWatch::default();
         let actuator = Actuator::new(name, lifecycle.clone())
             .health(Arc::new(disk_space))
             .health(Arc::new(DatabaseHealth::new(database.clone())))
-            .health(Arc::new(EventLogHealth::new(log.clone(), topic_watch.clone(), consumer_status.clone())))
             .health(Arc::new(OutboxHealth::new(relay_status.clone())));
-        let (watched, topic) = (log.clone(), settings.event_log.topic.clone());
-        let mut chassis = Self {
+        let names = settings.event_log.topic_names();
+        Ok(Self {
             name,
-            outbox: Outbox::new(database.clone()).with_topics(settings.event_log.topic_names()),
+            outbox: Outbox::new(database.clone()).with_topics(names.clone()),
             database,
             relay_status,
-            consumer_status,
             log,
             lifecycle,
             actuator,
             authenticator: Authenticator::new(name, &settings.auth),
             internal: InternalSettings::default(),
-            topics: vec![topic.clone()],
+            names,
+            topics: Vec::new(),
+            consumed: Vec::new(),
             settings,
             tasks: Vec::new(),
-        };
-        chassis.background("topic watch", move |stop| topic_watch.run(watched, topic, stop));
-        Ok(chassis)
+        })
     }
 
     pub fn database(&self) -> &Database {
@@ -110,10 +110,6 @@ impl Chassis {
 
     pub fn log(&self) -> &Arc<dyn EventLog> {
         &self.log
-    }
-
-    pub fn topic(&self) -> &str {
-        &self.settings.event_log.topic
     }
 
     /// Checks tokens. account gives it keys of its own; the others fetch those from account.
@@ -135,16 +131,21 @@ impl Chassis {
         &self.lifecycle
     }
 
-    /// Reads the topic as the group of this service's name.
-    pub fn consume<H: Handler>(&mut self, handler: Arc<H>) {
-        let status = self.consumer_status.clone();
-        let letters = DeadLetters::new(self.database.clone());
-        self.health(Arc::new(ConsumerHealth::new(status.clone())));
-        self.actuator_endpoint("deadletters", Arc::new(DeadLettersEndpoint::new(letters)));
-        self.topics.push(format!("{}.{}.dlt", self.topic(), self.name));
+    /// The service tells facts of this topic: it has to be there, and facts have to last in it.
+    pub fn tell(&mut self, topic: Topic) {
+        self.use_topic(self.names.of(topic.name).to_owned());
+    }
+
+    /// Reads a topic as the group of this service's name. A service that reads several topics says this of each; they have
+    /// nothing in common but the group's name and `[consumer]`: positions, dead letters and what stops them are their own.
+    pub fn consume<H: Handler>(&mut self, topic: Topic, handler: Arc<H>) {
+        let topic = self.names.of(topic.name).to_owned();
+        self.use_topic(topic.clone());
+        let status = ConsumerStatus::default();
+        self.consumed.push(Consumed { topic: topic.clone(), status: status.clone() });
         let consumer = Consumer {
             group: self.name,
-            topic: self.topic().to_owned(),
+            topic,
             outbox: self.outbox.clone(),
             log: self.log.clone(),
             handler,
@@ -152,6 +153,29 @@ impl Chassis {
             status,
         };
         self.background("consumer", move |stop| consumer.run(stop));
+    }
+
+    fn use_topic(&mut self, topic: String) {
+        if !self.topics.contains(&topic) {
+            self.topics.push(topic);
+        }
+    }
+
+    /// What follows from the topics that are used.
+    fn watch_topics(&mut self) -> Vec<String> {
+        let watch = TopicWatch::default();
+        let consumed = self.consumed.clone();
+        self.health(Arc::new(EventLogHealth::new(self.log.clone(), watch.clone(), consumed.clone())));
+        let (log, topics) = (self.log.clone(), self.topics.clone());
+        self.background("topic watch", move |stop| watch.run(log, topics, stop));
+        let letters = consumed.iter().map(|Consumed { topic, .. }| format!("{topic}.{}.dlt", self.name));
+        let needed = self.topics.iter().cloned().chain(letters).collect();
+        if !consumed.is_empty() {
+            self.health(Arc::new(ConsumerHealth::new(consumed)));
+            let letters = DeadLetters::new(self.database.clone());
+            self.actuator_endpoint("deadletters", Arc::new(DeadLettersEndpoint::new(letters)));
+        }
+        needed
     }
 
     /// Adds a worker. It must run until its token is cancelled; one that ends earlier ends the process.
@@ -207,6 +231,7 @@ impl Chassis {
         configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     ) -> Result<Application, StartError> {
         self.keep_keys()?;
+        let topics = self.watch_topics();
         let authentication = Data::new(Authentication::new(self.authenticator, self.internal));
         let configure = move |config: &mut ServiceConfig| {
             config.app_data(authentication.clone());
@@ -240,7 +265,7 @@ impl Chassis {
             relay_status: self.relay_status,
             log: self.log,
             lifecycle: self.lifecycle,
-            topics: self.topics,
+            topics,
             tasks: self.tasks,
             stop_limit,
         })

@@ -46,12 +46,12 @@ impl HealthCheck for DatabaseHealth {
 pub(crate) struct EventLogHealth {
     log: Arc<dyn EventLog>,
     topic: TopicWatch,
-    consumer: ConsumerStatus,
+    consumers: Vec<Consumed>,
 }
 
 impl EventLogHealth {
-    pub(crate) fn new(log: Arc<dyn EventLog>, topic: TopicWatch, consumer: ConsumerStatus) -> Self {
-        Self { log, topic, consumer }
+    pub(crate) fn new(log: Arc<dyn EventLog>, topic: TopicWatch, consumers: Vec<Consumed>) -> Self {
+        Self { log, topic, consumers }
     }
 }
 
@@ -67,7 +67,8 @@ impl HealthCheck for EventLogHealth {
             Err(error) => Health::down(crate::error_chain(&error)),
         };
         // It works, and an operator should know.
-        let warnings = [self.topic.dangers(), self.consumer.warnings()].concat();
+        let mut warnings = self.topic.dangers();
+        warnings.extend(self.consumers.iter().flat_map(|consumed| consumed.status.warnings()));
         if warnings.is_empty() { health } else { health.with("warnings", warnings) }
     }
 }
@@ -100,11 +101,19 @@ impl HealthCheck for OutboxHealth {
     }
 }
 
-pub(crate) struct ConsumerHealth(ConsumerStatus);
+/// A topic that the service reads.
+#[derive(Clone)]
+pub(crate) struct Consumed {
+    pub(crate) topic: String,
+    pub(crate) status: ConsumerStatus,
+}
+
+/// The consumers of all topics that the service reads: the worst one counts, and its topic is named.
+pub(crate) struct ConsumerHealth(Vec<Consumed>);
 
 impl ConsumerHealth {
-    pub(crate) fn new(status: ConsumerStatus) -> Self {
-        Self(status)
+    pub(crate) fn new(consumers: Vec<Consumed>) -> Self {
+        Self(consumers)
     }
 }
 
@@ -115,17 +124,21 @@ impl HealthCheck for ConsumerHealth {
     }
 
     async fn check(&self) -> Health {
-        if let Some(why) = self.0.stopped() {
-            return Health::down(why);
-        }
-        match self.0.stalled() {
-            Some((since, why)) if since >= STALLED_AFTER => {
-                Health::down(why).with("stalledSeconds", since.as_secs())
+        for Consumed { topic, status } in &self.0 {
+            if let Some(why) = status.stopped() {
+                return Health::down(why).with("topic", topic.as_str());
             }
-            _ => Health::up(),
         }
+        for Consumed { topic, status } in &self.0 {
+            if let Some((since, why)) = status.stalled().filter(|(since, _)| *since >= STALLED_AFTER) {
+                let down = Health::down(why).with("stalledSeconds", since.as_secs());
+                return down.with("topic", topic.as_str());
+            }
+        }
+        Health::up()
     }
+
     fn stopped(&self) -> Option<String> {
-        self.0.stopped()
+        self.0.iter().find_map(|consumed| consumed.status.stopped())
     }
 }

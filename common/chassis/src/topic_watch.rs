@@ -1,5 +1,6 @@
-//! Settings of the topic under which facts do not last: somebody else made the topic, or changed it later.
+//! Settings of topics under which facts do not last: somebody else made the topic, or changed it later.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,34 +8,39 @@ use messaging::EventLog;
 use tokio_util::sync::CancellationToken;
 
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// The log is away, or the topic is not there yet.
+/// The log is away, or a topic is not there yet.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// What endangers the facts of the topic, as it was found last.
+/// What endangers the facts of each topic, as it was found last.
 #[derive(Clone, Default)]
-pub(crate) struct TopicWatch(Arc<Mutex<Vec<String>>>);
+pub(crate) struct TopicWatch(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
 
 impl TopicWatch {
     pub(crate) fn dangers(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = known
+            .iter()
+            .flat_map(|(topic, found)| found.iter().map(move |danger| format!("{topic}: {danger}")));
+        lines.collect()
     }
 
-    pub(crate) async fn run(self, log: Arc<dyn EventLog>, topic: String, stop: CancellationToken) {
+    pub(crate) async fn run(self, log: Arc<dyn EventLog>, topics: Vec<String>, stop: CancellationToken) {
         loop {
-            let pause = match log.dangers(&topic).await {
-                Ok(found) => {
-                    self.found(&topic, found);
-                    LOOK_EVERY
+            let mut pause = LOOK_EVERY;
+            for topic in &topics {
+                let Some(asked) = stop.run_until_cancelled(log.dangers(topic)).await else { return };
+                match asked {
+                    Ok(found) => self.found(topic, found),
+                    Err(error) => {
+                        tracing::debug!(
+                            error = crate::error_chain(&error),
+                            topic,
+                            "the topic's settings are not known"
+                        );
+                        pause = AGAIN_AFTER;
+                    }
                 }
-                Err(error) => {
-                    tracing::debug!(
-                        error = crate::error_chain(&error),
-                        topic,
-                        "the topic's settings are not known"
-                    );
-                    AGAIN_AFTER
-                }
-            };
+            }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = stop.cancelled() => return,
@@ -43,7 +49,8 @@ impl TopicWatch {
     }
 
     fn found(&self, topic: &str, found: Vec<String>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry(topic.to_owned()).or_default();
         for danger in found.iter().filter(|danger| !known.contains(danger)) {
             tracing::warn!(topic, "facts of the topic do not last: {danger}");
         }

@@ -56,6 +56,9 @@ pub async fn begin_anew(
         .into_iter()
         .map(|(partition, next_offset, mark, anchor)| (partition, read_place((next_offset, mark, anchor))))
         .collect();
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
     // A group of its own: the service's group is not disturbed.
     let group = format!("begin-anew.{}", uuid::Uuid::new_v4());
     let mut subscription = log.subscribe(topic, &group).await?;

@@ -100,6 +100,17 @@ impl DeadLetters {
         .await
     }
 
+    /// As [`count`](Self::count), of one topic.
+    pub(crate) async fn count_of(&self, topic: &str) -> Result<(i64, i64), sqlx::Error> {
+        sqlx::query_as(
+            "SELECT COUNT(CASE WHEN status = 'dead' THEN 1 END), COUNT(CASE WHEN status = 'waiting' THEN 1 END) \
+             FROM dead_letter WHERE topic = $1",
+        )
+        .bind(topic)
+        .fetch_one(self.database.reader())
+        .await
+    }
+
     /// The partitions of which something is asked for.
     pub(crate) async fn requested_partitions(&self, topic: &str) -> Result<Vec<i32>, sqlx::Error> {
         sqlx::query_scalar(

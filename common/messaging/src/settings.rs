@@ -15,8 +15,10 @@ use crate::topics::TopicNames;
 pub struct EventLogSettings {
     /// `sqlite://data/events.db` (a local log in a file) or `kafka://host:port,host:port`.
     pub url: String,
-    /// The one topic of the system.
+    /// What the topic `prereservation` is called in the log.
     pub topic: String,
+    /// What the other topics are called in the log, where that is not their name in the code.
+    pub topics: BTreeMap<String, String>,
     /// Partitions of a topic that has to be created. Kafka only; the local log has one.
     pub partitions: i32,
     /// How long a record may take until it counts as not published.
@@ -28,6 +30,7 @@ impl Default for EventLogSettings {
         Self {
             url: "sqlite://data/events.db".to_owned(),
             topic: FIRST_TOPIC.to_owned(),
+            topics: BTreeMap::new(),
             partitions: 6,
             delivery_timeout_ms: 10_000,
         }
@@ -98,7 +101,22 @@ const FIRST_TOPIC: &str = "prereservation";
 impl EventLogSettings {
     /// What the topics are called in the log.
     pub fn topic_names(&self) -> TopicNames {
-        TopicNames::new([(FIRST_TOPIC.to_owned(), self.topic.clone())])
+        let first = (FIRST_TOPIC.to_owned(), self.topic.clone());
+        TopicNames::new(std::iter::once(first).chain(self.topics.clone()))
+    }
+
+    fn check_topics(&self) -> Result<(), Invalid> {
+        check_topic("event_log.topic", &self.topic)?;
+        let mut taken = vec![&self.topic];
+        for (topic, name) in &self.topics {
+            let key = format!("event_log.topics.{topic}");
+            check_topic(&key, name)?;
+            if taken.contains(&name) {
+                return invalid(&key, format!("{name:?} is the name of another topic already"));
+            }
+            taken.push(name);
+        }
+        Ok(())
     }
 
     /// Checks both sections and says where the log is. For the start of a service, before anything runs.
@@ -106,7 +124,7 @@ impl EventLogSettings {
     /// # Errors
     /// The first key that is wrong.
     pub fn location(&self, kafka: &KafkaSettings) -> Result<Location, Invalid> {
-        check_topic("event_log.topic", &self.topic)?;
+        self.check_topics()?;
         if self.partitions < 1 {
             return invalid("event_log.partitions", format!("{} is less than 1", self.partitions));
         }
@@ -228,6 +246,24 @@ mod tests {
             assert_eq!(wrong.key, key, "{url} {brokers}: {wrong}");
             assert!(!wrong.to_string().contains('\n'));
         }
+    }
+
+    #[test]
+    fn each_topic_has_a_name_of_its_own() {
+        let event_log = |topics: &[(&str, &str)]| EventLogSettings {
+            topics: topics.iter().map(|(topic, name)| ((*topic).to_owned(), (*name).to_owned())).collect(),
+            ..EventLogSettings::default()
+        };
+        let names = event_log(&[("account", "users")]).topic_names();
+        assert_eq!([names.of("prereservation"), names.of("account")], ["prereservation", "users"]);
+        assert_eq!(event_log(&[]).topic_names().of("account"), "account");
+        for wrong in [&[("account", "")][..], &[("account", "prereservation")], &[("account", "a b")]] {
+            let wrong = event_log(wrong).location(&KafkaSettings::default()).unwrap_err();
+            assert_eq!(wrong.key, "event_log.topics.account");
+        }
+        let twice = event_log(&[("account", "all"), ("product", "all")]);
+        let wrong = twice.location(&KafkaSettings::default()).unwrap_err();
+        assert_eq!(wrong.key, "event_log.topics.product");
     }
 
     #[test]

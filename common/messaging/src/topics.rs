@@ -21,6 +21,11 @@ impl TopicNames {
         self.0.get(topic).map_or(topic, String::as_str)
     }
 
+    /// All that the settings name, as they are called in the log.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.0.values().map(String::as_str)
+    }
+
     /// A fact as the log takes it.
     pub fn record(&self, fact: &Envelope) -> Record {
         Record {

@@ -98,6 +98,7 @@ impl Ground {
             Some(infra) => {
                 kafka.brokers.clone_from(&infra.brokers);
                 event_log.topic = format!("bench_{run}");
+                event_log.topics.insert("account".to_owned(), format!("bench_{run}_account"));
             }
         }
         // Its name has a part that chance chose.
@@ -131,6 +132,9 @@ impl Ground {
             put("DATABASE_URL", url);
             put("EVENT_LOG_URL", &self.event_log.url);
             put("EVENT_LOG_TOPIC", &self.event_log.topic);
+            for (topic, name) in &self.event_log.topics {
+                put(&format!("EVENT_LOG_TOPICS_{}", topic.to_uppercase()), name);
+            }
             put("KAFKA_BROKERS", &self.kafka.brokers);
         }
         if matches!(service, Service::Prereservation | Service::Payment) {
@@ -175,6 +179,7 @@ impl Ground {
             let dead = self.dead_letter_topics();
             let mut topics: Vec<&str> = dead.iter().map(String::as_str).collect();
             topics.push(&self.event_log.topic);
+            topics.extend(self.event_log.topics.values().map(String::as_str));
             // Every start of Kafka opens all that are there.
             infra.delete_topics(&topics).await?;
         }

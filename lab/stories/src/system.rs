@@ -202,6 +202,7 @@ impl Plan {
             let variable = format!("URL_{}", service.name().to_uppercase());
             environment.set(Service::Gateway, &variable, url(Service::Gateway, service));
             environment.set(service, "EVENT_LOG_TOPIC", topic);
+            environment.set(service, "EVENT_LOG_TOPICS_ACCOUNT", format!("{topic}-account"));
         }
         environment.set(
             Service::Prereservation,

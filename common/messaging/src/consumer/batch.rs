@@ -39,7 +39,7 @@ impl<H: Handler> Reader<H> {
         position.next_offset = next_offset;
         position.asked_again = false;
         position.ahead_since.get_or_insert_with(Instant::now);
-        metrics::counter!("consumer_records_total", "application" => self.consumer.group)
+        metrics::counter!("consumer_records_total", "application" => self.consumer.group, "topic" => self.consumer.topic.clone())
             .increment(records.len() as u64);
         self.report_tombstones(records);
         Some(next_offset)
@@ -149,7 +149,7 @@ impl<H: Handler> Reader<H> {
             *position = Position { blocked: Some(blocked), ..Position::at(next_offset) };
         }
         self.consumer.handler.committed();
-        metrics::counter!("consumer_records_total", "application" => self.consumer.group)
+        metrics::counter!("consumer_records_total", "application" => self.consumer.group, "topic" => self.consumer.topic.clone())
             .increment(batch.len() as u64);
         self.report_tombstones(batch);
         Ok(())
@@ -160,7 +160,7 @@ impl<H: Handler> Reader<H> {
         let mut tombstones = records.iter().filter(|received| received.record.says_nothing());
         let Some(first) = tombstones.next() else { return };
         let count = 1 + tombstones.count();
-        metrics::counter!("consumer_tombstones_total", "application" => self.consumer.group)
+        metrics::counter!("consumer_tombstones_total", "application" => self.consumer.group, "topic" => self.consumer.topic.clone())
             .increment(count as u64);
         tracing::warn!(
             partition = first.partition,

@@ -29,8 +29,9 @@ impl<H: Handler> Reader<H> {
     }
 
     fn found(&self, others: Vec<String>) {
-        let group = self.consumer.group;
-        metrics::gauge!("consumer_group_other_databases", "application" => group).set(others.len() as f64);
+        let (group, topic) = (self.consumer.group, &self.consumer.topic);
+        metrics::gauge!("consumer_group_other_databases", "application" => group, "topic" => topic.clone())
+            .set(others.len() as f64);
         let warnings = others.into_iter().map(|other| {
             format!(
                 "consumer group {group} is shared with database {other}: each gets a part of the facts only"

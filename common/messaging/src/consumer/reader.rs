@@ -95,7 +95,8 @@ impl<H: Handler> Reader<H> {
     pub(super) async fn pause(&mut self, error: &impl Display) {
         let pause = self.backoff.next_pause();
         self.consumer.status.stall(error);
-        tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "consumer cannot go on; trying again");
+        let pause_ms = pause.as_millis() as u64;
+        tracing::warn!(%error, topic = self.consumer.topic, pause_ms, "consumer cannot go on; trying again");
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.stop.cancelled() => {}
@@ -103,9 +104,12 @@ impl<H: Handler> Reader<H> {
     }
 
     pub(super) fn show_lag(&self, partition: i32, lag: i64) {
-        let application = self.consumer.group;
-        metrics::gauge!("consumer_lag_records", "application" => application, "partition" => partition.to_string())
-            .set(lag as f64);
+        let labels = [
+            ("application", self.consumer.group.to_owned()),
+            ("topic", self.consumer.topic.clone()),
+            ("partition", partition.to_string()),
+        ];
+        metrics::gauge!("consumer_lag_records", &labels).set(lag as f64);
     }
 
     pub(super) fn doubt(&mut self, partition: i32) {

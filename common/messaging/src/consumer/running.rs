@@ -146,11 +146,15 @@ impl<H: Handler> Reader<H> {
         if self.lags.is_none() {
             self.lags = Some(tokio::spawn(subscription.lag()));
         }
-        if let Ok((dead, waiting)) = DeadLetters::new(self.database().clone()).count().await {
-            let application = self.consumer.group;
+        let topic = &self.consumer.topic;
+        if let Ok((dead, waiting)) = DeadLetters::new(self.database().clone()).count_of(topic).await {
             for (status, count) in [("dead", dead), ("waiting", waiting)] {
-                metrics::gauge!("dead_letters", "application" => application, "status" => status)
-                    .set(count as f64);
+                let labels = [
+                    ("application", self.consumer.group.to_owned()),
+                    ("topic", topic.clone()),
+                    ("status", status.to_owned()),
+                ];
+                metrics::gauge!("dead_letters", &labels).set(count as f64);
             }
         }
     }

@@ -54,7 +54,7 @@ impl<H: Handler> Reader<H> {
         anchor_gone: bool,
     ) -> Result<(), EventLogError> {
         let (partition, next_offset) = (view.partition, place.next_offset);
-        tracing::info!(partition, next_offset, "partition assigned");
+        tracing::info!(topic = self.consumer.topic, partition, next_offset, "partition assigned");
         let mut position = Position::at(next_offset);
         if let Some(Standing::Unclaimed { about_gap, .. }) = self.partitions.get(&partition) {
             position.asked_again = *about_gap;
@@ -90,6 +90,7 @@ impl<H: Handler> Reader<H> {
     fn stop_reading(&mut self, partition: i32, place: Place, why: &NotOurLog) {
         if !self.is_stopped_at(partition, &place) {
             tracing::error!(
+                topic = self.consumer.topic,
                 "{why}; nothing of it is read until that log is back, or an operator says `begin-anew`"
             );
         }
@@ -106,11 +107,13 @@ impl<H: Handler> Reader<H> {
     }
 
     fn show_stop(&self, partition: i32, stopped: f64, deleted: f64) {
-        let (application, partition) = (self.consumer.group, partition.to_string());
-        metrics::gauge!("consumer_stopped", "application" => application, "partition" => partition.clone())
-            .set(stopped);
-        metrics::gauge!("consumer_deleted_unread_records", "application" => application, "partition" => partition)
-            .set(deleted);
+        let labels = [
+            ("application", self.consumer.group.to_owned()),
+            ("topic", self.consumer.topic.clone()),
+            ("partition", partition.to_string()),
+        ];
+        metrics::gauge!("consumer_stopped", &labels).set(stopped);
+        metrics::gauge!("consumer_deleted_unread_records", &labels).set(deleted);
     }
 
     fn is_stopped_at(&self, partition: i32, here: &Place) -> bool {
@@ -129,7 +132,7 @@ impl<H: Handler> Reader<H> {
                 found,
                 "offsets without records: a transaction's markers and aborted records, or compaction"
             );
-            metrics::counter!("consumer_offsets_without_record_total", "application" => self.consumer.group)
+            metrics::counter!("consumer_offsets_without_record_total", "application" => self.consumer.group, "topic" => self.consumer.topic.clone())
                 .increment(offsets.unsigned_abs());
             return true;
         }

@@ -94,7 +94,9 @@ impl TestHandler {
     }
 
     async fn write(&self, tx: &mut Tx, received: &ReceivedRecord, payload: &str) -> Result<(), sqlx::Error> {
-        let owner: String = sqlx::query_scalar("SELECT owner FROM inbox_position WHERE log_partition = $1")
+        let text = "SELECT owner FROM inbox_position WHERE topic = $1 AND log_partition = $2";
+        let owner: String = sqlx::query_scalar(text)
+            .bind(received.record.topic.clone())
             .bind(received.partition)
             .fetch_one(&mut **tx)
             .await?;

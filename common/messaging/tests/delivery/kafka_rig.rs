@@ -25,6 +25,7 @@ pub(crate) fn settings() -> Option<EventLogSettings> {
         topic: format!("delivery-{}", uuid::Uuid::new_v4()),
         partitions: 4,
         delivery_timeout_ms: 20_000,
+        ..EventLogSettings::default()
     })
 }
 

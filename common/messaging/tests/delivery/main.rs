@@ -19,3 +19,4 @@ mod replay;
 mod replicas;
 mod rig;
 mod scripted_log;
+mod several_topics;

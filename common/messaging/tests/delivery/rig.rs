@@ -87,13 +87,28 @@ impl Rig {
     }
 
     pub(crate) fn consume_from(&self, log: Arc<dyn EventLog>, outbox: Outbox) -> (Running, ConsumerStatus) {
+        self.consumer(TOPIC, log, outbox, self.handler.clone())
+    }
+
+    /// Reads another topic as well, in the same group and into the same database.
+    pub(crate) fn consume_topic(&self, topic: &str, handler: Arc<TestHandler>) -> (Running, ConsumerStatus) {
+        self.consumer(topic, self.log.log(), self.outbox.clone(), handler)
+    }
+
+    fn consumer(
+        &self,
+        topic: &str,
+        log: Arc<dyn EventLog>,
+        outbox: Outbox,
+        handler: Arc<TestHandler>,
+    ) -> (Running, ConsumerStatus) {
         let status = ConsumerStatus::default();
         let consumer = Consumer {
             group: GROUP,
-            topic: TOPIC.to_owned(),
+            topic: topic.to_owned(),
             outbox,
             log,
-            handler: self.handler.clone(),
+            handler,
             settings: self.settings.clone(),
             status: status.clone(),
         };

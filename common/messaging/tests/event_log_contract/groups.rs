@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use messaging::{Polled, ReceivedRecord};
+use messaging::{Polled, ReceivedRecord, Record};
 
 use crate::rig::{PATIENCE, Rig, Subscriber, assert_order_per_key, number, numbers};
 
@@ -29,6 +29,34 @@ pub(crate) async fn groups_know_nothing_of_each_other(rig: Rig) {
         receipt.subscription.commit(partition, 2).await.unwrap();
     }
     assert_eq!(numbers(&view.records(10).await), (0..10).collect::<Vec<_>>());
+}
+
+pub(crate) async fn a_group_reads_several_topics_and_mixes_nothing(rig: Rig) {
+    let log = rig.log().await;
+    let other = rig.other_topic();
+    log.ensure_topic(&other).await.unwrap();
+    let in_other = |n: usize| Record { topic: other.clone(), ..rig.record(&format!("key {}", n % 5), n) };
+    rig.publish_numbers(&*log, 0, 30).await;
+    rig.publish(&*log, &(100..130).map(in_other).collect::<Vec<_>>()).await;
+
+    let mut first = rig.subscriber(&*log, "group").await;
+    let mut second = rig.subscriber_of(&*log, &other, "group").await;
+    // Both have to be polled: a group waits for each of its members.
+    let (of_first, of_second) = tokio::join!(first.records(30), second.records(30));
+    assert_eq!(numbers(&of_first), (0..30).collect::<Vec<_>>());
+    assert_eq!(numbers(&of_second), (100..130).collect::<Vec<_>>());
+    assert!(of_first.iter().all(|received| received.record.topic == rig.topic));
+    assert!(of_second.iter().all(|received| received.record.topic == other));
+    assert_eq!(first.owned, second.owned);
+
+    // What is committed of one topic says nothing about the other.
+    for partition in first.owned.clone() {
+        first.subscription.commit(partition, 1_000).await.unwrap();
+    }
+    tokio::join!(first.nothing(), second.nothing());
+    drop((first, second));
+    let mut again = rig.subscriber_of(&*log, &other, "group").await;
+    assert_eq!(numbers(&again.records(30).await), (100..130).collect::<Vec<_>>());
 }
 
 pub(crate) async fn reading_starts_where_the_subscriber_seeks(rig: Rig) {

@@ -55,6 +55,7 @@ fn rig(url: impl FnOnce(&TempDir) -> String) -> Rig {
         event_log: EventLogSettings {
             url: url(&directory),
             topic: topic.clone(),
+            topics: BTreeMap::new(),
             partitions: 3,
             delivery_timeout_ms: 20_000,
         },
@@ -78,11 +79,20 @@ impl Leftovers {
         let admin: AdminClient<DefaultClientContext> =
             ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
         let options = AdminOptions::new();
-        admin.delete_topics(&[&self.topic], &options).await.unwrap();
+        admin.delete_topics(&[&self.topic, &other(&self.topic)], &options).await.unwrap();
     }
 }
 
+fn other(topic: &str) -> String {
+    format!("{topic}-other")
+}
+
 impl Rig {
+    /// Another topic of this test.
+    pub(crate) fn other_topic(&self) -> String {
+        other(&self.topic)
+    }
+
     pub(crate) fn leftovers(&self) -> Leftovers {
         Leftovers { location: self.event_log.location(&self.kafka).unwrap(), topic: self.topic.clone() }
     }
@@ -121,8 +131,12 @@ impl Rig {
     }
 
     pub(crate) async fn subscriber(&self, log: &dyn EventLog, group: &str) -> Subscriber {
+        self.subscriber_of(log, &self.topic, group).await
+    }
+
+    pub(crate) async fn subscriber_of(&self, log: &dyn EventLog, topic: &str, group: &str) -> Subscriber {
         Subscriber {
-            subscription: log.subscribe(&self.topic, group).await.unwrap(),
+            subscription: log.subscribe(topic, group).await.unwrap(),
             owned: BTreeSet::new(),
             next: BTreeMap::new(),
         }
