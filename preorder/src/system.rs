@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chassis::{Application, NothingOfItsOwn, SharedSettings};
 use http_common::{InternalSettings, MemorySettings};
+use identity::{AuthSettings, Mode};
 use serde::Deserialize;
 use settings::{Compiled, Layers, SettingsError};
 use telemetry::{LogSettings, TracingSettings};
@@ -19,6 +20,7 @@ const SERVICES: &[&str] = &["prereservation", "payment", "receipt", "myreservati
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProcessSettings {
     pub(crate) data: DataSettings,
+    pub(crate) auth: AuthOfAll,
     pub(crate) memory: MemorySettings,
     pub(crate) log: LogSettings,
     pub(crate) tracing: TracingSettings,
@@ -28,6 +30,34 @@ pub(crate) struct ProcessSettings {
 #[serde(deny_unknown_fields)]
 pub(crate) struct DataSettings {
     pub(crate) dir: PathBuf,
+}
+
+/// What all services have to agree about.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuthOfAll {
+    mode: ModeOfAll,
+    secure_cookies: bool,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ModeOfAll {
+    #[serde(rename = "")]
+    EachItsOwn,
+    Open,
+    Required,
+}
+
+impl AuthOfAll {
+    fn fill(&self, auth: &mut AuthSettings) {
+        match self.mode {
+            ModeOfAll::EachItsOwn => {}
+            ModeOfAll::Open => auth.mode = Mode::Open,
+            ModeOfAll::Required => auth.mode = Mode::Required,
+        }
+        auth.secure_cookies |= self.secure_cookies;
+    }
 }
 
 pub(crate) struct Settings {
@@ -86,6 +116,7 @@ pub(crate) fn load(profile: Option<String>, data: Option<PathBuf>) -> Result<Set
     ] {
         shared.database.url = below(&dir, &shared.database.url).into();
         shared.event_log.url = below(&dir, &shared.event_log.url);
+        process.auth.fill(&mut shared.auth);
     }
     payment.own.provider.ledger_url = below(&dir, &payment.own.provider.ledger_url).into();
     Ok(Settings { process, prereservation, payment, receipt, myreservation, account, gateway })
@@ -161,8 +192,18 @@ impl System {
     /// # Errors
     /// A port that is taken, a directory that cannot be written, a database that does not answer.
     pub(crate) async fn build(mut settings: Settings) -> Result<Self, Box<dyn Error>> {
-        let payment = payment::app::build(settings.payment).await?;
+        let account = account::app::build(settings.account).await?;
         let urls = &mut settings.gateway.url;
+        wire(urls.get_mut("account"), &account, 8085);
+        for shared in [
+            &mut settings.prereservation.shared,
+            &mut settings.payment.shared,
+            &mut settings.receipt.shared,
+            &mut settings.myreservation.shared,
+        ] {
+            wire(Some(&mut shared.auth.jwks_url), &account, 8085);
+        }
+        let payment = payment::app::build(settings.payment).await?;
         wire(urls.get_mut("payment"), &payment, 8081);
         wire(Some(&mut settings.prereservation.own.url.payment), &payment, 8081);
         let prereservation = prereservation::app::build(settings.prereservation).await?;
@@ -171,8 +212,6 @@ impl System {
         wire(urls.get_mut("receipt"), &receipt, 8083);
         let myreservation = myreservation::app::build(settings.myreservation).await?;
         wire(urls.get_mut("myreservation"), &myreservation, 8084);
-        let account = account::app::build(settings.account).await?;
-        wire(urls.get_mut("account"), &account, 8085);
         let gateway = gateway::Application::build(settings.gateway).await?;
         Ok(Self {
             services: vec![prereservation, payment, receipt, myreservation, account],
@@ -204,7 +243,9 @@ impl System {
              http :{port}/payments\n  \
              http :{port}/receipts\n  \
              http :{port}/myReservations\n  \
-             http DELETE :{port}/preReservations/1\n\
+             http DELETE :{port}/preReservations/1\n  \
+             http --session=me POST :{port}/users/signup email=me@example.com password=\"a long sentence\"\n  \
+             http --session=me :{port}/users/currentuser\n\
              or with curl:\n  \
              curl -s localhost:{port}/preReservations -H 'Content-Type: application/json' -d \
              '{{\"userId\":1,\"userAddress\":\"seoul\",\"productId\":1,\"productName\":\"fold\",\"price\":1300000,\
@@ -217,8 +258,9 @@ impl System {
 /// Points a URL that still is the default one to where the service really listens.
 fn wire(url: Option<&mut String>, service: &Application, default_port: u16) {
     if let Some(url) = url
-        && *url == format!("http://localhost:{default_port}")
+        && let Some(path) = url.strip_prefix(&format!("http://localhost:{default_port}"))
+        && (path.is_empty() || path.starts_with('/'))
     {
-        *url = format!("http://{}", service.addr());
+        *url = format!("http://{}{path}", service.addr());
     }
 }

@@ -63,8 +63,8 @@ pub struct Ground {
     directory: TempDir,
     stage: Arc<Stage>,
     databases: BTreeMap<&'static str, String>,
-    /// What prereservation proves to payment with.
-    internal_token: String,
+    /// What prereservation proves to payment with, and what account encrypts its keys with.
+    secret: String,
     pub event_log: EventLogSettings,
     pub kafka: KafkaSettings,
 }
@@ -102,9 +102,8 @@ impl Ground {
             }
         }
         // Its name has a part that chance chose.
-        let internal_token =
-            format!("token-of-{}", directory.path().file_name().unwrap_or_default().display());
-        Ok(Self { directory, stage: Arc::clone(stage), databases, internal_token, event_log, kafka })
+        let secret = format!("token-of-{}", directory.path().file_name().unwrap_or_default().display());
+        Ok(Self { directory, stage: Arc::clone(stage), databases, secret, event_log, kafka })
     }
 
     pub fn stage(&self) -> &Arc<Stage> {
@@ -138,7 +137,10 @@ impl Ground {
             put("KAFKA_BROKERS", &self.kafka.brokers);
         }
         if matches!(service, Service::Prereservation | Service::Payment) {
-            put("INTERNAL_TOKEN", &self.internal_token);
+            put("INTERNAL_TOKEN", &self.secret);
+        }
+        if service == Service::Account {
+            put("KEYS_SECRET", &self.secret);
         }
         if let (Service::Payment, Some(url)) = (service, self.database(LEDGER)) {
             put("PROVIDER_LEDGER_URL", url);

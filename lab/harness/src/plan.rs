@@ -111,6 +111,12 @@ impl Plan {
         let mut put = |name: &str, value: String| environment.push((name.to_owned(), value));
         put("LOG_LEVEL", "warn".to_owned());
         put("SERVER_PORT", self.addresses(service)[replica].port().to_string());
+        if service.has_database() && service != Service::Account {
+            // One address here too. Empty: no keys, and no token holds.
+            let account = self.addresses(Service::Account).first();
+            let keys = account.map(|account| format!("http://{account}/.well-known/jwks.json"));
+            put("AUTH_JWKS_URL", keys.unwrap_or_default());
+        }
         match service {
             Service::Prereservation => {
                 // It knows one address of payment; a balancer in between would be the cluster's.
