@@ -1,9 +1,11 @@
 //! The event log on Apache Kafka.
 //!
 //! Reading order: [`config`] (what librdkafka is told), [`publishing`], [`refusal`], [`topics`] (which are there, and how they are made),
-//! [`rebalance`] (assignments, between librdkafka's callbacks and a subscription), [`partition`], [`subscription`], [`look`] (beside a
-//! subscription), [`members`] (who else is in the group), [`tail`] (the end of a topic, without a group).
+//! [`rebalance`] (assignments, between librdkafka's callbacks and a subscription), [`partition`], [`client`] (the one
+//! behind a subscription), [`subscription`], [`look`] (beside a subscription), [`members`] (who else is in the group), [`tail`]
+//! (the end of a topic, without a group).
 
+mod client;
 mod config;
 mod look;
 mod members;
@@ -25,6 +27,7 @@ use rdkafka::producer::Producer;
 
 use self::members::Member;
 use self::publishing::Publisher;
+pub use self::reading::received;
 use self::subscription::KafkaSubscription;
 use self::tail::KafkaTail;
 use crate::log::{EventLog, EventLogError, PublishError, Record, Subscription, Tail};

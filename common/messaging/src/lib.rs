@@ -5,7 +5,6 @@
 
 use bounded_decompression as _;
 
-mod backoff;
 pub mod begin_anew;
 pub mod consumer;
 pub mod dead_letters;

@@ -14,11 +14,11 @@ mod turn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use resilience::Backoff;
 use storage::Lease;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::log::EventLog;
 use crate::outbox::Outbox;
 use crate::relay::floor::Floor;

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use messaging::ReceivedRecord;
+use messaging::kafka::received;
 use messaging::local::LocalReader;
-use messaging::{ReceivedRecord, Record};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::{Error, Ground};
@@ -92,22 +92,4 @@ fn read_kafka(brokers: &str, topic: &str) -> Result<Vec<ReceivedRecord>, KafkaEr
         }
     }
     Ok(records)
-}
-
-fn received(message: &impl Message) -> ReceivedRecord {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        let pairs = headers.iter();
-        pairs.map(|pair| (pair.key.to_owned(), pair.value.unwrap_or_default().to_vec())).collect()
-    });
-    ReceivedRecord {
-        partition: message.partition(),
-        offset: message.offset(),
-        record: Record {
-            topic: message.topic().to_owned(),
-            key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()),
-            payload: message.payload().unwrap_or_default().to_vec(),
-            headers,
-            timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
-        },
-    }
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use resilience::Backoff;
 use storage::{StoreError, now_ms};
 use telemetry::{Kind, Operation, TraceContext};
 use tokio::sync::Notify;
@@ -39,7 +40,7 @@ pub struct RefundWorker {
 }
 
 struct Waiting {
-    failures: u32,
+    backoff: Backoff,
     until: Instant,
 }
 
@@ -118,15 +119,15 @@ impl RefundWorker {
     }
 
     fn postpone(&mut self, id: i64, error: &RefundError) {
-        let waiting = self.waiting.entry(id).or_insert(Waiting { failures: 0, until: Instant::now() });
-        let step = FIRST_PAUSE.saturating_mul(1 << waiting.failures.min(16)).min(self.longest_pause);
-        // Jitter, so that many that failed together do not come back together.
-        let pause = step.mul_f64(rand::random_range(0.5..=1.0));
-        waiting.failures += 1;
+        let waiting = self.waiting.entry(id).or_insert_with(|| Waiting {
+            backoff: Backoff::new(FIRST_PAUSE, self.longest_pause),
+            until: Instant::now(),
+        });
+        let pause = waiting.backoff.next_pause();
         waiting.until = Instant::now() + pause;
         tracing::warn!(
             payment = id,
-            attempts = waiting.failures,
+            attempts = waiting.backoff.failures(),
             pause_ms = pause.as_millis() as u64,
             error = error as &dyn std::error::Error,
             "refund failed; trying again"

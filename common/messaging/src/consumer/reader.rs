@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::Duration;
 
+use resilience::Backoff;
 use storage::Database;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -11,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Consumer;
 use super::partition::{CLAIM_AGAIN_AFTER, Position, Standing};
-use crate::backoff::Backoff;
 use crate::handler::Handler;
 use crate::inbox::Inbox;
 use crate::log::{EventLogError, PartitionView};

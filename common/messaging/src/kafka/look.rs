@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
@@ -11,7 +13,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::config::Logs;
 use super::reading::received;
-use crate::log::{PartitionView, ReceivedRecord};
+use crate::log::{EventLogError, PartitionView, ReceivedRecord};
 
 /// For all of it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -123,6 +125,21 @@ fn first_from(
         }
     }
     Ok(records)
+}
+
+/// Asks the broker on another thread: librdkafka's answers block.
+pub(super) fn beside<T: Send + 'static>(
+    doing: &'static str,
+    question: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
+) -> BoxFuture<'static, Result<T, EventLogError>> {
+    let asked = tokio::task::spawn_blocking(question);
+    let answer = async move {
+        match asked.await {
+            Ok(answer) => answer.map_err(|e| EventLogError::unavailable(doing, e)),
+            Err(gone) => Err(EventLogError::unavailable(doing, gone)),
+        }
+    };
+    answer.boxed()
 }
 
 fn is_no_partition(error: &KafkaError) -> bool {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::rebalance::Rebalances;
@@ -35,7 +35,8 @@ pub(super) fn behind(
     Ok((partition, (high - done.max(low)).max(0)))
 }
 
-pub(super) fn received(message: &BorrowedMessage<'_>) -> ReceivedRecord {
+/// A message in the words of the port.
+pub fn received(message: &impl Message) -> ReceivedRecord {
     let headers = message.headers().map_or_else(Vec::new, |headers| {
         headers.iter().map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect()
     });

@@ -10,19 +10,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::time::{Instant, timeout_at};
 
+use super::client::Client;
 use super::config;
-use super::look::{are_only_markers, is_there, look};
+use super::look::{are_only_markers, beside, look};
 use super::members::Member;
 use super::partition::Partition;
-use super::publishing::drop_elsewhere;
 use super::reading::{behind, received};
-use super::rebalance::{Change, Rebalances, assign};
+use super::rebalance::{Change, assign};
 use crate::log::{EventLogError, PartitionView, Polled, ReceivedRecord, Subscription};
 
 /// librdkafka answers these from its memory; the time is for a machine that is very busy.
@@ -32,21 +32,13 @@ const SEEK_AGAIN: Duration = Duration::from_millis(50);
 /// The group's offset is told to the broker as often: a request for each batch cost broker and client more than the batch.
 /// The truth is in the service's database. (Kafka's `auto.commit.interval.ms` is five seconds.)
 const TELL_EVERY: Duration = Duration::from_secs(1);
-/// librdkafka says as often whether it reads.
-const STATISTICS_EVERY_MS: &str = "5000";
-/// After an outage librdkafka sometimes never reads again, although the broker answers everybody else: it waits for the
-/// end of a commit, or believes that a partition has no leader. A rebalance may take `max.poll.interval.ms`, and this is longer.
-const LOST_AFTER: Duration = Duration::from_secs(75);
 const READING: &str = "reading";
 const ASKING_FOR_THE_END: &str = "asking for the end of the log";
 const LOOKING: &str = "looking at the log";
 const ASKING_FOR_MEMBERS: &str = "asking for the group's members";
 
 pub(super) struct KafkaSubscription {
-    /// `None` only while it is dropped.
-    consumer: Option<Arc<StreamConsumer<Rebalances>>>,
-    config: ClientConfig,
-    topic: String,
+    client: Client,
     member: Option<Member>,
     partitions: BTreeMap<i32, Partition>,
     /// The partition that was served last; the others come first.
@@ -55,8 +47,6 @@ pub(super) struct KafkaSubscription {
     told_at: Instant,
     /// An outage is reported once.
     away: bool,
-    /// When it was last found out whether librdkafka is at fault.
-    suspected_at: Instant,
 }
 
 impl KafkaSubscription {
@@ -68,26 +58,14 @@ impl KafkaSubscription {
     ) -> Result<Self, KafkaError> {
         let client_id = member.as_ref().map(Member::client_id);
         let config = config::consumer(common, group, client_id.as_deref());
-        let consumer: StreamConsumer<Rebalances> = config
-            .clone()
-            .set("statistics.interval.ms", STATISTICS_EVERY_MS)
-            .create_with_context(Rebalances::new())?;
-        consumer.subscribe(&[topic])?;
         Ok(Self {
-            consumer: Some(Arc::new(consumer)),
-            config,
-            topic: topic.to_owned(),
+            client: Client::join(config, topic)?,
             member,
             partitions: BTreeMap::new(),
             served: -1,
             told_at: Instant::now(),
             away: false,
-            suspected_at: Instant::now(),
         })
-    }
-
-    fn consumer(&self) -> Result<&Arc<StreamConsumer<Rebalances>>, EventLogError> {
-        self.consumer.as_ref().ok_or(EventLogError::Closed)
     }
 
     fn rebalanced(&mut self, change: Change) -> Polled {
@@ -111,14 +89,14 @@ impl KafkaSubscription {
     /// Tells the broker how far the group has come.
     fn tell(&mut self) {
         self.told_at = Instant::now();
-        let Some(consumer) = &self.consumer else { return };
+        let Ok(consumer) = self.client.consumer() else { return };
         let mut list = TopicPartitionList::new();
         for (number, partition) in &mut self.partitions {
             let Some(next_offset) = partition.committed.filter(|_| partition.committed != partition.told)
             else {
                 continue;
             };
-            if list.add_partition_offset(&self.topic, *number, Offset::Offset(next_offset)).is_ok() {
+            if list.add_partition_offset(self.client.topic(), *number, Offset::Offset(next_offset)).is_ok() {
                 partition.told = partition.committed;
             }
         }
@@ -141,14 +119,14 @@ impl KafkaSubscription {
                 // Without an offset librdkafka takes the committed one, or the earliest.
                 let offset = partition.sought;
                 list.add_partition_offset(
-                    &self.topic,
+                    self.client.topic(),
                     *number,
                     offset.map_or(Offset::Invalid, Offset::Offset),
                 )
                 .map_err(failed)?;
             }
         }
-        assign(self.consumer()?.as_ref(), &list).map_err(failed)?;
+        assign(self.client.consumer()?.as_ref(), &list).map_err(failed)?;
         for partition in self.partitions.values_mut().filter(|p| !p.fetching) {
             partition.fetching = true;
             partition.sought = None;
@@ -158,15 +136,14 @@ impl KafkaSubscription {
 
     /// Tells librdkafka where to go on reading. Whether all of it is done.
     fn seek_now(&mut self) -> Result<bool, EventLogError> {
-        let Self { consumer: Some(consumer), topic, partitions, .. } = self else {
-            return Err(EventLogError::Closed);
-        };
+        let Self { client, partitions, .. } = self;
+        let consumer = client.consumer()?;
         let mut done = true;
         for (number, partition) in partitions {
             let Some(offset) = partition.sought else {
                 continue;
             };
-            match consumer.seek(topic, *number, Offset::Offset(offset), LOCAL_TIMEOUT) {
+            match consumer.seek(client.topic(), *number, Offset::Offset(offset), LOCAL_TIMEOUT) {
                 Ok(()) => partition.sought = None,
                 // Not before it has found out where the group is, for instance.
                 Err(error) => {
@@ -180,7 +157,7 @@ impl KafkaSubscription {
 
     /// Takes over what librdkafka has fetched, until there is enough or somebody else's turn.
     fn drain(&mut self, max: usize) -> Result<(), EventLogError> {
-        let consumer = Arc::clone(self.consumer()?);
+        let consumer = Arc::clone(self.client.consumer()?);
         for _ in 0..max.saturating_mul(4) {
             if consumer.context().any() {
                 break;
@@ -229,10 +206,10 @@ impl KafkaSubscription {
                 | RDKafkaErrorCode::InvalidTopic,
             ) => return Err(EventLogError::refused(READING, error)),
             KafkaError::MessageConsumption(RDKafkaErrorCode::BadCompression) => {
-                metrics::counter!("consumer_unreadable_batches_total", "topic" => self.topic.clone())
+                metrics::counter!("consumer_unreadable_batches_total", "topic" => self.client.topic().to_owned())
                     .increment(1);
                 tracing::error!(
-                    topic = self.topic,
+                    topic = self.client.topic(),
                     "a compressed batch cannot be read: it is damaged, or too large for a reader's memory; it is passed"
                 );
                 return Ok(());
@@ -241,7 +218,7 @@ impl KafkaSubscription {
         }
         if !self.away {
             self.away = true;
-            tracing::warn!(%error, topic = self.topic, "reading from Kafka is interrupted; waiting");
+            tracing::warn!(%error, topic = self.client.topic(), "reading from Kafka is interrupted; waiting");
         }
         Ok(())
     }
@@ -258,28 +235,9 @@ impl KafkaSubscription {
         Some(partition.take(max))
     }
 
-    /// librdkafka reads nothing, and a new client could.
-    async fn is_lost(&mut self) -> Result<bool, EventLogError> {
-        let unwell = self.consumer()?.context().unwell_for();
-        if unwell < LOST_AFTER || self.suspected_at.elapsed() < LOST_AFTER {
-            return Ok(false);
-        }
-        self.suspected_at = Instant::now();
-        let (config, topic) = (self.config.clone(), self.topic.clone());
-        Ok(tokio::task::spawn_blocking(move || is_there(&config, &topic)).await.unwrap_or(false))
-    }
-
-    fn give_up(&mut self) -> EventLogError {
-        if let Some(consumer) = self.consumer.take() {
-            consumer.context().close();
-            drop_elsewhere(consumer);
-        }
-        EventLogError::unavailable(READING, "the Kafka client did not recover from an outage and is replaced")
-    }
-
     /// Waits for the next message, or a rebalance, which comes from inside of `recv`.
     async fn wait(&mut self, deadline: Instant) -> Result<bool, EventLogError> {
-        let consumer = Arc::clone(self.consumer()?);
+        let consumer = Arc::clone(self.client.consumer()?);
         let mut recv = pin!(consumer.recv());
         let next = poll_fn(|cx| match recv.as_mut().poll(cx) {
             Poll::Ready(message) => Poll::Ready(Some(message)),
@@ -302,10 +260,12 @@ impl Subscription for KafkaSubscription {
         if self.told_at.elapsed() >= TELL_EVERY {
             self.tell();
         }
-        if self.is_lost().await? {
-            return Err(self.give_up());
+        if self.client.is_lost().await? {
+            self.client.give_up();
+            let replaced = "the Kafka client did not recover from an outage and is replaced";
+            return Err(EventLogError::unavailable(READING, replaced));
         }
-        if let Some(change) = self.consumer()?.context().next() {
+        if let Some(change) = self.client.consumer()?.context().next() {
             return Ok(self.rebalanced(change));
         }
         self.start_fetching()?;
@@ -313,7 +273,7 @@ impl Subscription for KafkaSubscription {
             let settled = self.seek_now()?;
             self.drain(max)?;
             // First: what is revoked is not delivered any more.
-            if let Some(change) = self.consumer()?.context().next() {
+            if let Some(change) = self.client.consumer()?.context().next() {
                 return Ok(self.rebalanced(change));
             }
             if let Some(records) = self.take(max) {
@@ -344,16 +304,16 @@ impl Subscription for KafkaSubscription {
         &mut self,
         at: Vec<(i32, Vec<i64>)>,
     ) -> BoxFuture<'static, Result<Vec<PartitionView>, EventLogError>> {
-        let (config, topic) = (self.config.clone(), self.topic.clone());
+        let (config, topic) = (self.client.config().clone(), self.client.topic().to_owned());
         beside(LOOKING, move || look(&config, &topic, at))
     }
 
     fn lag(&mut self) -> BoxFuture<'static, Result<Vec<(i32, i64)>, EventLogError>> {
-        let Some(consumer) = self.consumer.clone() else {
-            return ready(Err(EventLogError::Closed)).boxed();
+        let consumer = match self.client.consumer() {
+            Ok(consumer) => Arc::clone(consumer),
+            Err(closed) => return ready(Err(closed)).boxed(),
         };
-        let topic = self.topic.clone();
-        let config = self.config.clone();
+        let (config, topic) = (self.client.config().clone(), self.client.topic().to_owned());
         let partitions: Vec<(i32, Option<i64>, bool)> = self
             .partitions
             .iter()
@@ -361,18 +321,15 @@ impl Subscription for KafkaSubscription {
             .collect();
         // The broker answers behind the fetch that waits on the same connection: half a second for each partition.
         beside(ASKING_FOR_THE_END, move || {
-            let behind = |(number, committed, seems_done): (i32, Option<i64>, bool)| {
+            let lag = |(number, committed, seems_done): (i32, Option<i64>, bool)| {
                 let (number, lag) = behind(&consumer, &topic, number, committed)?;
-                match committed {
-                    Some(from)
-                        if lag > 0 && seems_done && are_only_markers(&config, &topic, (number, from))? =>
-                    {
-                        Ok((number, 0))
-                    }
-                    _ => Ok((number, lag)),
-                }
+                let only_markers = match committed {
+                    Some(from) if lag > 0 && seems_done => are_only_markers(&config, &topic, (number, from))?,
+                    _ => false,
+                };
+                Ok((number, if only_markers { 0 } else { lag }))
             };
-            partitions.into_iter().map(behind).collect()
+            partitions.into_iter().map(lag).collect()
         })
     }
 
@@ -380,42 +337,14 @@ impl Subscription for KafkaSubscription {
         let Some(member) = self.member.clone() else {
             return ready(Ok(Vec::new())).boxed();
         };
-        let config = self.config.clone();
+        let config = self.client.config().clone();
         beside(ASKING_FOR_MEMBERS, move || member.other_databases(&config))
     }
-}
-
-/// Asks the broker on another thread: librdkafka's answers block.
-fn beside<T: Send + 'static>(
-    doing: &'static str,
-    question: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
-) -> BoxFuture<'static, Result<T, EventLogError>> {
-    let asked = tokio::task::spawn_blocking(question);
-    let answer = async move {
-        match asked.await {
-            Ok(answer) => answer.map_err(|e| EventLogError::unavailable(doing, e)),
-            Err(gone) => Err(EventLogError::unavailable(doing, gone)),
-        }
-    };
-    answer.boxed()
 }
 
 impl Drop for KafkaSubscription {
     fn drop(&mut self) {
         self.tell();
-        let Some(consumer) = self.consumer.take() else {
-            return;
-        };
-        let noted = consumer.context().close();
-        if noted || self.partitions.values().any(|partition| !partition.fetching) {
-            // librdkafka still waits for this answer. Without it the consumer would never leave the group, and its drop
-            // would never return.
-            let _ = assign(consumer.as_ref(), &TopicPartitionList::new());
-        }
-        // Leaving the group takes a round trip, and blocks.
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(consumer))),
-            Err(_) => drop(consumer),
-        }
+        self.client.leave(self.partitions.values().any(|partition| !partition.fetching));
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use resilience::Backoff;
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
 use crate::log::{Record, Refusal, RefusalScope};
 use crate::outbox::{Outbox, Pending};
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
+use resilience::Backoff;
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
 use crate::log::{EventLog, PublishError, Record};
 use crate::outbox::Pending;
 

@@ -1,31 +1,36 @@
 use std::time::Duration;
 
-/// Exponential backoff with full jitter.
+/// Pauses between attempts: each may be twice as long as the one before, up to the longest. They are shortened at random, so that
+/// many who failed together do not come back together.
 ///
 /// Source: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
 #[derive(Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     first: Duration,
     longest: Duration,
     failures: u32,
 }
 
 impl Backoff {
-    pub(crate) fn new(first: Duration, longest: Duration) -> Self {
+    pub fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, failures: 0 }
     }
 
-    pub(crate) fn succeeded(&mut self) {
+    /// The next failure is the first again.
+    pub fn succeeded(&mut self) {
         self.failures = 0;
     }
 
-    /// The next pause: between half of the exponential step and all of it.
-    pub(crate) fn next_pause(&mut self) -> Duration {
+    /// How many pauses there were since the last success.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// After a failure.
+    pub fn next_pause(&mut self) -> Duration {
         let step = self.first.saturating_mul(1 << self.failures.min(16)).min(self.longest);
         self.failures = self.failures.saturating_add(1);
-        // A UUID's last bytes are random: jitter needs no generator of its own.
-        let random = uuid::Uuid::new_v4().as_bytes()[15];
-        step / 2 + (step / 2).mul_f64(f64::from(random) / 255.0)
+        step.mul_f64(rand::random_range(0.5..=1.0))
     }
 }
 
