@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use resilience::Backoff;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::log::{EventLog, EventLogError, ReceivedRecord};
 
 const MOST: usize = 500;
