@@ -140,13 +140,13 @@ fn tokens(criterion: &mut Criterion) {
     };
     let mut group = criterion.benchmark_group("token");
     let mut number = 0_u64;
-    let another = || {
+    let mut another = || {
         number += 1;
         signer.sign(&Claims { jti: number.to_string(), ..claims.clone() })
     };
     group.bench_function("first", |bencher| {
         bencher.iter_batched(
-            another,
+            &mut another,
             |token| authenticator.check_at(&token, iat).unwrap(),
             BatchSize::SmallInput,
         );
