@@ -10,13 +10,15 @@ use http_common::{Actuator, ActuatorEndpoint, Breaker, DiskSpace, HealthCheck, I
 use identity::{Authenticator, HttpKeys, Mode};
 use messaging::settings::Location;
 use messaging::{
-    Consumer, ConsumerStatus, DeadLetters, EventLog, Handler, Outbox, RelayStatus, Topic, TopicNames,
+    Consumer, ConsumerStatus, DeadLetters, EventLog, Follower, FollowerStatus, Handler, Outbox,
+    ReceivedRecord, RelayStatus, Topic, TopicNames,
 };
 use rest::{Authentication, Server};
 use storage::{Database, Migrations};
 use tokio_util::sync::CancellationToken;
 
 use crate::application::{Application, PARTS_LIMIT, Task};
+use crate::bans::{BanKeeper, BansHealth};
 use crate::checks::{Consumed, ConsumerHealth, DatabaseHealth, EventLogHealth, OutboxHealth};
 use crate::dead_letters::DeadLettersEndpoint;
 use crate::settings::SharedSettings;
@@ -216,6 +218,26 @@ impl Chassis {
         Ok(())
     }
 
+    /// Each replica has to know each ban, so it follows the topic in no group.
+    fn keep_bans(&mut self) {
+        let topic = self.names.of(events::ACCOUNT.name).to_owned();
+        self.use_topic(topic.clone());
+        let bans = self.authenticator.bans().clone();
+        let status = FollowerStatus::default();
+        let mode = self.authenticator.mode();
+        self.health(Arc::new(BansHealth { status: status.clone(), bans: bans.clone(), mode }));
+        let keeper = BanKeeper::new(self.name, bans, &self.settings.auth);
+        let follower = Follower {
+            topic,
+            reader: self.name,
+            log: self.log.clone(),
+            since: keeper.reads_since(),
+            status,
+            record: move |received: &ReceivedRecord, is_news| keeper.take(received, is_news),
+        };
+        self.background("bans", move |stop| follower.run(stop));
+    }
+
     fn actuate(&mut self, add: impl FnOnce(Actuator) -> Actuator) {
         let empty = Actuator::new(self.name, self.lifecycle.clone());
         self.actuator = add(std::mem::replace(&mut self.actuator, empty));
@@ -231,6 +253,7 @@ impl Chassis {
         configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     ) -> Result<Application, StartError> {
         self.keep_keys()?;
+        self.keep_bans();
         let topics = self.watch_topics();
         let authentication = Data::new(Authentication::new(self.authenticator, self.internal));
         let configure = move |config: &mut ServiceConfig| {

@@ -1,6 +1,6 @@
 //! What the metrics of outbox, consumer and tokens mean, for whoever reads `/actuator/prometheus`.
 
-use metrics::{describe_counter, describe_gauge};
+use metrics::{describe_counter, describe_gauge, describe_histogram};
 
 /// To be called before any of them is recorded.
 pub(crate) fn describe() {
@@ -41,6 +41,14 @@ pub(crate) fn describe() {
     describe_counter!("auth_token_checks_total", "Tokens looked at, by whether the cache knew them");
     describe_counter!("auth_tokens_refused_total", "Requests whose token did not hold, by reason");
     describe_counter!("auth_key_fetches_total", "How often the keys of tokens were asked for, by outcome");
+    describe_histogram!(
+        "auth_ban_known_seconds",
+        "From the moment account told a ban, or its end, until this process knew it"
+    );
+    describe_counter!(
+        "auth_bans_unreadable_total",
+        "Facts about bans that could not be read and have no effect"
+    );
     describe_gauge!("auth_keys", "Keys that tokens may be signed with, as far as the service knows");
     describe_gauge!(
         "dead_letters",

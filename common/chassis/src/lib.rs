@@ -2,12 +2,13 @@
 //!
 //! Reading order: [`service`] and [`settings`] (what a service says about itself, and what it can be told), [`process`] (what
 //! `main.rs` calls), [`chassis`] (from settings to an application),
-//! [`application`] (how it runs and ends), [`mod@begin_anew`] (a command of operators), [`checks`], [`topic_watch`] and
+//! [`application`] (how it runs and ends), [`mod@begin_anew`] (a command of operators), [`bans`] (users whose tokens are refused), [`checks`], [`topic_watch`] and
 //! [`dead_letters`] (what its actuator shows).
 //!
 //! Source of the word: <https://microservices.io/patterns/microservice-chassis.html>
 
 pub mod application;
+mod bans;
 mod begin_anew;
 pub mod chassis;
 mod checks;

@@ -100,8 +100,8 @@ pub trait HealthCheck: Send + Sync {
     /// Is given up after the actuator's timeout, so it may simply wait.
     async fn check(&self) -> Health;
 
-    /// Why nobody should send requests to this process until an operator has acted: the process is not ready then. For
-    /// what does not heal by itself; must not wait.
+    /// Why nobody should send requests to this process: it is not ready then. For what does not heal by itself, and for what
+    /// has to be known once before the first request; must not wait.
     fn stopped(&self) -> Option<String> {
         None
     }
