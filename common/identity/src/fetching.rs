@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use resilience::Backoff;
+
 use crate::keys::Keys;
 use crate::settings::AuthSettings;
 use crate::source::{KeySource, NoAnswer};
 
 /// While there are no keys at all: account may be starting beside this service, and users wait.
 const COOLDOWN_WITHOUT_KEYS: Duration = Duration::from_millis(250);
-const SHORTEST_BACKOFF: Duration = Duration::from_millis(100);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Fetching {
     application: &'static str,
@@ -27,10 +29,11 @@ pub(crate) struct Fetching {
     answers: AtomicU64,
 }
 
-#[derive(Default)]
 struct State {
     last_begun: Option<Instant>,
-    failures: u32,
+    backoff: Backoff,
+    /// Until the next fetch by age.
+    pause: Duration,
 }
 
 impl Fetching {
@@ -46,7 +49,11 @@ impl Fetching {
             cooldown: settings.jwks_cooldown(),
             warns: settings.mode == crate::caller::Mode::Required,
             turn: tokio::sync::Mutex::default(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                last_begun: None,
+                backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE.min(settings.jwks_refresh())),
+                pause: settings.jwks_refresh(),
+            }),
             answers: AtomicU64::new(0),
         }
     }
@@ -73,13 +80,7 @@ impl Fetching {
 
     /// Until the next fetch by age: soon after a failure, and then less and less often.
     pub(crate) fn pause(&self) -> Duration {
-        match self.state().failures {
-            0 => self.refresh,
-            failures => {
-                let backoff = SHORTEST_BACKOFF.saturating_mul(1 << failures.clamp(1, 16).saturating_sub(1));
-                backoff.min(LONGEST_BACKOFF).min(self.refresh)
-            }
-        }
+        self.state().pause
     }
 
     fn is_due(&self, without_keys: bool) -> bool {
@@ -109,15 +110,16 @@ impl Fetching {
         let mut state = self.state();
         match answer {
             Ok(keys) => {
-                if state.failures > 0 {
+                if state.backoff.failures() > 0 {
                     tracing::info!(keys = keys.len(), "the keys of tokens were fetched");
                 }
-                state.failures = 0;
+                state.backoff.succeeded();
+                state.pause = self.refresh;
             }
             Err(error) => {
                 let error = telemetry::error_chain(error);
                 // Once: it is tried again and again, and a service in mode open may never need it.
-                match state.failures {
+                match state.backoff.failures() {
                     0 if self.warns => {
                         tracing::warn!(
                             error,
@@ -127,7 +129,7 @@ impl Fetching {
                     0 => tracing::info!(error, "the keys of tokens could not be fetched; trying again"),
                     _ => tracing::debug!(error, "the keys of tokens could not be fetched; trying again"),
                 }
-                state.failures = state.failures.saturating_add(1);
+                state.pause = state.backoff.next_pause();
             }
         }
     }
