@@ -47,6 +47,8 @@ impl Authenticator {
     #[must_use]
     pub fn new(application: &'static str, settings: &AuthSettings) -> Self {
         let checks = |cache: &'static str| metrics::counter!("auth_token_checks_total", "application" => application, "cache" => cache);
+        // Shown from the start: that there are none is what an alert asks about.
+        metrics::gauge!("auth_keys", "application" => application).set(0.0);
         Self(Arc::new(Shared {
             application,
             rules: settings.rules(),
