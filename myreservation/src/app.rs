@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::web::Data;
 use chassis::{Application, Chassis, Service, Settings, StartError};
+use rights::Reading;
 use settings::Compiled;
 
 use crate::inbound::{events::Facts, http};
@@ -11,6 +13,7 @@ use crate::outbound::sql::{MIGRATIONS, adapters};
 use crate::settings::Own;
 use crate::use_cases::ports::View;
 use crate::use_cases::read_your_writes::ReadYourWrites;
+use crate::use_cases::show_timeline::ShowTimeline;
 use crate::use_cases::watch_sagas;
 
 pub const SERVICE: Service<Own> = Service {
@@ -35,8 +38,10 @@ pub async fn build(settings: Settings<Own>) -> Result<Application, StartError> {
     chassis.consume(events::PRERESERVATION, Arc::new(facts));
     let watched = view.clone();
     chassis.background("sagas", move |stop| watch_sagas::watch(watched, settings.own.sagas, stop));
+    let timelines = Data::new(ShowTimeline::new(view.clone()));
+    let reading = Reading::of_owners(view);
     let pages = http::Pages::default();
     chassis.serve(move |config| {
-        http::configure(config, view.clone(), readers.clone(), &pages);
+        http::configure(config, reading.clone(), timelines.clone(), readers.clone(), &pages);
     })
 }

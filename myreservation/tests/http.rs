@@ -6,10 +6,11 @@ mod support;
 use std::time::{Duration, Instant};
 
 use events::reason;
+use identity::{Mode, Role};
 use proptest::prelude::*;
 use support::app::{App, settings};
 use support::facts::*;
-use testkit::{Backend, SOON, TcpProxy, TestDatabase, TestLog, eventually};
+use testkit::{Backend, SOON, TcpProxy, TestDatabase, TestLog, TestUsers, eventually};
 
 async fn tell(log: &TestLog, events: &[events::Envelope]) {
     log.publish(&events.iter().map(record).collect::<Vec<_>>()).await;
@@ -59,6 +60,40 @@ testkit::for_each_backend! {
         assert_eq!(found["page"]["totalElements"], 1);
         let metrics = app.get("/actuator/prometheus").await.text;
         assert!(metrics.contains("sagas{"), "{metrics}");
+        app.stop().await;
+    }
+
+    async fn in_mode_required_everybody_sees_his_own_and_administrators_all(db: TestDatabase) {
+        let log = TestLog::new().await;
+        let users = TestUsers::default();
+        let mut settings = settings(&db, &log);
+        settings.shared.auth.mode = Mode::Required;
+        let app = App::start_for(settings, &users).await;
+        let (mine, strange) = (7, 8);
+        tell(&log, &[paid(mine), reserved(mine), paid(strange), reserved(strange)]).await;
+        let admin = users.bearer(100, &[Role::Admin]);
+        let customer = users.bearer(user_of(mine), &[Role::Customer]);
+        eventually("the view shows both", SOON, async || {
+            app.get_as("/myReservations", &admin).await.json()["page"]["totalElements"] == 2
+        })
+        .await;
+
+        let list = app.get_as("/myReservations?sort=createdAt,desc", &customer).await.json();
+        assert_eq!(list["page"]["totalElements"], 1, "{list}");
+        assert_eq!(list["_embedded"]["myReservations"][0]["id"], mine);
+        for below in ["", "/timeline"] {
+            for (id, status) in [(mine, 200), (strange, 403), (99, 404)] {
+                let path = format!("/myReservations/{id}{below}");
+                assert_eq!(app.get_as(&path, &customer).await.status, status, "{path}");
+                let of_all = if id == 99 { 404 } else { 200 };
+                assert_eq!(app.get_as(&path, &admin).await.status, of_all, "{path}");
+                assert_eq!(app.get(&path).await.status, 401, "{path}");
+            }
+        }
+        // A write of somebody else is nothing to wait for in order to read it.
+        let path = app.url(&format!("/myReservations/{strange}"));
+        let waiting = app.http.get(path).header("Authorization", &customer).header("X-Min-Version", format!("{strange}.1"));
+        assert_eq!(app.send(waiting).await.status, 403);
         app.stop().await;
     }
 

@@ -3,14 +3,18 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use events::{Envelope, reason};
 use myreservation::domain::{Facet, Outcome};
 use myreservation::use_cases::ports::{Field, Projection, View};
+use myreservation::use_cases::show_timeline::ShowTimeline;
+use rights::{Denied, ReadError, Reading};
 use sqlx::Executor;
 use storage::{ListQuery, Readable as _};
 use support::Store;
 use support::facts::*;
-use testkit::{AmongOthers, TestDatabase};
+use testkit::{AmongOthers, TestDatabase, callers, reads_by_rights};
 
 fn query(offset: i64, limit: i64, order: &[(Field, bool)]) -> ListQuery<Field> {
     ListQuery { filter: None, offset, limit, order: order.to_vec() }
@@ -200,6 +204,27 @@ testkit::for_each_backend! {
         }
         .are_passed_by(&store.database)
         .await;
+    }
+
+    async fn customers_read_their_own_rows_and_timelines_and_administrators_all(db: TestDatabase) {
+        let store = Store::open(&db).await;
+        store.apply(&received(&(1..=14).flat_map(whole_story).collect::<Vec<_>>())).await;
+        let view: Arc<dyn View> = Arc::new(store.view.clone());
+        let (own, others): (Vec<i64>, Vec<i64>) = (1..=14).partition(|id| user_of(*id) == 3);
+        let others: Vec<(i64, i64)> = others.into_iter().map(|id| (user_of(id), id)).collect();
+        reads_by_rights(&Reading::of_owners(view.clone()), 3, &own, &others).await;
+
+        let timelines = ShowTimeline::new(view);
+        for (caller, sees_all, _) in callers(3) {
+            let shown = timelines.execute(&caller, own[0]).await.unwrap().unwrap();
+            assert_eq!(shown.reservation_id, own[0], "{caller:?}");
+            match timelines.execute(&caller, others[0].1).await {
+                Ok(Some(_)) => assert!(sees_all, "{caller:?}"),
+                Err(ReadError::Denied(Denied::NotOwn)) => assert!(!sees_all, "{caller:?}"),
+                other => panic!("{caller:?}: {other:?}"),
+            }
+            assert!(timelines.execute(&caller, 1_000).await.unwrap().is_none(), "{caller:?}");
+        }
     }
 
     /// Each sort that is offered, both ways, and the search: read from an index, nothing sorted.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web::Data;
 use chassis::{Application, Chassis, Service, Settings, StartError};
+use rights::Reading;
 use settings::Compiled;
 use tokio::sync::Notify;
 
@@ -45,9 +46,14 @@ pub async fn build(settings: Settings<Own>) -> Result<Application, StartError> {
     let abandoned = AbandonedCharges::new(store.clone(), refunds, undo.abandoned_after());
     chassis.background("abandoned charges", move |stop| abandoned.run(stop));
 
+    chassis.accept_services(settings.own.internal.clone());
     let callers = Data::new(Callers::new(settings.own.internal));
     let rule = callers.rule();
-    let use_cases = Data::new(UseCases { charge: Charge::new(store.clone(), provider), store, callers });
+    let use_cases = Data::new(UseCases {
+        charge: Charge::new(store.clone(), provider),
+        reading: Reading::of_owners(store),
+        callers,
+    });
     let application = chassis.serve(move |config| http::configure(config, use_cases.clone()))?;
     tracing::info!("{rule}");
     Ok(application)

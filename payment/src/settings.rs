@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use chassis::{OwnSettings, SharedSettings};
 use http_common::{InternalSettings, MemorySettings};
+use identity::Mode;
 use serde::Deserialize;
 use settings::{Invalid, in_range};
 
@@ -46,6 +47,9 @@ impl OwnSettings for Own {
             false => self
                 .internal
                 .check_needed("server.host is no loopback address and only prereservation may charge")?,
+        }
+        if shared.auth.mode == Mode::Required {
+            self.internal.check_needed("auth.mode is required and only prereservation may charge")?;
         }
         self.provider.check()?;
         // Shorter than a charge takes, and charges that go well would be undone.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use chassis::{Application, Chassis, Service, Settings, StartError};
+use rights::Reading;
 use settings::Compiled;
 
 use crate::inbound::http;
@@ -61,7 +62,7 @@ pub async fn build(settings: Settings<Own>) -> Result<Application, StartError> {
     let use_cases = Data::new(UseCases {
         reserve: Reserve { store: store.clone(), payments },
         cancel: Cancel { store: store.clone() },
-        store,
+        reading: Reading::of_owners(store),
     });
     chassis.serve(move |config| http::configure(config, use_cases.clone()))
 }

@@ -1,5 +1,6 @@
 use chassis::{OwnSettings, SharedSettings};
 use http_common::{InternalSettings, MemorySettings};
+use identity::Mode;
 use serde::Deserialize;
 use settings::{Invalid, in_range};
 
@@ -46,13 +47,16 @@ impl OwnSettings for Own {
         Some(self.memory)
     }
 
-    fn check(&self, _: &SharedSettings) -> Result<(), Invalid> {
+    fn check(&self, shared: &SharedSettings) -> Result<(), Invalid> {
         let payment = settings::url("url.payment", &self.url.payment, &["http", "https"])?;
         match payment.host_str().is_some_and(settings::is_loopback) {
             true => self.internal.check()?,
             false => self.internal.check_needed(
                 "url.payment is no loopback address and payment charges for nobody without it",
             )?,
+        }
+        if shared.auth.mode == Mode::Required {
+            self.internal.check_needed("auth.mode is required and payment charges for nobody without it")?;
         }
         self.payment_client.check("payment_client")?;
         self.circuit_breaker.check()?;

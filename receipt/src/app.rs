@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chassis::{Application, Chassis, NothingOfItsOwn, Service, Settings, StartError};
+use rights::Reading;
 use settings::Compiled;
 
 use crate::inbound::http;
@@ -25,5 +26,6 @@ pub async fn build(settings: Settings<NothingOfItsOwn>) -> Result<Application, S
         Arc::new(SqlReceiptStore { database: chassis.database().clone(), outbox: chassis.outbox().clone() });
     chassis.consume(events::PRERESERVATION, Arc::new(Follow { store: store.clone() }));
     chassis.tell(events::PRERESERVATION);
-    chassis.serve(move |config| http::configure(config, store.clone()))
+    let reading = Reading::of_owners(store);
+    chassis.serve(move |config| http::configure(config, reading.clone()))
 }

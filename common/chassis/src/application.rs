@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http_common::Lifecycle;
+use identity::Authenticator;
 use messaging::{EventLog, Outbox, Relay, RelayStatus};
 use rest::Server;
 use storage::Database;
@@ -24,6 +25,7 @@ const TOPIC_RETRY: Duration = Duration::from_secs(2);
 pub struct Application {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
+    pub(crate) authenticator: Authenticator,
     pub(crate) server: Server,
     pub(crate) management: Option<Server>,
     pub(crate) database: Database,
@@ -60,6 +62,11 @@ impl Application {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Checks the tokens of its callers. A test gives it keys.
+    pub fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
     }
 
     /// Where its actuator answers, if that is an address of its own.

@@ -255,7 +255,7 @@ impl Chassis {
         self.keep_keys()?;
         self.keep_bans();
         let topics = self.watch_topics();
-        let authentication = Data::new(Authentication::new(self.authenticator, self.internal));
+        let authentication = Data::new(Authentication::new(self.authenticator.clone(), self.internal));
         let configure = move |config: &mut ServiceConfig| {
             config.app_data(authentication.clone());
             configure(config);
@@ -281,6 +281,7 @@ impl Chassis {
         Ok(Application {
             name: self.name,
             address,
+            authenticator: self.authenticator,
             server,
             management: managed,
             database: self.database,

@@ -43,11 +43,13 @@ use std::{fmt::Display, marker::PhantomData, sync::Arc};
 
 use actix_web::{FromRequest, Handler, HttpRequest, Responder, Route, http::Method, web::ServiceConfig};
 use http_common::Problem;
-use storage::{ListQuery, Readable, StoreError};
+use rights::{Allowed, Reading};
+use storage::Readable;
 use utoipa::{ToSchema, openapi::OpenApi};
 
 use crate::{
     base::Base,
+    caller::Caller,
     failure::{Answer, Failure},
     hal::{self, Rendered},
     input::{Fields, Id},
@@ -64,7 +66,7 @@ use crate::{
 pub type Pages<F> = SharedReads<Question<F>, Rendered>;
 
 /// The routes of `R` over the store `S`, being collected. `C` is waited for before anything is read.
-pub struct Collection<R: Resource, S: ?Sized, C = AtOnce> {
+pub struct Collection<R: Resource, S: Readable + ?Sized, C = AtOnce> {
     reader: Reader<R, S, C>,
     on_collection: Methods,
     on_item: Methods,
@@ -76,10 +78,10 @@ where
     R: Resource + ToSchema + From<S::Item> + Send + 'static,
     S: Readable<Field = R::Field> + ?Sized,
 {
-    /// Shows what the store holds.
+    /// Shows to everybody what the store holds.
     #[must_use]
     pub fn over(store: Arc<S>) -> Self {
-        Self::reading(store)
+        Self::reading(Reading::of_all(store))
     }
 }
 
@@ -89,11 +91,11 @@ where
     S: Readable<Field = R::Field> + ?Sized,
     C: ReadCondition,
 {
-    /// Shows what the store holds, once the condition holds.
+    /// Shows to each caller what he may see, once the condition holds.
     #[must_use]
-    pub fn reading(store: Arc<S>) -> Self {
+    pub fn reading(reading: Reading<S>) -> Self {
         Self {
-            reader: Reader { store, pages: None, kinds: PhantomData },
+            reader: Reader { reading, pages: None, kinds: PhantomData },
             on_collection: Methods::default(),
             on_item: Methods::default(),
             parts: Vec::new(),
@@ -174,23 +176,25 @@ fn get(route: Route) -> Methods {
     methods
 }
 
-/// All that a page depends on, but for what the store holds.
+/// All that a page depends on, but for what the store holds. What the caller may see is part of it, so that nobody shares
+/// the answer to somebody who may see more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question<F> {
     base: Base,
     page: PageRequest<F>,
     search: Option<(Search<F>, i64)>,
+    allowed: Allowed<F>,
 }
 
-struct Reader<R: Resource, S: ?Sized, C> {
-    store: Arc<S>,
+struct Reader<R: Resource, S: Readable + ?Sized, C> {
+    reading: Reading<S>,
     pages: Option<Pages<R::Field>>,
     kinds: PhantomData<fn() -> (R, C)>,
 }
 
-impl<R: Resource, S: ?Sized, C> Clone for Reader<R, S, C> {
+impl<R: Resource, S: Readable + ?Sized, C> Clone for Reader<R, S, C> {
     fn clone(&self) -> Self {
-        Self { store: Arc::clone(&self.store), pages: self.pages.clone(), kinds: PhantomData }
+        Self { reading: self.reading.clone(), pages: self.pages.clone(), kinds: PhantomData }
     }
 }
 
@@ -202,29 +206,30 @@ where
 {
     fn items(&self) -> Route {
         let reader = self.clone();
-        actix_web::web::to(move |request: HttpRequest, base: Base, id: Id| {
+        actix_web::web::to(move |request: HttpRequest, caller: Caller, base: Base, id: Id| {
             let reader = reader.clone();
-            async move { reader.item(&request, &base, id).await }
+            async move { reader.item(&request, &caller, &base, id).await }
         })
     }
 
     fn pages_of(&self, search: Option<Search<R::Field>>) -> Route {
         let reader = self.clone();
-        actix_web::web::to(move |request: HttpRequest, base: Base, page: Paged<R>| {
+        actix_web::web::to(move |request: HttpRequest, caller: Caller, base: Base, page: Paged<R>| {
             let reader = reader.clone();
-            async move { reader.page(&request, base, page.into_inner(), search).await }
+            async move { reader.page(&request, &caller, base, page.into_inner(), search).await }
         })
     }
 
-    async fn item(&self, request: &HttpRequest, base: &Base, id: Id) -> Answer {
+    async fn item(&self, request: &HttpRequest, caller: &Caller, base: &Base, id: Id) -> Answer {
         C::extract(request).await?;
-        let item = self.store.item(id.0).await?.ok_or_else(Problem::not_found)?;
+        let item = self.reading.item(&caller.0, id.0).await?.ok_or_else(Problem::not_found)?;
         Ok(hal::item(base, &R::from(item)))
     }
 
     async fn page(
         &self,
         request: &HttpRequest,
+        caller: &Caller,
         base: Base,
         page: PageRequest<R::Field>,
         search: Option<Search<R::Field>>,
@@ -233,8 +238,10 @@ where
             Some(search) => Some((search, value_of(&search, request.query_string())?)),
             None => None,
         };
+        let filter = search.map(|(search, value)| (search.field, value));
+        let allowed = self.reading.allowed(&caller.0, page.query(filter))?;
         C::extract(request).await?;
-        let question = Question { base, page, search };
+        let question = Question { base, page, search, allowed };
         let rendered = match &self.pages {
             None => self.read(&question).await?,
             Some(pages) => {
@@ -245,9 +252,11 @@ where
         Ok(rendered.respond(&question.base))
     }
 
-    async fn read(&self, Question { base, page, search }: &Question<R::Field>) -> Result<Rendered, Failure> {
-        let filter = search.map(|(search, value)| (search.field, value));
-        let (items, total) = self.found(&page.query(filter)).await?;
+    async fn read(&self, question: &Question<R::Field>) -> Result<Rendered, Failure> {
+        let Question { base, page, search, allowed } = question;
+        let (items, total) = self.reading.list(allowed).await?;
+        let items: Vec<R> = items.into_iter().map(R::from).collect();
+        let total = u64::try_from(total).unwrap_or(0);
         match search {
             None => hal::collection(base, page, &items, total),
             Some((search, value)) => {
@@ -255,11 +264,6 @@ where
                 hal::search_result(base, search.name, &parameters, page, &items, total)
             }
         }
-    }
-
-    async fn found(&self, query: &ListQuery<R::Field>) -> Result<(Vec<R>, u64), StoreError> {
-        let (items, total) = self.store.list(query).await?;
-        Ok((items.into_iter().map(R::from).collect(), u64::try_from(total).unwrap_or(0)))
     }
 }
 

@@ -11,6 +11,7 @@ use actix_web::{
     },
 };
 use http_common::{PROBLEM_JSON, Problem};
+use rights::{Denied, ReadError};
 use storage::StoreError;
 
 /// What a handler returns.
@@ -53,6 +54,21 @@ impl From<Problem> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::of_store(&error, "The database is not available.")
+    }
+}
+
+impl From<Denied> for Failure {
+    fn from(denied: Denied) -> Self {
+        Problem::forbidden(denied.to_string()).into()
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Denied(denied) => denied.into(),
+            ReadError::Store(error) => error.into(),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpResponse,
+    Error, HttpMessage as _, HttpResponse,
     body::BoxBody,
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
     error::InternalError,
@@ -26,8 +26,8 @@ use tracing::Instrument;
 use http_common::{JSON, Lifecycle, PROBLEM_JSON, Problem, protective, request_id};
 
 use crate::{
-    conditional, detached::detach, failure::Failure, negotiation::HAL_JSON, request_metrics::RequestMetrics,
-    route_table::RouteTable,
+    caller::ToldByToken, conditional, detached::detach, failure::Failure, negotiation::HAL_JSON,
+    request_metrics::RequestMetrics, route_table::RouteTable,
 };
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
@@ -137,6 +137,10 @@ where
             }
             if status == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(header::RETRY_AFTER) {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            if request.as_ref().is_some_and(|request| request.extensions().contains::<ToldByToken>()) {
+                // Also where a handler has its answer stored.
+                headers.insert(header::VARY, HeaderValue::from_static("Authorization, Cookie"));
             }
             for (name, value) in &PROTECTIVE {
                 if !headers.contains_key(name) {

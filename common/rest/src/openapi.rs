@@ -20,6 +20,7 @@ use crate::{negotiation::HAL_JSON, resource::Resource};
 const ALWAYS: &[(&str, &str)] = &[
     ("400", "malformed or invalid"),
     ("401", "the token does not hold, or the mode is required and there is none"),
+    ("403", "the caller may not do this, or not with what belongs to others"),
     ("405", "the path does not have the method"),
     ("406", "neither application/hal+json nor application/json is wanted"),
     ("500", "a fault of the service"),

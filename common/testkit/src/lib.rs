@@ -26,6 +26,7 @@ mod database;
 mod faulty_log;
 mod proxy;
 mod test_log;
+mod users;
 mod waiting;
 
 pub use among_others::AmongOthers;
@@ -34,4 +35,5 @@ pub use database::{Backend, TestDatabase};
 pub use faulty_log::FaultyLog;
 pub use proxy::TcpProxy;
 pub use test_log::{TestLog, record};
+pub use users::{TestUsers, callers, known, reads_by_rights};
 pub use waiting::{SOON, eventually, until};

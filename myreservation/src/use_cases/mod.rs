@@ -3,4 +3,5 @@
 pub mod ports;
 pub mod read_your_writes;
 pub mod rebuild;
+pub mod show_timeline;
 pub mod watch_sagas;

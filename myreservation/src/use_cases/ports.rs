@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use messaging::mark::Mark;
+use rights::Owned;
 use storage::{Readable, StoreError, Tx};
 
 use crate::domain::{Batch, MyReservation, Outcome, Step};
@@ -173,4 +174,13 @@ pub enum Field {
     CreatedAt,
     UserId,
     Price,
+}
+
+impl Owned for MyReservation {
+    type Field = Field;
+    const OWNER: Field = Field::UserId;
+
+    fn owner(&self) -> i64 {
+        self.purchase.user_id
+    }
 }

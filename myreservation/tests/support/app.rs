@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use chassis::Settings;
 use myreservation::settings::Own;
 use serde_json::Value;
-use testkit::{SOON, TestDatabase, TestLog, eventually};
+use testkit::{SOON, TestDatabase, TestLog, TestUsers, eventually};
 use tokio_util::sync::CancellationToken;
 
 use super::facts::TOPIC;
@@ -45,6 +45,13 @@ pub fn settings(database: &TestDatabase, log: &TestLog) -> Settings<Own> {
 
 impl App {
     pub async fn start(settings: Settings<Own>) -> Self {
+        Self::start_for(settings, &TestUsers::default()).await
+    }
+
+    /// Their tokens hold.
+    pub async fn start_for(mut settings: Settings<Own>, users: &TestUsers) -> Self {
+        settings.shared.auth.jwks_url = String::new();
+        let keys = users.keys();
         let stop = CancellationToken::new();
         let (told, address) = tokio::sync::oneshot::channel();
         let token = stop.clone();
@@ -52,6 +59,7 @@ impl App {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let application = myreservation::app::build(settings).await.unwrap();
+                application.authenticator().set_keys(&keys);
                 told.send(application.addr()).unwrap();
                 application.run(token).await.unwrap();
             });
@@ -85,6 +93,10 @@ impl App {
 
     pub async fn get_with_token(&self, path: &str, token: &str) -> Answer {
         self.send(self.http.get(self.url(path)).header("X-Min-Version", token)).await
+    }
+
+    pub async fn get_as(&self, path: &str, bearer: &str) -> Answer {
+        self.send(self.http.get(self.url(path)).header("Authorization", bearer)).await
     }
 
     pub async fn post_json(&self, path: &str, body: &str) -> Answer {

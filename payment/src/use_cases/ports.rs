@@ -5,6 +5,7 @@
 use std::error::Error;
 
 use async_trait::async_trait;
+use rights::Owned;
 use storage::{Folded, Readable, StoreError};
 
 use crate::domain::{CardNumber, Change, ChargeAnswer, Order, Payment, RefundAnswer, Status};
@@ -75,6 +76,15 @@ pub enum Field {
     UserId,
     Price,
     CreatedAt,
+}
+
+impl Owned for Payment {
+    type Field = Field;
+    const OWNER: Field = Field::UserId;
+
+    fn owner(&self) -> i64 {
+        self.order.user_id
+    }
 }
 
 /// The payments as a batch of cancellations changes them, by reservation. A change is saved as by [`PaymentStore::save`]; a

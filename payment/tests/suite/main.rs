@@ -2,7 +2,7 @@
 //!
 //! [`any_order`] (the domain), [`store_contract`] and [`provider_contract`] (what the ports demand of their adapters),
 //! [`charging`] (the use case at its worst moments), [`http`], [`undoing`], [`bad_input`] (the whole service as others
-//! see it), [`callers`] (who may charge), [`unwritable`] (a full disk and its like), [`settings`].
+//! see it), [`callers`] (who may charge), [`mod@rights`] (who may read), [`unwritable`] (a full disk and its like), [`settings`].
 #![allow(clippy::unwrap_used)]
 
 mod any_order;
@@ -11,6 +11,7 @@ mod callers;
 mod charging;
 mod http;
 mod provider_contract;
+mod rights;
 mod settings;
 mod store_contract;
 mod support;

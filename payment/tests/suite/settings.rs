@@ -54,6 +54,10 @@ fn whoever_is_reached_from_elsewhere_needs_a_token() {
     for host in ["127.0.0.1", "127.1.2.3", "::1", "localhost"] {
         load(None, &[("SERVER_HOST", host)]).unwrap();
     }
+    // Where everybody has to prove who he is, so has prereservation.
+    let error = load(None, &[("AUTH_MODE", "required")]).unwrap_err().to_string();
+    assert!(error.starts_with("internal.token: must not be empty"), "{error}");
+    load(None, &[("AUTH_MODE", "required"), ("INTERNAL_TOKEN", "0123456789abcdef")]).unwrap();
     assert!(load(Some("docker"), &[]).unwrap_err().to_string().starts_with("internal.token: "));
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use identity::{Caller, Role};
+use rights::{Denied, acting_for};
 use storage::{StoreError, now_ms};
 
 use super::ports::{ReservationStore, SavedOutcome};
@@ -21,14 +23,21 @@ pub enum Cancellation {
     OtherVersion(i64),
     /// The reservation is unknown, or was cancelled before.
     NotFound,
+    /// It belongs to another user, or the caller is no customer; nothing was changed.
+    Denied(Denied),
 }
 
 impl Cancel {
-    /// Only in a version that is allowed; nothing comes between that question and the change.
+    /// Customers cancel what is their own, administrators everything. Only in a version that is allowed; nothing comes between that question and the change.
     ///
     /// # Errors
     /// The store's; [`StoreError::Refused`] where the reservation does not change whatever is tried.
-    pub async fn execute(&self, id: i64, allows: impl Fn(i64) -> bool) -> Result<Cancellation, StoreError> {
+    pub async fn execute(
+        &self,
+        caller: &Caller,
+        id: i64,
+        allows: impl Fn(i64) -> bool,
+    ) -> Result<Cancellation, StoreError> {
         for _ in 0..MOST_TRIES {
             let Some(mut reservation) = self.store.find(id).await? else {
                 return Ok(Cancellation::NotFound);
@@ -40,6 +49,9 @@ impl Cancel {
             else {
                 return Ok(Cancellation::NotFound);
             };
+            if let Err(denied) = acting_for(caller, Role::Customer, Some(reservation.details.user_id)) {
+                return Ok(Cancellation::Denied(denied));
+            }
             if !allows(expected_version) {
                 return Ok(Cancellation::OtherVersion(expected_version));
             }

@@ -6,12 +6,11 @@ pub mod purge_keys;
 pub mod reserve;
 pub mod take_over;
 
-use std::sync::Arc;
+use rights::Reading;
 
 /// What clients can ask for.
 pub struct UseCases {
     pub reserve: reserve::Reserve,
     pub cancel: cancel::Cancel,
-    /// Queries go to the store as they are.
-    pub store: Arc<dyn ports::ReservationStore>,
+    pub reading: Reading<dyn ports::ReservationStore>,
 }

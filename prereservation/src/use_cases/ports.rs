@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use events::Envelope;
+use identity::Caller;
+use rights::Owned;
 use storage::{Readable, StoreError};
 
 use crate::domain::CardNumber;
@@ -182,6 +184,11 @@ pub struct IdempotencyKey {
 impl IdempotencyKey {
     /// No user has this id.
     pub const NOBODY: i64 = 0;
+
+    /// It belongs to the caller, also where an administrator reserves for somebody else.
+    pub fn of(caller: &Caller, key: String, fingerprint: String) -> Self {
+        Self { sender: caller.user_id().unwrap_or(Self::NOBODY), key, fingerprint }
+    }
 }
 
 /// What the insert of the intent decided.
@@ -224,4 +231,13 @@ pub enum Field {
     CreatedAt,
     UserId,
     Price,
+}
+
+impl Owned for Reservation {
+    type Field = Field;
+    const OWNER: Field = Field::UserId;
+
+    fn owner(&self) -> i64 {
+        self.details.user_id
+    }
 }

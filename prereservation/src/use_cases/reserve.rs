@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events::Envelope;
+use identity::{Caller, Role};
+use rights::{Denied, acting_for};
 use storage::{StoreError, now_ms};
 
 use super::ports::{
@@ -36,17 +38,25 @@ pub enum Reserved {
     InFlight,
     /// The key belongs to another request.
     KeyReused,
+    /// The caller may not reserve, or not for this user. Nothing was written.
+    Denied(Denied),
 }
 
 impl Reserve {
+    /// Customers reserve for themselves, administrators for anybody.
+    ///
     /// # Errors
     /// The store's, before anything was charged.
     pub async fn execute(
         &self,
+        caller: &Caller,
         order: NewReservation,
         card: CardNumber,
         key: Option<IdempotencyKey>,
     ) -> Result<Reserved, StoreError> {
+        if let Err(denied) = acting_for(caller, Role::Customer, Some(order.user_id)) {
+            return Ok(Reserved::Denied(denied));
+        }
         let reservation = match self.store.begin(&order, key.as_ref()).await? {
             Begun::Started(reservation) => reservation,
             Begun::Answered(reservation, outcome) => return Ok(replay(reservation, &outcome)),

@@ -16,6 +16,8 @@ use prereservation::use_cases::ports::{
     Begun, Field, IdempotencyKey, PaymentOutcome, RefusedWhy, ReservationStore, SavedOutcome,
 };
 use prereservation::use_cases::reserve::Reserve;
+use rest::Authentication;
+use rights::Reading;
 use serde_json::{Value, json};
 use storage::{ListQuery, Readable, StoreError};
 use testkit::TestDatabase;
@@ -101,17 +103,25 @@ fn order() -> Value {
     })
 }
 
+/// Nobody needs a token.
+fn authentication() -> Data<Authentication> {
+    Data::new(Authentication::default())
+}
+
 /// The answer of a service on this store, with payment's answers given.
 async fn ask(store: &Failing, payment: PaymentOutcome, request: TestRequest) -> (StatusCode, Value) {
     let store: Arc<dyn ReservationStore> = Arc::new(store.clone());
     let use_cases = Data::new(UseCases {
         reserve: Reserve { store: store.clone(), payments: Arc::new(Answers(payment)) },
         cancel: Cancel { store: store.clone() },
-        store,
+        reading: Reading::of_owners(store),
     });
     // Commands run to their end in tasks of the thread that took them.
     let exchange = async {
-        let service = init_service(App::new().configure(|config| http::configure(config, use_cases))).await;
+        let service = init_service(
+            App::new().app_data(authentication()).configure(|config| http::configure(config, use_cases)),
+        )
+        .await;
         let response = call_service(&service, request.to_request()).await;
         let status = response.status();
         let is_empty = status == StatusCode::NO_CONTENT;

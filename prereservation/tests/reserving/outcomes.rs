@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use identity::Caller;
 use prereservation::domain::{CancelReason, Status};
 use prereservation::use_cases::cancel::{Cancel, Cancellation};
 use prereservation::use_cases::ports::RefusedWhy;
@@ -25,7 +26,7 @@ testkit::for_each_backend! {
             (unknown(), Some(CancelReason::Unknown)),
         ] {
             let before = rig.told().await.len();
-            let ended = rig.reserve(Answers(answer)).execute(order(1), card(), None).await.unwrap();
+            let ended = rig.reserve(Answers(answer)).execute(&Caller::Anybody, order(1), card(), None).await.unwrap();
             let (reservation, fact) = match ended {
                 Reserved::Confirmed(reservation) => (reservation, "ReservationCreated"),
                 Reserved::Cancelled { reservation, .. } => (reservation, "ReservationCancelled"),
@@ -44,11 +45,11 @@ testkit::for_each_backend! {
         let payments = Meanwhile {
             act: move |id| {
                 let canceller = canceller.clone();
-                async move { assert!(matches!(canceller.execute(id, |_| true).await.unwrap(), Cancellation::Done(_))) }
+                async move { assert!(matches!(canceller.execute(&Caller::Anybody, id, |_| true).await.unwrap(), Cancellation::Done(_))) }
             },
             then: paid(),
         };
-        let ended = rig.reserve(payments).execute(order(1), card(), None).await.unwrap();
+        let ended = rig.reserve(payments).execute(&Caller::Anybody, order(1), card(), None).await.unwrap();
         let Reserved::Cancelled { reservation, .. } = ended else { panic!("{ended:?}") };
         assert_eq!(reservation.cancel_reason, Some(CancelReason::ByCustomer));
         assert_eq!(rig.told().await, ["ReservationCancelled"]);
@@ -61,11 +62,11 @@ testkit::for_each_backend! {
         let payments = Meanwhile {
             act: move |id| {
                 let canceller = canceller.clone();
-                async move { assert!(matches!(canceller.execute(id, |_| true).await.unwrap(), Cancellation::Done(_))) }
+                async move { assert!(matches!(canceller.execute(&Caller::Anybody, id, |_| true).await.unwrap(), Cancellation::Done(_))) }
             },
             then: refused(RefusedWhy::ReservationCancelled),
         };
-        let ended = rig.reserve(payments).execute(order(1), card(), None).await.unwrap();
+        let ended = rig.reserve(payments).execute(&Caller::Anybody, order(1), card(), None).await.unwrap();
         let Reserved::Cancelled { reservation, .. } = ended else { panic!("{ended:?}") };
         assert_eq!(reservation.cancel_reason, Some(CancelReason::ByCustomer));
         assert_eq!(rig.told().await, ["ReservationCancelled"]);
@@ -74,18 +75,18 @@ testkit::for_each_backend! {
     async fn cancelling_twice_finds_nothing_the_second_time(db: TestDatabase) {
         let rig = Rig::on(&db).await;
         let Reserved::Confirmed(reservation) =
-            rig.reserve(Answers(paid())).execute(order(1), card(), None).await.unwrap() else { panic!() };
-        assert!(matches!(rig.cancel().execute(reservation.id, |_| true).await.unwrap(), Cancellation::Done(_)));
-        assert!(matches!(rig.cancel().execute(reservation.id, |_| true).await.unwrap(), Cancellation::NotFound));
-        assert!(matches!(rig.cancel().execute(999, |_| true).await.unwrap(), Cancellation::NotFound));
+            rig.reserve(Answers(paid())).execute(&Caller::Anybody, order(1), card(), None).await.unwrap() else { panic!() };
+        assert!(matches!(rig.cancel().execute(&Caller::Anybody, reservation.id, |_| true).await.unwrap(), Cancellation::Done(_)));
+        assert!(matches!(rig.cancel().execute(&Caller::Anybody, reservation.id, |_| true).await.unwrap(), Cancellation::NotFound));
+        assert!(matches!(rig.cancel().execute(&Caller::Anybody, 999, |_| true).await.unwrap(), Cancellation::NotFound));
         assert_eq!(rig.told().await, ["ReservationCreated", "ReservationCancelled"]);
     }
 
     async fn only_the_version_that_the_customer_meant_is_cancelled(db: TestDatabase) {
         let rig = Rig::on(&db).await;
         let Reserved::Confirmed(reservation) =
-            rig.reserve(Answers(paid())).execute(order(1), card(), None).await.unwrap() else { panic!() };
-        let cancel = async |meant: i64| rig.cancel().execute(reservation.id, |version| version == meant).await.unwrap();
+            rig.reserve(Answers(paid())).execute(&Caller::Anybody, order(1), card(), None).await.unwrap() else { panic!() };
+        let cancel = async |meant: i64| rig.cancel().execute(&Caller::Anybody, reservation.id, |version| version == meant).await.unwrap();
         assert!(matches!(cancel(reservation.version - 1).await, Cancellation::OtherVersion(is) if is == reservation.version));
         assert_eq!(rig.told().await, ["ReservationCreated"]);
         assert!(matches!(cancel(reservation.version).await, Cancellation::Done(_)));
@@ -98,7 +99,7 @@ testkit::for_each_backend! {
         let rig = Rig::on(&db).await;
         let reservation = rig.started().await;
         let cancel = Cancel { store: Arc::new(Stubborn(rig.store.clone())) };
-        assert!(matches!(cancel.execute(reservation.id, |_| true).await, Err(StoreError::Refused(_))));
+        assert!(matches!(cancel.execute(&Caller::Anybody, reservation.id, |_| true).await, Err(StoreError::Refused(_))));
         assert!(rig.told().await.is_empty());
     }
 
@@ -121,7 +122,7 @@ testkit::for_each_backend! {
             },
             then: paid(),
         };
-        let ended = rig.reserve(payments).execute(order(1), card(), None).await.unwrap();
+        let ended = rig.reserve(payments).execute(&Caller::Anybody, order(1), card(), None).await.unwrap();
         let Reserved::Cancelled { reservation, .. } = ended else { panic!("{ended:?}") };
         assert_eq!(reservation.cancel_reason, Some(CancelReason::Abandoned));
         assert_eq!(rig.told().await, ["ReservationCancelled"]);

@@ -1,5 +1,6 @@
 //! What the use cases need from outside.
 
+use rights::Owned;
 use storage::{Folded, Readable};
 
 use crate::domain::Receipt;
@@ -21,4 +22,13 @@ pub enum Field {
     CreatedAt,
     UserId,
     Price,
+}
+
+impl Owned for Receipt {
+    type Field = Field;
+    const OWNER: Field = Field::UserId;
+
+    fn owner(&self) -> i64 {
+        self.purchase.user_id
+    }
 }

@@ -9,9 +9,10 @@ use receipt::domain::{Receipt, Status};
 use receipt::outbound::store::{MIGRATIONS, SqlReceiptStore};
 use receipt::use_cases::follow::Follow;
 use receipt::use_cases::ports::ReceiptStore;
+use rights::Reading;
 use storage::Database;
 use storage::ListQuery;
-use testkit::{AmongOthers, TestDatabase};
+use testkit::{AmongOthers, TestDatabase, reads_by_rights};
 
 struct Rig {
     database: Database,
@@ -155,6 +156,21 @@ testkit::for_each_backend! {
         }
         .are_passed_by(&rig.database)
         .await;
+    }
+
+    async fn customers_read_their_own_receipts_and_administrators_all(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        // Of the users 2, 3, 1, 2; the last one is withdrawn.
+        rig.handle(&[paid(1), paid(2), paid(3), paid(4), paid(6), cancelled(6)]).await;
+        let mut receipts = Vec::new();
+        for reservation in 1..=4 {
+            let receipt = rig.of_reservation(reservation).await.unwrap();
+            receipts.push((receipt.purchase.user_id, receipt.id));
+        }
+        let (own, others): (Vec<_>, Vec<_>) = receipts.into_iter().partition(|(user, _)| *user == 2);
+        let own: Vec<i64> = own.into_iter().map(|(_, id)| id).collect();
+        assert_eq!((own.len(), others.len()), (2, 2));
+        reads_by_rights(&Reading::of_owners(rig.store.clone()), 2, &own, &others).await;
     }
 
     async fn a_record_that_is_no_fact_is_refused_and_a_newer_producers_is_skipped(db: TestDatabase) {

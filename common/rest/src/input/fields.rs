@@ -6,6 +6,8 @@ use super::scalar::{Object, Scalar};
 use http_common::{FieldError, Problem};
 use zeroize::Zeroizing;
 
+const POSITIVE: RangeInclusive<i64> = 1..=(1 << 53) - 1;
+
 /// The fields of one JSON object or query string. A getter notes what is wrong and returns a stand-in; [`Fields::finish`]
 /// refuses the request when anything was noted. Fields that nobody asks for are ignored.
 #[derive(Debug)]
@@ -39,16 +41,17 @@ impl<'a> Fields<'a> {
 
     /// A whole number that has to be there: `1` and `"1"` alike. 0 stands in for what was refused.
     pub fn integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> i64 {
-        self.optional_integer(name, range).unwrap_or_else(|| {
-            self.require(name);
-            0
-        })
+        self.optional_integer(name, range).unwrap_or_else(|| self.required(name))
     }
 
-    /// A whole number from 1 to the largest that every JSON reader keeps exactly (RFC 8259, section 6).
+    /// A whole number from 1 to the largest that every JSON reader keeps exactly (RFC 8259, section 6), and that has to be there.
     pub fn positive(&mut self, name: &'static str) -> i64 {
-        const LARGEST: i64 = (1 << 53) - 1;
-        self.integer(name, 1..=LARGEST)
+        self.positive_or(name, None)
+    }
+
+    /// As [`positive`](Self::positive); `default`, if there is one, stands for a number that is absent.
+    pub fn positive_or(&mut self, name: &'static str, default: Option<i64>) -> i64 {
+        self.optional_integer(name, POSITIVE).or(default).unwrap_or_else(|| self.required(name))
     }
 
     /// A whole number, unless it is absent, null or an empty text.
@@ -140,6 +143,12 @@ impl<'a> Fields<'a> {
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::validation(self.errors)) }
     }
 
+    /// 0, for a number that is missing.
+    fn required(&mut self, name: &'static str) -> i64 {
+        self.require(name);
+        0
+    }
+
     /// Notes that a field is missing, unless something else was wrong with it.
     fn require(&mut self, name: &'static str) {
         if self.errors.iter().any(|error| error.field == name) {
@@ -194,6 +203,30 @@ mod tests {
             assert_eq!(fields.integer("n", 1..=i64::MAX), 7, "{json}");
             assert!(fields.finish().is_ok(), "{json}");
         }
+    }
+
+    #[test]
+    fn a_default_stands_for_what_is_absent_and_for_nothing_that_is_wrong() {
+        let read = |json: &str| {
+            let mut fields = Fields::from_json(json.as_bytes()).unwrap();
+            let number = fields.positive_or("n", Some(7));
+            fields.finish().is_ok().then_some(number)
+        };
+        for (json, wanted) in [
+            (r#"{}"#, Some(7)),
+            (r#"{"n":null}"#, Some(7)),
+            (r#"{"n":" "}"#, Some(7)),
+            (r#"{"n":"8"}"#, Some(8)),
+            (r#"{"n":0}"#, None),
+            (r#"{"n":"x"}"#, None),
+            (r#"{"n":[7]}"#, None),
+        ] {
+            assert_eq!(read(json), wanted, "{json}");
+        }
+        assert_eq!(
+            errors("{}", |fields| _ = fields.positive_or("n", None)),
+            [("n".into(), "is required".into())]
+        );
     }
 
     #[test]

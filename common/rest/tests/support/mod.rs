@@ -203,12 +203,22 @@ pub async fn start_with(
     actuator_with: impl FnOnce(Actuator) -> Actuator,
 ) -> Running {
     let shelf = Data::new(Shelf::default());
+    let routes = configure(shelf.clone());
+    start_routes(settings, actuator_with, shelf, routes).await
+}
+
+pub async fn start_routes(
+    settings: ServerSettings,
+    actuator_with: impl FnOnce(Actuator) -> Actuator,
+    shelf: Data<Shelf>,
+    routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> Running {
     let lifecycle = Lifecycle::new();
     let management =
         ManagementSettings { allowed_hosts: vec!["shop.test".to_owned()], ..ManagementSettings::default() };
     let actuator = Actuator::new("books", lifecycle.clone()).at_server(&management, settings.port);
     let actuator = actuator_with(actuator);
-    let server = Server::bind(&settings, actuator, lifecycle.clone(), configure(shelf.clone())).unwrap();
+    let server = Server::bind(&settings, actuator, lifecycle.clone(), routes).unwrap();
     let addr = server.addr();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(server.run(async move {

@@ -1,31 +1,34 @@
 //! `GET /myReservations/{id}/timeline`: what happened to a reservation.
 
-use std::sync::Arc;
-
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use http_common::Problem;
-use rest::{Answer, Base, Date, Id};
+use rest::{Answer, Base, Caller, Date, Id};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::min_version::Wanted;
 use crate::domain::{Facet, Timeline, TimelineStep};
-use crate::use_cases::ports::View;
+use crate::use_cases::show_timeline::ShowTimeline;
 
 #[utoipa::path(
     get, path = "/myReservations/{id}/timeline", tag = "myReservations",
     params(("id" = i64, Path, description = "the pre-reservation's"), Wanted),
     responses(
         (status = 200, body = TimelineDocument, content_type = "application/hal+json"),
+        (status = 403, description = "it belongs to another user", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "nothing is known of it (yet)", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn timeline(base: Base, id: Id, _: Wanted, view: Data<Arc<dyn View>>) -> Answer {
-    // The steps first: what commits in between may make the outcome newer than they are, never older.
-    let steps = view.steps(id.0).await?;
-    let found = view.item(id.0).await?.ok_or_else(Problem::not_found)?;
-    let document = TimelineDocument::new(&base, Timeline::of(&found, steps));
+pub(super) async fn timeline(
+    caller: Caller,
+    base: Base,
+    id: Id,
+    _: Wanted,
+    timelines: Data<ShowTimeline>,
+) -> Answer {
+    let timeline = timelines.execute(&caller.0, id.0).await?.ok_or_else(Problem::not_found)?;
+    let document = TimelineDocument::new(&base, timeline);
     Ok(HttpResponse::Ok().content_type(base.media.as_str()).json(document))
 }
 

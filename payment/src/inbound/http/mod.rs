@@ -5,11 +5,10 @@ mod callers;
 mod command;
 mod resource;
 
-use std::sync::Arc;
-
 use actix_web::web::{Data, ServiceConfig};
 use http_common::Problem;
 use rest::{Answer, Api, Base, Body, Collection};
+use rights::Reading;
 use utoipa::OpenApi;
 
 use crate::use_cases::Charge;
@@ -22,7 +21,7 @@ use resource::PaymentItem;
 /// What clients can ask for.
 pub struct UseCases {
     pub charge: Charge,
-    pub store: Arc<dyn PaymentStore>,
+    pub reading: Reading<dyn PaymentStore>,
     pub callers: Data<Callers>,
 }
 
@@ -32,7 +31,7 @@ struct Commands;
 
 /// There is no `DELETE`: a payment is taken back by cancelling its reservation, so that the two cannot disagree.
 pub fn configure(config: &mut ServiceConfig, use_cases: Data<UseCases>) {
-    let payments = Collection::<PaymentItem, _>::over(use_cases.store.clone()).create(charge);
+    let payments = Collection::<PaymentItem, _>::reading(use_cases.reading.clone()).create(charge);
     config.app_data(use_cases.callers.clone()).app_data(use_cases);
     Api::new(config, "payment", "Charges cards for reservations, and gives the money back.")
         .describing(Commands::openapi())

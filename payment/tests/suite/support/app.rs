@@ -10,6 +10,7 @@ use messaging::{EventLog, KafkaSettings, Polled, ReceivedRecord, Record};
 use payment::outbound::simulated::Ledger;
 use payment::settings::Own;
 use serde_json::{Value, json};
+use testkit::TestUsers;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::Backend;
@@ -20,6 +21,8 @@ pub(crate) struct App {
     pub(crate) settings: Settings<Own>,
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
+    /// Their tokens hold.
+    pub(crate) users: TestUsers,
     pub(crate) log: Arc<dyn EventLog>,
     stop: CancellationToken,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -56,22 +59,25 @@ impl App {
         settings.shared.event_log.url =
             format!("sqlite://{}", backend.directory.path().join("events.db").display());
         settings.own.undo.longest_backoff_ms = 300;
+        settings.shared.auth.jwks_url = String::new();
         change(&mut settings);
 
         let log = messaging::open(&settings.shared.event_log, &KafkaSettings::default()).await.unwrap();
         let stop = CancellationToken::new();
         let (told, address) = tokio::sync::oneshot::channel();
-        let (token, own) = (stop.clone(), settings.clone());
+        let (token, own, users) = (stop.clone(), settings.clone(), TestUsers::default());
+        let keys = users.keys();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let application = payment::app::build(own).await.unwrap();
+                application.authenticator().set_keys(&keys);
                 told.send(application.addr()).unwrap();
                 application.run(token).await.unwrap();
             });
         });
         let address = address.await.expect("the service starts");
-        Self { settings, address, http: reqwest::Client::new(), log, stop, thread: Some(thread) }
+        Self { settings, address, http: reqwest::Client::new(), users, log, stop, thread: Some(thread) }
     }
 
     pub(crate) async fn stop(mut self) {
@@ -172,8 +178,12 @@ pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
 }
 
 pub(crate) fn body(reservation_id: i64) -> Value {
+    body_of(reservation_id, 1)
+}
+
+pub(crate) fn body_of(reservation_id: i64, user_id: i64) -> Value {
     json!({
-        "preReservationId": reservation_id, "userId": 1, "productId": 1, "productName": "fold",
+        "preReservationId": reservation_id, "userId": user_id, "productId": 1, "productName": "fold",
         "price": 1_300_000, "cardNo": super::CARD,
     })
 }

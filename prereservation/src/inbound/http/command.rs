@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 use http_common::Problem;
+use identity::Caller;
 use rest::input::Body;
 use sha2::{Digest, Sha256};
 
@@ -16,9 +17,10 @@ pub(super) struct Command {
     pub(super) key: Option<IdempotencyKey>,
 }
 
-pub(super) fn parse(request: &HttpRequest, body: &Body) -> Result<Command, Problem> {
+/// A caller who is known need not say who he is.
+pub(super) fn parse(request: &HttpRequest, caller: &Caller, body: &Body) -> Result<Command, Problem> {
     let mut fields = body.fields()?;
-    let user_id = fields.positive("userId");
+    let user_id = fields.positive_or("userId", caller.user_id());
     let user_address = fields.text("userAddress", 500);
     let product_id = fields.positive("productId");
     let product_name = fields.text("productName", 200);
@@ -36,11 +38,15 @@ pub(super) fn parse(request: &HttpRequest, body: &Body) -> Result<Command, Probl
         price,
         masked_card: card.masked().into(),
     };
-    let key = key(request, &order)?;
+    let key = key(request, caller, &order)?;
     Ok(Command { order, card, key })
 }
 
-fn key(request: &HttpRequest, order: &NewReservation) -> Result<Option<IdempotencyKey>, Problem> {
+fn key(
+    request: &HttpRequest,
+    caller: &Caller,
+    order: &NewReservation,
+) -> Result<Option<IdempotencyKey>, Problem> {
     let mut values = request.headers().get_all("idempotency-key");
     let Some(value) = values.next() else { return Ok(None) };
     let invalid = || {
@@ -52,11 +58,7 @@ fn key(request: &HttpRequest, order: &NewReservation) -> Result<Option<Idempoten
     if key.is_empty() || key.len() > LONGEST_KEY || values.next().is_some() {
         return Err(invalid());
     }
-    Ok(Some(IdempotencyKey {
-        sender: IdempotencyKey::NOBODY,
-        key: key.to_owned(),
-        fingerprint: fingerprint(order),
-    }))
+    Ok(Some(IdempotencyKey::of(caller, key.to_owned(), fingerprint(order))))
 }
 
 /// Lengths keep neighbouring texts apart. The card goes in masked: a hash of its digits could be guessed.

@@ -38,6 +38,7 @@ pub(super) fn answer(base: &Base, outcome: Reserved) -> Answer {
         )
         .retry_after(1)
         .into()),
+        Reserved::Denied(denied) => Err(denied.into()),
         Reserved::KeyReused => Err(Problem::unprocessable(
             "This Idempotency-Key came with another request before; use a new key for a new request.",
         )
@@ -83,6 +84,7 @@ pub(super) fn of_cancelling(cancellation: Cancellation) -> Answer {
     match cancellation {
         Cancellation::Done(reservation) => Ok(with_min_version(hal::deleted(), &reservation)),
         Cancellation::OtherVersion(version) => Err(Preconditions::failed(version).into()),
+        Cancellation::Denied(denied) => Err(denied.into()),
         Cancellation::NotFound => Err(Problem::not_found().into()),
     }
 }

@@ -2,15 +2,14 @@
 
 mod resource;
 
-use std::sync::Arc;
-
 use actix_web::web::ServiceConfig;
 use rest::{Api, Collection};
+use rights::Reading;
 
 use crate::use_cases::ports::ReceiptStore;
 use resource::Receipt;
 
-pub fn configure(config: &mut ServiceConfig, store: Arc<dyn ReceiptStore>) {
-    let receipts = Collection::<Receipt, _>::over(store);
+pub fn configure(config: &mut ServiceConfig, reading: Reading<dyn ReceiptStore>) {
+    let receipts = Collection::<Receipt, _>::reading(reading);
     Api::new(config, "receipt", "Receipts with their delivery date.").collection(receipts).finish();
 }
