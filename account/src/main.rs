@@ -8,5 +8,5 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
-    chassis::main(&account::app::SERVICE)
+    chassis::main_with(&account::app::SERVICE, &account::commands::COMMANDS)
 }

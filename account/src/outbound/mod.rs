@@ -1,1 +1,3 @@
+pub mod argon;
+pub mod secret_file;
 pub mod sql;

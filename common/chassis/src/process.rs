@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use futures::future::BoxFuture;
 use http_common::process::{self, Outcome, ProcessSettings, Program};
 use settings::SettingsError;
 use tokio::runtime::Builder;
@@ -12,17 +13,40 @@ use crate::begin_anew::begin_anew;
 use crate::service::Service;
 use crate::settings::{OwnSettings, Settings};
 
+/// A command that only this service has: `account rotate-keys`.
+pub struct OwnCommand<O> {
+    pub command: fn() -> Command,
+    /// Does it; what it prints goes to standard output, and an error is one line on standard error.
+    pub run: fn(Settings<O>, ArgMatches) -> BoxFuture<'static, Outcome>,
+}
+
 /// Runs a service until SIGTERM or SIGINT. What prevents the start is one line on standard error.
 pub fn main<O: OwnSettings>(service: &Service<O>) -> ExitCode {
-    let arguments = command(service).get_matches();
+    main_with(service, &[])
+}
+
+/// As [`main`], for a service with commands of its own.
+pub fn main_with<O: OwnSettings>(service: &Service<O>, commands: &[OwnCommand<O>]) -> ExitCode {
+    let arguments = command(service).subcommands(commands.iter().map(|own| (own.command)())).get_matches();
     match process::settings(service, &arguments) {
-        Ok(settings) => go_on(service, settings, &arguments),
+        Ok(settings) => go_on(service, settings, &arguments, commands),
         Err(code) => code,
     }
 }
 
-fn go_on<O: OwnSettings>(service: &Service<O>, settings: Settings<O>, arguments: &ArgMatches) -> ExitCode {
+fn go_on<O: OwnSettings>(
+    service: &Service<O>,
+    settings: Settings<O>,
+    arguments: &ArgMatches,
+    commands: &[OwnCommand<O>],
+) -> ExitCode {
     let runtime = Builder::new_multi_thread();
+    if let Some((name, arguments)) = arguments.subcommand()
+        && let Some(own) = commands.iter().find(|own| (own.command)().get_name() == name)
+    {
+        let work = (own.run)(settings, arguments.clone());
+        return process::run_command(service.name, runtime, async || work.await);
+    }
     if !arguments.get_flag("begin-anew") {
         return process::run(service, runtime, settings, async |settings, stop| {
             serve(service, settings, stop).await

@@ -137,7 +137,9 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
         );
     }
     for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+        for operation in
+            [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten()
+        {
             complete_operation(operation);
         }
     }

@@ -1,19 +1,79 @@
 //! `/users`: requests to commands, outcomes to answers.
 
-mod current_user;
+mod administration;
+mod audit;
+mod client;
+mod command;
+mod cookies;
+mod key_set;
+mod reading;
+mod resource;
+mod session;
+
+use std::sync::Arc;
 
 use actix_web::http::Method;
-use actix_web::web::ServiceConfig;
-use rest::Api;
+use actix_web::web::{Data, ServiceConfig};
+use rest::{Api, Collection};
 use utoipa::OpenApi;
 
+use crate::use_cases::administer::Administer;
+use crate::use_cases::key_ring::KeyRing;
+use crate::use_cases::ports::UserStore;
+use crate::use_cases::refresh::Refresh;
+use crate::use_cases::sign_in::SignIn;
+use crate::use_cases::sign_out::SignOut;
+use crate::use_cases::sign_up::SignUp;
+pub use audit::describe;
+pub use cookies::Cookies;
+pub use key_set::MaxAge;
+use reading::MayRead;
+use resource::UserItem;
+
+/// What clients can ask for.
+pub struct UseCases {
+    pub sign_up: SignUp,
+    pub sign_in: SignIn,
+    pub sign_out: SignOut,
+    pub refresh: Refresh,
+    pub administer: Administer,
+    pub users: Arc<dyn UserStore>,
+    pub keys: Arc<KeyRing>,
+    pub cookies: Cookies,
+    pub max_age: MaxAge,
+}
+
 #[derive(OpenApi)]
-#[openapi(paths(current_user::current_user))]
+#[openapi(
+    paths(
+        session::sign_up,
+        session::sign_in,
+        session::sign_out,
+        session::refresh,
+        session::current_user,
+        administration::change_roles,
+        administration::ban,
+        administration::unban,
+        key_set::key_set
+    ),
+    components(schemas(command::NewUser, command::Credentials, command::NewRoles, command::NewBan))
+)]
 struct Commands;
 
-pub fn configure(config: &mut ServiceConfig) {
+pub fn configure(config: &mut ServiceConfig, use_cases: Data<UseCases>) {
+    let users = Collection::<UserItem, _, MayRead>::reading(use_cases.users.clone());
+    config.app_data(use_cases);
     Api::new(config, "account", "Knows the users, signs them in, and says to all services who is who.")
         .describing(Commands::openapi())
-        .endpoint(Method::GET, "/users/currentuser", current_user::current_user)
+        .collection(users)
+        .endpoint(Method::POST, "/users/signup", session::sign_up)
+        .endpoint(Method::POST, "/users/signin", session::sign_in)
+        .endpoint(Method::POST, "/users/signout", session::sign_out)
+        .endpoint(Method::POST, "/users/refresh", session::refresh)
+        .endpoint(Method::GET, "/users/currentuser", session::current_user)
+        .endpoint(Method::PUT, "/users/{id}/roles", administration::change_roles)
+        .endpoint(Method::POST, "/users/{id}/ban", administration::ban)
+        .endpoint(Method::POST, "/users/{id}/unban", administration::unban)
+        .endpoint(Method::GET, "/.well-known/jwks.json", key_set::key_set)
         .finish();
 }

@@ -132,6 +132,28 @@ impl<'a> Fields<'a> {
         parse(&text).map_err(|error| self.reject(name, error.to_string())).ok()
     }
 
+    /// As [`secret`](Self::secret), with every character as it came: white space and control characters are part of it. Whether
+    /// the text is too long, `parse` says.
+    pub fn verbatim_secret<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = match self.get(name) {
+            None | Some(Scalar::Null) => {
+                self.require(name);
+                return None;
+            }
+            Some(Scalar::Integer(number)) => Zeroizing::new(number.to_string()),
+            Some(Scalar::Text(text)) => Zeroizing::new(text.clone().into_owned()),
+            Some(_) => {
+                self.reject(name, "must be a text");
+                return None;
+            }
+        };
+        parse(&text).map_err(|error| self.reject(name, error.to_string())).ok()
+    }
+
     /// Notes an error that the caller found.
     pub fn reject(&mut self, field: &'static str, message: impl Into<Cow<'static, str>>) {
         self.errors.push(FieldError::new(field, message));
@@ -248,6 +270,27 @@ mod tests {
             ("{}", "is required"),
         ] {
             let found = errors(json, |fields| assert_eq!(fields.secret("s", 8, even), None));
+            assert_eq!(found, [("s".to_owned(), message.to_owned())], "{json}");
+        }
+    }
+
+    #[test]
+    fn a_verbatim_secret_is_neither_trimmed_nor_cleaned() {
+        let keep = |text: &str| if text.is_empty() { Err("too short") } else { Ok(text.to_owned()) };
+        for (json, read) in
+            [(r#"{"s":" "}"#, " "), (r#"{"s":"\u0000a\n "}"#, "\0a\n "), (r#"{"s":12}"#, "12")]
+        {
+            let mut fields = Fields::from_json(json.as_bytes()).unwrap();
+            assert_eq!(fields.verbatim_secret("s", keep).as_deref(), Some(read), "{json}");
+            assert!(fields.finish().is_ok(), "{json}");
+        }
+        for (json, message) in [
+            (r#"{"s":""}"#, "too short"),
+            (r#"{"s":["a"]}"#, "must be a text"),
+            (r#"{"s":null}"#, "is required"),
+            ("{}", "is required"),
+        ] {
+            let found = errors(json, |fields| assert_eq!(fields.verbatim_secret("s", keep), None));
             assert_eq!(found, [("s".to_owned(), message.to_owned())], "{json}");
         }
     }

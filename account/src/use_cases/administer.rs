@@ -1,0 +1,82 @@
+use std::sync::Arc;
+
+use identity::{Caller, Role, Roles};
+use storage::StoreError;
+
+use super::ports::{Decide, UserStore};
+use crate::domain::Transition;
+
+/// What administrators do with users. Also in mode open nobody else does: whoever could make himself an administrator
+/// would be one in every service.
+pub struct Administer {
+    pub users: Arc<dyn UserStore>,
+    /// How far clocks may differ, in milliseconds.
+    pub skew_ms: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Administered {
+    /// It is so now, by this request or before.
+    Done,
+    NoSuchUser,
+    /// An administrator who takes the right from himself; then the last one could.
+    Oneself,
+    /// The user was changed too often.
+    TooOften,
+    /// Nobody said who asks.
+    NotSignedIn,
+    NoAdministrator,
+}
+
+impl Administer {
+    /// # Errors
+    /// The store's.
+    pub async fn change_roles(
+        &self,
+        caller: &Caller,
+        id: i64,
+        roles: Roles,
+    ) -> Result<Administered, StoreError> {
+        let takes_the_right = !roles.contains(Role::Admin);
+        self.change(caller, id, takes_the_right, Box::new(move |user, now| user.change_roles(roles, now)))
+            .await
+    }
+
+    /// # Errors
+    /// The store's.
+    pub async fn ban(
+        &self,
+        caller: &Caller,
+        id: i64,
+        reason: Option<String>,
+    ) -> Result<Administered, StoreError> {
+        let skew = self.skew_ms;
+        self.change(caller, id, true, Box::new(move |user, now| user.ban(reason, skew, now))).await
+    }
+
+    /// # Errors
+    /// The store's.
+    pub async fn unban(&self, caller: &Caller, id: i64) -> Result<Administered, StoreError> {
+        self.change(caller, id, false, Box::new(|user, now| user.unban(now))).await
+    }
+
+    async fn change(
+        &self,
+        caller: &Caller,
+        id: i64,
+        takes_the_right: bool,
+        decide: Decide,
+    ) -> Result<Administered, StoreError> {
+        match caller.user_id() {
+            None => return Ok(Administered::NotSignedIn),
+            Some(_) if !caller.is_admin() => return Ok(Administered::NoAdministrator),
+            Some(own) if own == id && takes_the_right => return Ok(Administered::Oneself),
+            Some(_) => {}
+        }
+        Ok(match self.users.change(id, decide).await? {
+            None => Administered::NoSuchUser,
+            Some(Transition::Applied(_) | Transition::AlreadyApplied) => Administered::Done,
+            Some(Transition::Refused) => Administered::TooOften,
+        })
+    }
+}
