@@ -42,6 +42,7 @@ pub async fn build(mut settings: Settings<Own>) -> Result<Application, StartErro
     let vault = Arc::new(vault(&settings)?);
     let own = settings.own;
     let mut chassis = Chassis::open(SERVICE.name, settings.shared, &[MIGRATIONS]).await?;
+    chassis.tell(events::ACCOUNT);
     http::describe();
 
     let users = SqlUsers::new(chassis.database().clone(), chassis.outbox().clone());

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::domain::Password;
 use crate::settings::PasswordSettings;
 use crate::use_cases::ports::{Busy, HashError, Passwords, Turn, Verdict};
-use crate::use_cases::sessions::random;
+use crate::use_cases::random::random;
 
 const SALT: usize = 16;
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use crate::use_cases::sessions::random;
+use crate::use_cases::random::random;
 
 /// The secret beside this SQLite database. Whoever comes first makes it.
 ///

@@ -12,7 +12,7 @@ use telemetry::error_chain;
 use tokio_util::sync::CancellationToken;
 
 use super::ports::{KeyStore, StoredKey};
-use super::sessions::random;
+use super::random::random;
 use crate::domain::Vault;
 
 /// Milliseconds.

@@ -5,6 +5,7 @@ pub mod first_administrator;
 pub mod key_ring;
 pub mod ports;
 pub mod purge;
+pub(crate) mod random;
 pub mod refresh;
 pub mod sessions;
 pub mod sign_in;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use identity::{Claims, Rules};
-use rand::TryRngCore as _;
-use rand::rngs::OsRng;
 
 use super::key_ring::KeyRing;
+use super::random::random;
 use crate::domain::refresh::TOKEN;
 use crate::domain::{Family, RefreshToken, User};
 
@@ -57,12 +56,4 @@ impl Sessions {
     pub fn next(&self, token: &RefreshToken) -> RefreshToken {
         token.followed_by(random::<TOKEN>())
     }
-}
-
-/// # Panics
-/// The operating system has no randomness. Nothing safe can be done without.
-pub(crate) fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    OsRng.try_fill_bytes(&mut bytes).expect("the operating system gives random bytes");
-    bytes
 }

@@ -5,7 +5,8 @@ use actix_web::web::Data;
 use http_common::Problem;
 use rest::{Answer, Body, Caller, Id};
 
-use super::{UseCases, audit, command};
+use super::use_cases::UseCases;
+use super::{audit, command};
 use crate::use_cases::administer::Administered;
 
 #[utoipa::path(

@@ -2,11 +2,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Data;
 
-use super::UseCases;
-
-/// How long the keys may be kept, in seconds.
-#[derive(Clone, Copy, Debug)]
-pub struct MaxAge(pub u32);
+use super::use_cases::{MaxAge, UseCases};
 
 #[utoipa::path(
     get, path = "/.well-known/jwks.json", tag = "keys",

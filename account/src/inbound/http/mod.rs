@@ -9,39 +9,18 @@ mod key_set;
 mod reading;
 mod resource;
 mod session;
-
-use std::sync::Arc;
+mod use_cases;
 
 use actix_web::http::Method;
 use actix_web::web::{Data, ServiceConfig};
 use rest::{Api, Collection};
 use utoipa::OpenApi;
 
-use crate::use_cases::administer::Administer;
-use crate::use_cases::key_ring::KeyRing;
-use crate::use_cases::ports::UserStore;
-use crate::use_cases::refresh::Refresh;
-use crate::use_cases::sign_in::SignIn;
-use crate::use_cases::sign_out::SignOut;
-use crate::use_cases::sign_up::SignUp;
 pub use audit::describe;
 pub use cookies::Cookies;
-pub use key_set::MaxAge;
 use reading::MayRead;
 use resource::UserItem;
-
-/// What clients can ask for.
-pub struct UseCases {
-    pub sign_up: SignUp,
-    pub sign_in: SignIn,
-    pub sign_out: SignOut,
-    pub refresh: Refresh,
-    pub administer: Administer,
-    pub users: Arc<dyn UserStore>,
-    pub keys: Arc<KeyRing>,
-    pub cookies: Cookies,
-    pub max_age: MaxAge,
-}
+pub use use_cases::{MaxAge, UseCases};
 
 #[derive(OpenApi)]
 #[openapi(

@@ -7,7 +7,8 @@ use http_common::Problem;
 use rest::{Answer, Base, Body, Caller, Failure};
 
 use super::resource::{CurrentUser, Oneself};
-use super::{UseCases, audit, client, command};
+use super::use_cases::UseCases;
+use super::{audit, client, command};
 use crate::use_cases::refresh::Refreshed;
 use crate::use_cases::sessions::Session;
 use crate::use_cases::sign_in::SignedIn;
