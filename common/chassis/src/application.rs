@@ -33,6 +33,7 @@ pub struct Application {
     pub(crate) relay_status: RelayStatus,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) authenticator: Authenticator,
     pub(crate) topics: Vec<String>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) stop_limit: Duration,
@@ -72,6 +73,11 @@ impl Application {
     /// Where its actuator answers, if that is an address of its own.
     pub fn management_addr(&self) -> Option<SocketAddr> {
         self.management.as_ref().map(Server::addr)
+    }
+
+    /// Checks its tokens. A test gives it keys here.
+    pub fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
     }
 
     /// Where its state lies, without a password.

@@ -289,6 +289,7 @@ impl Chassis {
             relay_status: self.relay_status,
             log: self.log,
             lifecycle: self.lifecycle,
+            authenticator: self.authenticator,
             topics,
             tasks: self.tasks,
             stop_limit,
