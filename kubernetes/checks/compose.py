@@ -16,7 +16,7 @@ for name, service in compose["services"].items():
             wrong.append(f"{name}: {port} is published beyond this machine")
     environment = service.get("environment", {})
     for key, value in environment.items():
-        if ("PASSWORD" in key or "TOKEN" in key) and not str(value).startswith("${"):
+        if any(word in key for word in ("PASSWORD", "TOKEN", "SECRET")) and not str(value).startswith("${"):
             wrong.append(f"{name}: {key} is a secret in the file")
         if re.search(r"://[^/${]*:[^$@/]+@", str(value)):
             wrong.append(f"{name}: {key} has a password in its URL")
@@ -24,6 +24,8 @@ for name, service in compose["services"].items():
     if ":" not in image or image.endswith(":latest"):
         wrong.append(f"{name}: {image} has no version")
     if name in SERVICES:
+        for key in ({"AUTH_MODE", "AUTH_SECURE_COOKIES"} & variables(name)) - environment.keys():
+            wrong.append(f"{name}: is not told {key}, in which all services agree")
         for key in environment.keys() - variables(name):
             wrong.append(f"{name}: {key} is no setting of this service")
         if not {"8080", "9080"} == {str(port).rsplit(":", 1)[-1] for port in service["ports"]}:

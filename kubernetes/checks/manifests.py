@@ -7,7 +7,7 @@ import yaml
 from common import SERVICES, variables
 
 # Of Secrets that are made by command (docs/AKS.md), and of those that need not be there.
-MADE_ELSEWHERE = {"prereservation", "payment", "receipt", "myreservation", "account", "postgres", "internal"}
+MADE_ELSEWHERE = {"prereservation", "payment", "receipt", "myreservation", "account", "account-keys", "postgres", "internal"}
 MANAGEMENT = {"management", "9080"}
 wrong = []
 
@@ -106,6 +106,8 @@ def service(say, name, item):
     if {p["name"]: p["containerPort"] for p in container["ports"]} != {"http": 8080, "management": 9080}:
         say(item, "has other ports than the profile docker")
     names = {variable["name"] for variable in container["env"]}
+    for missing in ({"AUTH_MODE", "AUTH_SECURE_COOKIES"} & variables(name)) - names:
+        say(item, f"is not told {missing}, in which all services agree")
     for unknown in names - variables(name):
         say(item, f"{unknown} is no setting of {name}")
     if item["spec"].get("replicas") is not None:
@@ -136,7 +138,8 @@ for overlay in ("local", "aks", "ingress"):
     check(overlay, [o for o in yaml.safe_load_all(path.read_text(encoding="utf-8")) if o])
 # The secrets of the local overlay must be settings as well.
 for item in yaml.safe_load_all((pathlib.Path(sys.argv[1]) / "local.yaml").read_text(encoding="utf-8")):
-    name = item["metadata"]["name"].rsplit("-", 1)[0]
+    # `account-keys` is account's, too.
+    name = item["metadata"]["name"].split("-")[0]
     if item["kind"] == "Secret" and name in SERVICES:
         for unknown in (item.get("data") or {}).keys() - variables(name):
             wrong.append(f"local: Secret/{name}: {unknown} is no setting of {name}")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 import promql_parser
@@ -21,7 +22,8 @@ from common import ROOT, SERVICES
 from prometheus_client.parser import text_string_to_metric_families
 
 # Shown only once something happened that the story does not make happen; they must at least stand in the sources.
-ONLY_IN_TROUBLE = {"telemetry_series_refused_total", "resilience4j_circuitbreaker_not_permitted_calls_total"}
+ONLY_IN_TROUBLE = {"auth_bans_unreadable_total", "telemetry_series_refused_total", "resilience4j_circuitbreaker_not_permitted_calls_total"}
+ADMIN = {"email": "root@example.com", "password": "another long sentence"}
 wrong = []
 
 
@@ -36,10 +38,43 @@ def binary():
     return found[0]
 
 
-def get(url, method="GET", body=None):
-    request = urllib.request.Request(url, data=body, method=method, headers={"Content-Type": "application/json"} if body else {})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+def ask(url, method="GET", body=None, **headers):
+    if body:
+        headers["Content-Type"] = "application/json"
+    return urllib.request.urlopen(urllib.request.Request(url, data=body, method=method, headers=headers), timeout=10)
+
+
+def get(url, method="GET", body=None, **headers):
+    with ask(url, method, body, **headers) as answer:
         return answer.read().decode()
+
+
+def user(urls):
+    """Somebody signs up, reads at every service, refreshes, and is banned; others have a wrong password and a wrong token."""
+    gateway = urls["gateway"]
+
+    def sign(how, person):
+        with ask(f"{gateway}/users/sign{how}", "POST", json.dumps(person).encode()) as answer:
+            cookies = "; ".join(cookie.split(";")[0] for cookie in answer.headers.get_all("Set-Cookie"))
+            return json.load(answer)["id"], cookies
+
+    person = {"email": "metrics@example.com", "password": "a long sentence"}
+    identity, cookies = sign("up", person)
+    for name in ("preReservations", "payments", "receipts", "myReservations", "users/currentuser"):
+        until(f"/{name} with a token", 30, lambda: get(f"{gateway}/{name}", Cookie=cookies))  # noqa: B023
+    get(f"{gateway}/users/refresh", "POST", Cookie=cookies)
+    _, root = sign("in", ADMIN)
+    get(f"{gateway}/users/{identity}/ban", "POST", b'{"reason": "fraud"}', Cookie=root)
+    for attempt in (
+        lambda: sign("in", person | {"password": "a wrong sentence"}),
+        lambda: get(f"{gateway}/users", Authorization="Bearer wrong"),
+    ):
+        try:
+            attempt()
+            wrong.append("a wrong password or token was taken")
+        except urllib.error.HTTPError as refused:
+            if refused.code != 401:
+                wrong.append(f"a wrong password or token is answered {refused.code}")
 
 
 def until(what, seconds, attempt):
@@ -60,6 +95,7 @@ def exposed():
     directory = tempfile.mkdtemp(prefix="preorder-metrics-")
     environment = {k: v for k, v in os.environ.items() if k not in ("PROFILE", "DATABASE_URL", "KAFKA_BROKERS")}
     environment |= {f"{s.upper()}_SERVER_PORT": "0" for s in SERVICES} | {"MYRESERVATION_SAGAS_MEASURE_EVERY_MS": "200"}
+    environment |= {f"ACCOUNT_ADMIN_{key.upper()}": value for key, value in ADMIN.items()}
     output = pathlib.Path(directory, "output")
     with output.open("w") as file:
         process = subprocess.Popen([binary(), "--data", directory], env=environment, stdout=file, stderr=subprocess.STDOUT)
@@ -77,9 +113,10 @@ def exposed():
         made = json.loads(get(f"{gateway}/preReservations", "POST", body))
         get(f"{gateway}/preReservations/{made['id']}", "DELETE")
         until("the cancellation in the view", 30, lambda: "receipt_cancelled" in get(f"{gateway}/myReservations/{made['id']}"))
+        user(urls)
         pages = lambda: "".join(get(f"{urls[s]}/actuator/prometheus") for s in SERVICES)  # noqa: E731
         until("the measured gauges", 30, lambda: (
-            all(name in pages() for name in ("\nsagas_stuck{", "\noutbox_depth{", "\nconsumer_lag_records{", "\ndead_letters{", "\nrefunds_total{"))))
+            all(name in pages() for name in ("\nsagas_stuck{", "\noutbox_depth{", "\nconsumer_lag_records{", "\ndead_letters{", "\nrefunds_total{", "\nauth_ban_known_seconds_count{"))))
         return {s: get(f"{urls[s]}/actuator/prometheus") for s in SERVICES}
     finally:
         process.terminate()
@@ -134,7 +171,7 @@ def selectors(node):
                 yield name, labels | asked
 
 
-def ask(where, query, known):
+def examine(where, query, known):
     plain = query.replace("$__rate_interval", "5m").replace("$service", ".*")
     try:
         parsed = promql_parser.parse(plain)
@@ -177,10 +214,10 @@ for item in yaml.safe_load_all(pathlib.Path(sys.argv[1]).read_text(encoding="utf
                 file, _, anchor = rule["annotations"].get("runbook", "").partition("#")
                 if file != "docs/OPERATIONS.md" or anchor not in operations:
                     wrong.append(f"{rule['alert']}: no runbook at {file}#{anchor}")
-                asked += ask(rule["alert"], rule["expr"], known)
+                asked += examine(rule["alert"], rule["expr"], known)
 dashboard = json.loads((ROOT / "kubernetes/monitoring/preorder.json").read_text(encoding="utf-8"))
 for panel in dashboard["panels"]:
     for target in panel.get("targets", []):
-        asked += ask(panel["title"], target["expr"], known)
+        asked += examine(panel["title"], target["expr"], known)
 if wrong or asked < 20:
     sys.exit("\n".join(wrong) or "hardly anything is asked")

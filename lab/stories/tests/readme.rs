@@ -4,12 +4,14 @@
 //! With httpie where it is installed, word for word; else the lines are read as httpie would read them.
 #![allow(clippy::unwrap_used)]
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 use harness::waiting::{PATIENCE, eventually, when};
 use serde_json::{Map, Value};
-use stories::http::send;
+use stories::http::{Answer, send};
 use stories::setup::Setup;
 use stories::system::System;
 
@@ -38,10 +40,13 @@ fn commands_do_what_the_readme_says() {
             if httpie { "through httpie" } else { "httpie not found: read as it would" }
         );
         let system = System::start(Setup::One).await;
+        let sessions = Sessions::new();
         for line in lines {
             eventually(PATIENCE, &line.command, async || {
-                let (status, body) =
-                    if httpie { run(&system, &line.command) } else { ask(&system, &line.command).await };
+                let (status, body) = match httpie {
+                    true => run(&system, &line.command, &sessions),
+                    false => ask(&system, &line.command, &sessions).await,
+                };
                 // What follows a reservation takes a moment; who only reads may look again.
                 let is_right = when(status == line.status, format!("{status} {body}"));
                 assert!(is_right.is_ok() || status == 404, "{}: {is_right:?}", line.command);
@@ -56,14 +61,45 @@ fn commands_do_what_the_readme_says() {
     });
 }
 
+/// What httpie keeps of a `--session` from one command to the next.
+struct Sessions {
+    /// Its own files.
+    directory: tempfile::TempDir,
+    /// The cookies of each session, where it is not there.
+    cookies: RefCell<BTreeMap<String, BTreeMap<String, String>>>,
+}
+
+impl Sessions {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), cookies: RefCell::default() }
+    }
+
+    fn cookies(&self, session: &str) -> String {
+        let all = self.cookies.borrow();
+        let cookies = all.get(session).into_iter().flatten();
+        cookies.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
+    fn keep(&self, session: &str, answer: &Answer) {
+        for cookie in answer.headers.get_all("set-cookie") {
+            let cookie = cookie.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = cookie.split_once('=').unwrap();
+            let mut all = self.cookies.borrow_mut();
+            all.entry(session.to_owned()).or_default().insert(name.to_owned(), value.to_owned());
+        }
+    }
+}
+
 /// The command as it stands, but for the port.
-fn run(system: &System, command: &str) -> (u16, Value) {
+fn run(system: &System, command: &str, sessions: &Sessions) -> (u16, Value) {
     let port = format!(":{}", system.gateway().origin().rsplit(':').next().unwrap());
     let command = command
         .replacen("http ", "http --ignore-stdin --print=hb --pretty=none ", 1)
         .replacen("curl ", "curl -si ", 1)
         .replace(PORT, &port);
-    let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &command]).env("HTTPIE_CONFIG_DIR", sessions.directory.path());
+    let output = shell.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
     let (head, body) = said.split_once("\n\n").unwrap_or((&said, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
@@ -72,9 +108,10 @@ fn run(system: &System, command: &str) -> (u16, Value) {
     (status, serde_json::from_str(body).unwrap_or_default())
 }
 
-/// The command as httpie reads it: `[METHOD] URL [name=value...]`.
-async fn ask(system: &System, command: &str) -> (u16, Value) {
+/// The command as httpie reads it: `[--session=NAME] [METHOD] URL [name=value...]`.
+async fn ask(system: &System, command: &str, sessions: &Sessions) -> (u16, Value) {
     let mut words = words(command).into_iter().skip(1).peekable();
+    let session = words.next_if(|word| word.starts_with("--session="));
     let method = words.next_if(|word| word.bytes().all(|byte| byte.is_ascii_uppercase()));
     let url = words.next().expect("a URL");
     let path = url.strip_prefix(PORT).unwrap_or_else(|| panic!("{command}: {PORT} is not asked"));
@@ -85,7 +122,14 @@ async fn ask(system: &System, command: &str) -> (u16, Value) {
     let method = method.unwrap_or_else(|| if fields.is_empty() { "GET" } else { "POST" }.to_owned());
     let request = system.gateway().request(&method, path);
     let request = if fields.is_empty() { request } else { request.json(&fields) };
+    let request = match session.as_ref().map(|session| sessions.cookies(session)) {
+        Some(cookies) if !cookies.is_empty() => request.header("cookie", cookies),
+        _ => request,
+    };
     let answer = send(request).await;
+    if let Some(session) = &session {
+        sessions.keep(session, &answer);
+    }
     (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
 }
 
