@@ -6,6 +6,7 @@
 mod chaos;
 mod consumer;
 mod dead_letters;
+mod following;
 mod handler;
 mod kafka;
 mod kafka_groups;

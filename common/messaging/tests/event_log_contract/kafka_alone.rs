@@ -6,7 +6,7 @@ use messaging::kafka::KafkaLog;
 use messaging::{
     EventLog, EventLogError, EventLogSettings, KafkaSettings, Polled, PublishError, Record, RefusalScope,
 };
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
@@ -14,6 +14,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::rig::{self, PATIENCE};
+use crate::tails::Following;
 
 /// Nobody listens there.
 const NOWHERE: &str = "127.0.0.1:1";
@@ -269,6 +270,31 @@ async fn the_markers_of_transactions_are_no_lag() {
     assert_eq!(lag, 1);
     drop(subscriber);
     log.flush_and_close().await;
+    leftovers.delete().await;
+}
+
+/// Keys move to other partitions, and their records are followed there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_that_are_added_are_followed() {
+    let Some(rig) = rig::kafka() else { return };
+    let leftovers = rig.leftovers();
+    let log = rig.log().await;
+    let following = Following::start(&rig, log.clone(), Duration::from_secs(900));
+    following.until("caught up", |following| following.status.has_caught_up()).await;
+    let brokers = std::env::var("TEST_KAFKA_BROKERS").unwrap();
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+    let more = NewPartitions::new(&rig.topic, 12);
+    admin.create_partitions([&more], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    // By another client: this one may not know of them yet.
+    let writer = rig.log().await;
+    let now = |n: usize| Record { timestamp_ms: storage::now_ms(), ..rig.record(&format!("key {n}"), n) };
+    rig.publish(writer.as_ref(), &(0..100).map(now).collect::<Vec<_>>()).await;
+    following.until("all", |following| (0..100).all(|n| following.has(n))).await;
+    drop(following);
+    for log in [log, writer] {
+        log.flush_and_close().await;
+    }
     leftovers.delete().await;
 }
 

@@ -1,11 +1,15 @@
 //! Kafka is there and answers nobody, as in a long garbage collection or on a machine that hangs.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use testkit::TestDatabase;
+use messaging::{Follower, FollowerStatus, ReceivedRecord, Record};
+use testkit::{TestDatabase, eventually, record};
 
 use crate::infra::Infra;
-use crate::kafka_rig::settings;
+use crate::kafka_rig::{log, settings};
+use crate::rig::Running;
 use crate::work::Work;
 
 /// Longer than the brokers and the members of the group wait for each other.
@@ -37,4 +41,46 @@ testkit::for_each_backend! {
         }
         work.ends_well().await;
     }
+}
+
+/// A client that finds no leader is replaced, and each client takes its time.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_goes_on_behind_a_frost() {
+    let Some(settings) = settings() else { return };
+    let Some(infra) = Infra::alone().await else { return };
+    let log = log(&settings).await;
+    let (status, given) = (FollowerStatus::default(), Arc::new(Mutex::new(BTreeSet::new())));
+    let gives = given.clone();
+    let follower = Follower {
+        topic: settings.topic.clone(),
+        reader: "follower",
+        log: log.clone(),
+        since: Duration::from_secs(900),
+        status: status.clone(),
+        record: move |received: &ReceivedRecord, _| {
+            gives.lock().unwrap().insert(String::from_utf8_lossy(&received.record.payload).into_owned());
+        },
+    };
+    let following = Running::spawn(|stop| follower.run(stop));
+    let tell = async |n: usize| {
+        let fact = Record { timestamp_ms: storage::now_ms(), ..record(&settings.topic, n, n) };
+        eventually("told", PATIENCE, async || log.publish(std::slice::from_ref(&fact)).await[0].is_ok())
+            .await;
+    };
+    let knows = async |n: usize| {
+        eventually("known", PATIENCE, async || given.lock().unwrap().contains(&n.to_string())).await;
+    };
+    tell(1).await;
+    knows(1).await;
+    let frozen = infra.freeze_kafka();
+    tokio::time::sleep(FROZEN).await;
+    drop(frozen);
+    for n in 2..10 {
+        tell(n).await;
+        knows(n).await;
+    }
+    assert!(status.has_caught_up());
+    following.stop().await;
 }
