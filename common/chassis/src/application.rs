@@ -25,7 +25,6 @@ const TOPIC_RETRY: Duration = Duration::from_secs(2);
 pub struct Application {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
-    pub(crate) authenticator: Authenticator,
     pub(crate) server: Server,
     pub(crate) management: Option<Server>,
     pub(crate) database: Database,
@@ -73,11 +72,6 @@ impl Application {
     /// Where its actuator answers, if that is an address of its own.
     pub fn management_addr(&self) -> Option<SocketAddr> {
         self.management.as_ref().map(Server::addr)
-    }
-
-    /// Checks its tokens. A test gives it keys here.
-    pub fn authenticator(&self) -> &Authenticator {
-        &self.authenticator
     }
 
     /// Where its state lies, without a password.

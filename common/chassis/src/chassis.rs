@@ -281,7 +281,6 @@ impl Chassis {
         Ok(Application {
             name: self.name,
             address,
-            authenticator: self.authenticator,
             server,
             management: managed,
             database: self.database,
