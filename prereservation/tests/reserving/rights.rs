@@ -1,12 +1,20 @@
 //! Who may reserve, cancel and read what: each kind of caller, his own and others'.
 
-use identity::{Caller, Mode, Role};
+use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
+use actix_web::web::Data;
+use actix_web::{App, http::StatusCode};
+use http_common::InternalSettings;
+use identity::{AuthSettings, Authenticator, Caller, Mode, Role};
+use prereservation::inbound::http;
+use prereservation::use_cases::UseCases;
 use prereservation::use_cases::cancel::Cancellation;
 use prereservation::use_cases::ports::{Begun, IdempotencyKey};
 use prereservation::use_cases::reserve::Reserved;
+use rest::Authentication;
 use rights::{Denied, Reading};
+use serde_json::{Value, json};
 use storage::ListQuery;
-use testkit::{TestDatabase, callers, known, reads_by_rights};
+use testkit::{TestDatabase, TestUsers, callers, known, reads_by_rights};
 
 use crate::support::{Answers, Rig, card, order, paid};
 
@@ -22,7 +30,97 @@ impl Rig {
     }
 }
 
+/// What `POST /preReservations` answers to the user with this id and these roles, if there is one.
+async fn post(
+    rig: &Rig,
+    mode: Mode,
+    user: Option<(i64, &[Role])>,
+    body: &Value,
+    key: &str,
+) -> (StatusCode, Value) {
+    let users = TestUsers::default();
+    let authenticator =
+        Authenticator::new("prereservation", &AuthSettings { mode, ..AuthSettings::default() });
+    authenticator.set_keys(&users.keys());
+    let authentication = Data::new(Authentication::new(authenticator, InternalSettings::default()));
+    let use_cases = Data::new(UseCases {
+        reserve: rig.reserve(Answers(paid())),
+        cancel: rig.cancel(),
+        reading: Reading::of_owners(rig.store.clone()),
+    });
+    let mut request = TestRequest::post().uri("/preReservations").set_json(body);
+    request = request.insert_header(("Idempotency-Key", key));
+    if let Some((user, roles)) = user {
+        request = request.insert_header(("Authorization", users.bearer(user, roles)));
+    }
+    let exchange = async {
+        let app = App::new().app_data(authentication).configure(|config| http::configure(config, use_cases));
+        let response = call_service(&init_service(app).await, request.to_request()).await;
+        (response.status(), read_body_json(response).await)
+    };
+    // Commands run to their end in tasks of the thread that took them.
+    tokio::task::LocalSet::new().run_until(exchange).await
+}
+
 testkit::for_each_backend! {
+    async fn a_token_stands_for_a_user_id_that_is_left_out_and_for_no_other(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let body = |user: Value| {
+            json!({
+                "userId": user, "userAddress": "seoul", "productId": 1, "productName": "fold", "price": 1_300_000,
+                "cardNo": "1234-1234-1234-1234",
+            })
+        };
+        let customer: Option<(i64, &[Role])> = Some((USER, &[Role::Customer]));
+        let merchant: Option<(i64, &[Role])> = Some((USER, &[Role::Merchant]));
+        let admin: Option<(i64, &[Role])> = Some((USER, &[Role::Admin]));
+        for (number, (mode, user, asked, status, reserved_for)) in [
+            (Mode::Open, None, json!(OTHER), 201, OTHER),
+            (Mode::Open, None, json!(null), 400, 0),
+            (Mode::Open, customer, json!(null), 201, USER),
+            (Mode::Open, merchant, json!(""), 201, USER),
+            (Mode::Open, customer, json!(OTHER.to_string()), 201, OTHER),
+            (Mode::Open, customer, json!("x"), 400, 0),
+            (Mode::Required, None, json!(USER), 401, 0),
+            (Mode::Required, customer, json!(null), 201, USER),
+            (Mode::Required, customer, json!(USER.to_string()), 201, USER),
+            (Mode::Required, customer, json!(OTHER), 403, 0),
+            (Mode::Required, merchant, json!(null), 403, 0),
+            (Mode::Required, merchant, json!(USER), 403, 0),
+            (Mode::Required, admin, json!(OTHER), 201, OTHER),
+            (Mode::Required, admin, json!(null), 201, USER),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let before = rig.store.list(&ListQuery::default()).await.unwrap().1;
+            let (answered, answer) = post(&rig, mode, user, &body(asked), &format!("key {number}")).await;
+            assert_eq!(answered, status, "{number}: {answer}");
+            if status == 201 {
+                assert_eq!(answer["userId"], reserved_for, "{number}: {answer}");
+            }
+            let after = rig.store.list(&ListQuery::default()).await.unwrap().1;
+            assert_eq!(after - before, i64::from(status == 201), "{number}");
+        }
+    }
+
+    async fn a_key_that_another_user_has_used_is_a_new_one(db: TestDatabase) {
+        let rig = Rig::on(&db).await;
+        let body = json!({
+            "userAddress": "seoul", "productId": 1, "productName": "fold", "price": 1, "cardNo": "1234-1234-1234-1234",
+        });
+        for mode in [Mode::Open, Mode::Required] {
+            let key = format!("{mode:?}");
+            let mut ids = Vec::new();
+            for user in [USER, OTHER, USER] {
+                let (status, answer) = post(&rig, mode, Some((user, &[Role::Customer])), &body, &key).await;
+                assert_eq!((status.as_u16(), &answer["userId"]), (201, &json!(user)), "{answer}");
+                ids.push(answer["id"].clone());
+            }
+            assert!(ids[0] == ids[2] && ids[0] != ids[1], "{ids:?}");
+        }
+    }
+
     async fn customers_reserve_for_themselves_and_administrators_for_anybody(db: TestDatabase) {
         let rig = Rig::on(&db).await;
         for (caller, sees_all, may_order) in callers(USER) {
