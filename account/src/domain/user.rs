@@ -1,10 +1,8 @@
+use envelope::LARGEST_VERSION;
 use events::{Envelope, RolesChanged, UserBanned, UserSignedUp, UserUnbanned};
 use identity::{Role, Roles};
 
 use super::email::Email;
-
-/// A fact whose version is larger cannot be read.
-const MOST_CHANGES: i64 = 1_000;
 
 /// Moments are epoch milliseconds.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,7 +104,8 @@ impl User {
     }
 
     fn change(&mut self, now: i64, change: impl FnOnce(&mut Self) -> Envelope) -> Transition {
-        if self.version >= MOST_CHANGES {
+        // Nobody could read the fact.
+        if self.version >= LARGEST_VERSION {
             return Transition::Refused;
         }
         self.version += 1;
@@ -168,9 +167,9 @@ mod tests {
             for round in 0..bans {
                 let banned = user.ban.is_some();
                 let transition = if banned { user.unban(round) } else { user.ban(None, 0, round) };
-                prop_assert_eq!(transition == Transition::Refused, round + 2 > MOST_CHANGES);
+                prop_assert_eq!(transition == Transition::Refused, round + 2 > LARGEST_VERSION);
             }
-            prop_assert_eq!(user.version, (bans + 1).min(MOST_CHANGES));
+            prop_assert_eq!(user.version, (bans + 1).min(LARGEST_VERSION));
         }
     }
 

@@ -14,6 +14,7 @@ mod use_cases;
 use actix_web::http::Method;
 use actix_web::web::{Data, ServiceConfig};
 use rest::{Api, Collection};
+use rights::Reading;
 use utoipa::OpenApi;
 
 pub use audit::describe;
@@ -40,7 +41,8 @@ pub use use_cases::{MaxAge, UseCases};
 struct Commands;
 
 pub fn configure(config: &mut ServiceConfig, use_cases: Data<UseCases>) {
-    let users = Collection::<UserItem, _, MayRead>::reading(use_cases.users.clone());
+    // Who sees what is said by `MayRead`, in both modes alike.
+    let users = Collection::<UserItem, _, MayRead>::reading(Reading::of_all(use_cases.users.clone()));
     config.app_data(use_cases);
     Api::new(config, "account", "Knows the users, signs them in, and says to all services who is who.")
         .describing(Commands::openapi())
