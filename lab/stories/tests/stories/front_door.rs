@@ -20,6 +20,7 @@ pub(crate) async fn routes(system: Arc<System>) {
         gateway.get(&format!("/{collection}x")).await.problem(404);
     }
     let _ = gateway.get("/users/currentuser").await.expect(200);
+    let _ = gateway.get("/.well-known/jwks.json").await.expect(200);
     for path in ["/nothing", "/.well-known/other", "/preReservationsX/1", "/prereservations", "/openapi.json"]
     {
         gateway.get(path).await.problem(404);
