@@ -75,12 +75,10 @@ ENV PROFILE=docker \
     SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
     MIMALLOC_PURGE_DELAY=0
 USER 65532:65532
-# Fails when a library is missing here that was there at compilation, and when the profile's settings are wrong. The secrets are
-# for this check alone: payment and prereservation want a token, account a secret, and the image has none.
+# Fails when a library is missing here that was there at compilation, and when the profile's settings are wrong. The token is for
+# this check alone: payment and prereservation want one, and the image has none.
 # hadolint ignore=DL3064
 ARG INTERNAL_TOKEN=only-for-the-check-of-the-build
-# hadolint ignore=DL3064
-ARG KEYS_SECRET=only-for-the-check-of-the-build
 RUN ["/app/service", "--check"]
 # 9080: the actuator, for probes, Prometheus and operators; not to be published.
 EXPOSE 8080 9080
