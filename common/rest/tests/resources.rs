@@ -349,3 +349,19 @@ async fn every_answer_protects_those_who_open_it_in_a_browser() {
         }
     }
 }
+
+/// Also one that was added after the collection: its last part is no id.
+#[tokio::test]
+async fn a_command_has_a_path_of_its_own() {
+    let server = start().await;
+    let answer = |answer: Answer| (answer.status, answer.body);
+    assert_eq!(answer(server.post("/books/lend", "").await), (200, "lent".to_owned()));
+    assert_eq!(answer(server.get("/books/lend").await), (200, "to lend".to_owned()));
+    assert_eq!(answer(server.send("PUT", "/books/7/title", "", "").await), (200, "title of 7".to_owned()));
+    let refused = server.send("DELETE", "/books/lend", "", "").await;
+    refused.assert_problem(405);
+    assert_eq!(refused.header("allow"), Some("POST, GET, HEAD, OPTIONS"));
+    server.get("/books/7/title").await.assert_problem(405);
+    server.get("/books/returned").await.assert_problem(400);
+    server.get("/books/7").await.assert_problem(404);
+}

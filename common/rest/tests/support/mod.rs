@@ -13,6 +13,7 @@ use std::{
 
 use actix_web::{
     HttpResponse,
+    http::Method,
     web::{Data, ServiceConfig, resource},
 };
 use async_trait::async_trait;
@@ -141,7 +142,12 @@ pub fn configure(shelf: Data<Shelf>) -> impl Fn(&mut ServiceConfig) + Clone + Se
             .create(create)
             .delete(delete)
             .part("pages", async |id: Id| HttpResponse::Ok().body(format!("pages of {}", id.0)));
-        Api::new(config, "books", "Books that are lent.").collection(books).finish();
+        Api::new(config, "books", "Books that are lent.")
+            .collection(books)
+            .endpoint(Method::POST, "/books/lend", async || "lent")
+            .endpoint(Method::GET, "/books/lend", async || "to lend")
+            .endpoint(Method::PUT, "/books/{id}/title", async |id: Id| format!("title of {}", id.0))
+            .finish();
         config.service(resource("/slow").to(|| async {
             tokio::time::sleep(Duration::from_millis(300)).await;
             HttpResponse::Ok().body("done")
