@@ -10,7 +10,7 @@ use identity::{Mode, Role};
 use proptest::prelude::*;
 use support::app::{App, settings};
 use support::facts::*;
-use testkit::{Backend, SOON, TcpProxy, TestDatabase, TestLog, TestUsers, eventually};
+use testkit::{Backend, Network, SOON, TcpProxy, TestDatabase, TestLog, TestUsers, eventually};
 
 async fn tell(log: &TestLog, events: &[events::Envelope]) {
     log.publish(&events.iter().map(record).collect::<Vec<_>>()).await;
@@ -332,7 +332,7 @@ fn on_postgres_nothing_that_cannot_be_read_is_a_defect() {
         let proxy = TcpProxy::to(db.server().unwrap()).await;
         let mut settings = settings(&db, &log);
         settings.shared.database =
-            storage::DatabaseSettings { acquire_timeout_ms: 500, ..db.settings_through(proxy.addr()) };
+            storage::DatabaseSettings { acquire_timeout_ms: 500, ..db.settings_through(proxy.address()) };
         let app = App::start(settings).await;
         tell(&log, &[reserved(7), paid(7), issued(7)]).await;
         app.shows(1).await;
@@ -343,7 +343,7 @@ fn on_postgres_nothing_that_cannot_be_read_is_a_defect() {
             "/myReservations/7/timeline",
             "/myReservations/search/findByUserId?userId=1",
         ];
-        proxy.cut();
+        proxy.set(Network::Resets).await;
         for path in paths {
             let refused = app.get(path).await;
             assert_eq!(
@@ -355,7 +355,7 @@ fn on_postgres_nothing_that_cannot_be_read_is_a_defect() {
         }
         eventually("health says so", SOON, async || app.get("/actuator/health/db").await.status == 503).await;
         assert_eq!(app.get("/actuator/health/readiness").await.status, 200);
-        proxy.restore();
+        proxy.set(Network::Passes).await;
         for path in paths {
             eventually("it is read again", SOON, async || app.get(path).await.status == 200).await;
         }

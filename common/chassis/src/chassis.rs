@@ -21,7 +21,7 @@ use crate::application::{Application, PARTS_LIMIT, Task};
 use crate::bans::{BanKeeper, BansHealth};
 use crate::checks::{Consumed, ConsumerHealth, DatabaseHealth, EventLogHealth, OutboxHealth};
 use crate::dead_letters::DeadLettersEndpoint;
-use crate::settings::SharedSettings;
+use crate::settings::{SharedSettings, is_set};
 use crate::topic_watch::TopicWatch;
 
 /// Why a service did not start; `main` prints it as one line.
@@ -254,6 +254,12 @@ impl Chassis {
     ) -> Result<Application, StartError> {
         self.keep_keys()?;
         self.keep_bans();
+        if self.consumed.is_empty() && is_set(&self.settings.consumer) {
+            tracing::warn!(
+                "[consumer] is set without effect: {} reads no topic as a consumer group",
+                self.name
+            );
+        }
         let topics = self.watch_topics();
         let authentication = Data::new(Authentication::new(self.authenticator.clone(), self.internal));
         let configure = move |config: &mut ServiceConfig| {

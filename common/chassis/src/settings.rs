@@ -6,7 +6,7 @@ use messaging::{ConsumerSettings, EventLogSettings, KafkaSettings};
 use rest::ServerSettings;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use settings::{Compiled, Invalid};
+use settings::{Compiled, Invalid, Layers, Surroundings};
 use storage::DatabaseSettings;
 use telemetry::{LogSettings, TracingSettings};
 
@@ -44,6 +44,16 @@ impl SharedSettings {
     }
 }
 
+/// Whether `[consumer]` says anything but what is compiled in.
+pub(crate) fn is_set(consumer: &ConsumerSettings) -> bool {
+    let nowhere = Surroundings { directories: Vec::new(), variable: &|_| None };
+    let own = Compiled { defaults: "", profiles: &[] };
+    let layers = Layers { shared: SHARED, own, profile: None, env_prefix: None, sections: &[] };
+    let unset =
+        settings::load_parts_in(&nowhere, &layers, |_: &mut SharedSettings, _: &mut NothingOfItsOwn| Ok(()));
+    unset.is_ok_and(|(shared, _)| shared.consumer != *consumer)
+}
+
 /// The sections that only one service has.
 pub trait OwnSettings: DeserializeOwned + Clone {
     /// # Errors
@@ -72,4 +82,16 @@ impl OwnSettings for NothingOfItsOwn {
 pub struct Settings<O> {
     pub shared: SharedSettings,
     pub own: O,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_that_says_what_is_compiled_in_is_not_set() {
+        let unset = ConsumerSettings { batch: 256, attempts: 3, longest_backoff_ms: 5_000 };
+        assert!(!is_set(&unset));
+        assert!(is_set(&ConsumerSettings { attempts: 4, ..unset }));
+    }
 }

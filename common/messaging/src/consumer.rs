@@ -28,7 +28,7 @@ use crate::outbox::Outbox;
 pub use self::status::ConsumerStatus;
 
 /// `[consumer]`: how a service reads the topic.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsumerSettings {
     /// Most records in one transaction.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use messaging::PublishError;
-use testkit::{Backend, SOON, TcpProxy, TestDatabase, TestLog, eventually, record};
+use testkit::{Backend, Network, SOON, TcpProxy, TestDatabase, TestLog, eventually, record};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -70,24 +70,24 @@ async fn a_wire_is_cut_and_clogged() {
             });
         }
     });
-    let mut client = TcpStream::connect(proxy.addr()).await.unwrap();
+    let mut client = TcpStream::connect(proxy.address()).await.unwrap();
     let mut echo = [0; 1];
     client.write_all(b"1").await.unwrap();
     client.read_exact(&mut echo).await.unwrap();
 
-    proxy.stall();
+    proxy.set(Network::Freezes).await;
     client.write_all(b"2").await.unwrap();
     let silent = tokio::time::timeout(Duration::from_millis(50), client.read(&mut echo)).await;
     assert!(silent.is_err());
-    proxy.restore();
+    proxy.set(Network::Passes).await;
     client.read_exact(&mut echo).await.unwrap();
     assert_eq!(&echo, b"2");
 
-    proxy.cut();
+    proxy.set(Network::Resets).await;
     let ended = client.read(&mut echo).await;
     assert!(matches!(ended, Ok(0) | Err(_)));
-    proxy.restore();
-    TcpStream::connect(proxy.addr()).await.unwrap();
+    proxy.set(Network::Passes).await;
+    TcpStream::connect(proxy.address()).await.unwrap();
 }
 
 #[tokio::test]

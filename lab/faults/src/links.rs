@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
-use harness::chaos::{ChaosProxy, Network};
+use harness::chaos::{self, Network, TcpProxy};
 
 use harness::ground::{Ground, LEDGER};
 use harness::ports::free_address;
@@ -83,7 +83,7 @@ impl Doors {
 }
 
 /// The proxies of one run.
-pub struct Links(BTreeMap<Link, ChaosProxy>);
+pub struct Links(BTreeMap<Link, TcpProxy>);
 
 impl Links {
     /// Puts a proxy into every link, and tells the processes.
@@ -98,16 +98,16 @@ impl Links {
     ) -> Result<(Plan, Self), Error> {
         let mut proxies = BTreeMap::new();
         let payments = plan.addresses(Service::Payment).to_vec();
-        let payment = ChaosProxy::between(free_address()?, payments);
+        let payment = chaos::between(free_address()?, payments);
         plan = plan.with(Some(Service::Prereservation), "URL_PAYMENT", &payment.url());
         proxies.insert(Link::Payment, payment);
         let mut urls: BTreeMap<Service, Vec<String>> = BTreeMap::new();
         for (service, replica) in processes(replicas) {
-            let proxy = ChaosProxy::between(free_address()?, vec![plan.addresses(service)[replica]]);
+            let proxy = chaos::between(free_address()?, vec![plan.addresses(service)[replica]]);
             urls.entry(service).or_default().push(proxy.url());
             proxies.insert(Link::Gateway(service, replica), proxy);
             if let Some(postgres) = &ground.stage().infra {
-                let proxy = ChaosProxy::between(free_address()?, vec![postgres.postgres_address()]);
+                let proxy = chaos::between(free_address()?, vec![postgres.postgres_address()]);
                 let through = |name| {
                     let url = ground.database(name).unwrap_or_default();
                     url.replace(&postgres.postgres_address().to_string(), &proxy.address().to_string())
@@ -119,7 +119,7 @@ impl Links {
                 proxies.insert(Link::Postgres(service, replica), proxy);
             }
             if let Some(Door { listener, proxy }) = doors.and_then(|doors| doors.0.get(&(service, replica))) {
-                let proxy = ChaosProxy::between(*proxy, vec![*listener]);
+                let proxy = chaos::between(*proxy, vec![*listener]);
                 plan = plan.with_own(service, replica, "KAFKA_BROKERS", &proxy.address().to_string());
                 proxies.insert(Link::Kafka(service, replica), proxy);
             }
@@ -139,6 +139,6 @@ impl Links {
 
     /// How many requests went over it so far.
     pub fn requests(&self, link: Link) -> usize {
-        self.0.get(&link).map_or(0, ChaosProxy::requests)
+        self.0.get(&link).map_or(0, TcpProxy::requests)
     }
 }

@@ -14,7 +14,7 @@ use crate::environment::Environment;
 use crate::http::Http;
 use crate::process::Process;
 use crate::setup::{Setup, kafka_brokers};
-use harness::chaos::ChaosProxy;
+use harness::chaos::{self, TcpProxy};
 use harness::events::EventReader;
 use harness::ledger::Ledger;
 use harness::ports::free_address;
@@ -24,7 +24,7 @@ use harness::{Service, reaper};
 /// What prereservation proves to payment with, here.
 const INTERNAL_TOKEN: &str = "the-internal-token-of-a-story";
 
-/// Who asks whom through a [`ChaosProxy`].
+/// Who asks whom through a [`TcpProxy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {
     pub from: Service,
@@ -56,7 +56,7 @@ pub struct System {
     /// By name; in the order in which they are listed.
     processes: Vec<Process>,
     addresses: BTreeMap<Service, SocketAddr>,
-    proxies: BTreeMap<Link, ChaosProxy>,
+    proxies: BTreeMap<Link, TcpProxy>,
     topic: String,
     /// Those on PostgreSQL.
     database_urls: BTreeMap<String, String>,
@@ -140,8 +140,9 @@ impl Plan {
             .into_iter()
             .map(|service| (service, free_address().expect("a port is free")))
             .collect();
-        let proxies: BTreeMap<_, _> =
-            self.links.iter().map(|link| (*link, ChaosProxy::start(addresses[&link.to]))).collect();
+        let proxy =
+            |link: &Link| chaos::between(free_address().expect("a port is free"), vec![addresses[&link.to]]);
+        let proxies: BTreeMap<_, _> = self.links.iter().map(|link| (*link, proxy(link))).collect();
         let databases = databases(self.setup).await;
         let topic = format!("e2e-{}", uuid::Uuid::new_v4().simple());
         let environment =
@@ -174,7 +175,7 @@ impl Plan {
         &self,
         data: &Path,
         addresses: &BTreeMap<Service, SocketAddr>,
-        proxies: &BTreeMap<Link, ChaosProxy>,
+        proxies: &BTreeMap<Link, TcpProxy>,
         databases: &BTreeMap<String, TestDatabase>,
         topic: &str,
     ) -> Environment {
@@ -306,7 +307,7 @@ impl System {
 
     /// # Panics
     /// Without that link in the plan.
-    pub fn network(&self, link: Link) -> &ChaosProxy {
+    pub fn network(&self, link: Link) -> &TcpProxy {
         self.proxies.get(&link).unwrap_or_else(|| panic!("no proxy was planned for {link:?}"))
     }
 

@@ -7,7 +7,7 @@ use messaging::local::LocalLog;
 use messaging::{Relay, RelayStatus};
 use sqlx::{Connection, Executor, SqliteConnection};
 use storage::Database;
-use testkit::{Backend, SOON, TcpProxy, TestDatabase, eventually, record, until};
+use testkit::{Backend, Network, SOON, TcpProxy, TestDatabase, eventually, record, until};
 
 use crate::handler::Fault;
 use crate::rig::{EFFECTS, Rig, Running, TOPIC, texts};
@@ -93,7 +93,7 @@ fn on_postgres_an_outage_of_the_server_loses_and_doubles_nothing() {
     testkit::run(Backend::Postgres, async |db: TestDatabase| {
         let proxy = TcpProxy::to(db.server().unwrap()).await;
         let settings =
-            storage::DatabaseSettings { acquire_timeout_ms: 300, ..db.settings_through(proxy.addr()) };
+            storage::DatabaseSettings { acquire_timeout_ms: 300, ..db.settings_through(proxy.address()) };
         let direct = db.open(&[messaging::MIGRATIONS, EFFECTS]).await;
         let through = Database::open(&settings, &[]).await.unwrap();
         let rig = Rig::on(db, direct).await;
@@ -105,11 +105,11 @@ fn on_postgres_an_outage_of_the_server_loses_and_doubles_nothing() {
             rig.publish((published..published + 100).map(|n| (n % 7, n))).await;
             published += 100;
             rig.effects_come(published - 50).await;
-            proxy.cut();
+            proxy.set(Network::Resets).await;
             rig.publish((published..published + 10).map(|n| (n % 7, n))).await;
             published += 10;
             eventually("the stall shows", SOON, async || status.stalled().is_some()).await;
-            proxy.restore();
+            proxy.set(Network::Passes).await;
         }
         assert_eq!(rig.effects_come(published).await, texts(0..published));
         eventually("the stall is over", SOON, async || status.stalled().is_none()).await;

@@ -296,15 +296,15 @@ fn on_postgres_a_transaction_that_began_early_and_commits_late_is_not_skipped() 
 fn on_postgres_stopping_does_not_wait_for_a_server_that_is_silent() {
     testkit::run(Backend::Postgres, async |db: TestDatabase| {
         let proxy = testkit::TcpProxy::to(db.server().unwrap()).await;
-        let settings = db.settings_through(proxy.addr());
+        let settings = db.settings_through(proxy.address());
         let database =
             storage::Database::open(&settings, &[messaging::MIGRATIONS, crate::rig::EFFECTS]).await.unwrap();
         let rig = Rig::on(db, database).await;
         let relay = rig.relay();
         rig.commit([(1, 1)]).await;
         eventually("published", SOON, async || empty(&rig).await).await;
-        proxy.stall();
+        proxy.set(testkit::Network::Freezes).await;
         relay.stop().await;
-        proxy.restore();
+        proxy.set(testkit::Network::Passes).await;
     });
 }

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, Executor, SqliteConnection};
 use storage::{Database, DatabaseSettings, OpenError, Unusable, is_unavailable};
-use testkit::{Backend, SOON, TcpProxy, TestDatabase, eventually};
+use testkit::{Backend, Network, SOON, TcpProxy, TestDatabase, eventually};
 
 use crate::TABLES;
 
@@ -120,9 +120,9 @@ fn on_postgres_a_server_that_is_being_set_up_is_nobodys_fault() {
 fn on_postgres_a_start_waits_for_a_server_that_comes_later() {
     testkit::run(Backend::Postgres, async |db: TestDatabase| {
         let proxy = TcpProxy::to(db.server().unwrap()).await;
-        let settings = DatabaseSettings { acquire_timeout_ms: 200, ..db.settings_through(proxy.addr()) };
-        for interrupt in [TcpProxy::cut, TcpProxy::stall] {
-            interrupt(&proxy);
+        let settings = DatabaseSettings { acquire_timeout_ms: 200, ..db.settings_through(proxy.address()) };
+        for interrupt in [Network::Resets, Network::Freezes] {
+            proxy.set(interrupt).await;
             let impatient = DatabaseSettings { initialization_fail_timeout_ms: 0, ..settings.clone() };
             match Database::open(&impatient, &[TABLES]).await {
                 Err(OpenError::Unusable(Unusable::Connect { source, .. })) => {
@@ -135,7 +135,7 @@ fn on_postgres_a_start_waits_for_a_server_that_comes_later() {
             let patient = Database::open(&settings, &tables);
             let (opened, ()) = tokio::join!(patient, async {
                 eventually("it tries again", SOON, async || start.elapsed() > longer_than_one_attempt).await;
-                proxy.restore();
+                proxy.set(Network::Passes).await;
             });
             opened.unwrap().close().await;
         }

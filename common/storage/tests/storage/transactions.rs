@@ -200,7 +200,7 @@ fn on_postgres_locks_of_one_who_does_nothing_end() {
 fn on_postgres_connections_that_died_while_idle_fail_nobody() {
     testkit::run(Backend::Postgres, async |db: TestDatabase| {
         let proxy = testkit::TcpProxy::to(db.server().unwrap()).await;
-        let database = Database::open(&db.settings_through(proxy.addr()), &[TABLES]).await.unwrap();
+        let database = Database::open(&db.settings_through(proxy.address()), &[TABLES]).await.unwrap();
         let busy: Vec<_> = {
             let mut all = Vec::new();
             for _ in 0..4 {
@@ -210,10 +210,10 @@ fn on_postgres_connections_that_died_while_idle_fail_nobody() {
         };
         drop(busy);
         until("all are idle", SOON, async || (database.reader().num_idle() == 4).then_some(())).await;
-        proxy.cut();
+        proxy.set(testkit::Network::Resets).await;
         // As long as an outage takes, at least.
         tokio::time::sleep(Duration::from_millis(1_100)).await;
-        proxy.restore();
+        proxy.set(testkit::Network::Passes).await;
         for _ in 0..4 {
             database.ping().await.unwrap();
             increment(&database).await;
@@ -225,9 +225,9 @@ fn on_postgres_connections_that_died_while_idle_fail_nobody() {
 fn on_postgres_closing_does_not_wait_for_a_server_that_is_silent() {
     testkit::run(Backend::Postgres, async |db: TestDatabase| {
         let proxy = testkit::TcpProxy::to(db.server().unwrap()).await;
-        let database = Database::open(&db.settings_through(proxy.addr()), &[TABLES]).await.unwrap();
+        let database = Database::open(&db.settings_through(proxy.address()), &[TABLES]).await.unwrap();
         let tx = database.begin().await.unwrap();
-        proxy.stall();
+        proxy.set(testkit::Network::Freezes).await;
         drop(tx);
         // The connection is on its way back, and waits for an answer.
         tokio::time::sleep(Duration::from_millis(100)).await;

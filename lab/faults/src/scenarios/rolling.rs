@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use harness::chaos::ChaosProxy;
+use harness::chaos;
 use harness::reaper::Watched;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -32,7 +32,7 @@ pub(super) async fn play(place: Place<'_>, act: Act) -> Result<Played, Error> {
         plan.add_replica(service)?;
     }
     // As a cluster's service would: one address, each connection to one of the replicas that listen.
-    let balancer = ChaosProxy::between(free_address()?, plan.addresses(Service::Payment).to_vec());
+    let balancer = chaos::between(free_address()?, plan.addresses(Service::Payment).to_vec());
     let delay = act.size(SHUTDOWN_DELAY_MS, 4500).to_string();
     let plan = plan
         .on_one_port(Service::Gateway)
