@@ -47,7 +47,7 @@ impl CardNumber {
         if Self::LENGTHS.contains(&digits.len()) { Ok(Self { digits }) } else { Err(InvalidCard::Length) }
     }
 
-    /// The full number, for who charges the card and nobody else.
+    /// The full number. Only the code that charges the card may call this.
     pub fn digits(&self) -> &str {
         &self.digits
     }
@@ -64,7 +64,7 @@ impl fmt::Debug for CardNumber {
 }
 
 impl MaskedCard {
-    /// Masks whatever it is given, masked or not: of its digits the last four stay, and nothing else.
+    /// Masks any text, also one that is masked already: only the last four digits stay.
     pub fn of(text: &str) -> Self {
         let digits: Vec<char> = text.chars().filter(char::is_ascii_digit).collect();
         let last: String = digits[digits.len().saturating_sub(4)..].iter().collect();

@@ -26,7 +26,7 @@ pub struct Urls {
     pub payment: String,
 }
 
-/// `[saga]`: when a reservation that nobody works on is ended.
+/// `[saga]`: when an abandoned reservation is ended.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SagaSettings {

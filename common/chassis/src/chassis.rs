@@ -68,7 +68,7 @@ impl Chassis {
         settings: SharedSettings,
         migrations: &[Migrations],
     ) -> Result<Self, StartError> {
-        // What is described before there is a recorder is described to nobody.
+        // The recorder has to exist first: earlier descriptions are lost.
         telemetry::metrics_handle();
         crate::descriptions::describe();
         let mut all = vec![messaging::MIGRATIONS];
@@ -124,7 +124,7 @@ impl Chassis {
         self.authenticator.mode()
     }
 
-    /// Whoever sends the internal token is another service. Without this call nobody is.
+    /// A request with the internal token comes from another service. Without this call no request counts as one.
     pub fn accept_services(&mut self, internal: InternalSettings) {
         self.internal = internal;
     }

@@ -4,8 +4,8 @@ use crate::fact::Fact;
 use crate::field_error::FieldError;
 use crate::fields::{Fields, NoObject};
 
-/// A fact as it came from the log. Its value is decoded once, when somebody reads it; whoever sees by the type that the
-/// fact does not concern him does not decode it at all.
+/// A fact as it came from the event log. [`read`](Self::read) decodes its value. A reader that looks at the type first decodes
+/// only the facts that concern it.
 #[derive(Debug)]
 pub struct Arrived<'a> {
     fact_type: Cow<'a, str>,

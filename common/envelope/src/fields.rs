@@ -1,6 +1,5 @@
-//! The fields of a record's value, and what they may say: whoever reads a fact may rely on it. Anybody who can write the
-//! topic can write a number, and one reader that believes it is enough for a receipt that nobody paid for, or for a row
-//! that no later fact can change.
+//! The fields of a record's value, and the checks that they have to pass. A process that may write the topic can write any number.
+//! Without these checks a reader would issue a receipt without a payment, or store a version that no later fact exceeds.
 //!
 //! Readers are lenient in form: they take numbers as text (`"1300000"`), as the Spring original's clients wrote them, treat
 //! `null` as a missing field, and pass over fields that they do not know. Errors never repeat a value.
@@ -32,7 +31,7 @@ pub enum NoObject {
     OtherValue,
 }
 
-/// A value's fields, none of which is decoded before somebody asks for it.
+/// A value's fields. Each is decoded when it is asked for.
 #[derive(Debug)]
 pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 

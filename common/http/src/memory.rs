@@ -1,4 +1,4 @@
-//! The memory of a process that sees secrets, such as full card numbers: nobody else gets to read it.
+//! Keeps other processes from reading the memory of a process that sees secrets, such as full card numbers.
 //!
 //! What is freed is wiped by the allocator that these programs choose in their `main.rs`.
 

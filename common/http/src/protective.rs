@@ -5,10 +5,10 @@
 
 /// Header fields in lower case, and their values; a handler that knows better may set them itself.
 pub const FIELDS: [(&str, &str); 3] = [
-    // Whatever a customer wrote is not taken for a page or a script.
+    // A browser must not take a customer's text for a page or a script.
     ("x-content-type-options", "nosniff"),
-    // If it is shown all the same, it loads nothing, runs nothing and stands in nobody's frame.
+    // A browser that shows it all the same loads nothing, runs no script and allows no frame.
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
-    // Somebody's reservations, true at this moment: not for a cache, neither a shared one nor that of a lent computer.
+    // An answer shows a customer's reservations as they are now. No cache may keep it, neither a shared one nor the browser's.
     ("cache-control", "no-store"),
 ];

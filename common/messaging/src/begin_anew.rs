@@ -11,7 +11,7 @@ use crate::mark::{NotOurLog, Place, Verdict};
 /// Subtracted from the offsets of a former log's dead letters: they keep their order, and make room for the new log's.
 const FORMER: i64 = 1 << 62;
 
-/// Nobody's name: whoever reads claims the partition again.
+/// No replica has this name, so each reader claims its partition again.
 const OWNER: &str = "begin-anew";
 
 /// What was found of a partition, and done.

@@ -32,7 +32,7 @@ pub trait Handler: Send + Sync + 'static {
     /// is not the database's own fault and one record alone causes it again and again, sets that record aside.
     async fn apply(&self, tx: &mut Tx, instructions: Vec<Self::Instruction>) -> Result<(), HandleError>;
 
-    /// Told after `tx` committed; for waking whoever waits for the effect.
+    /// Called after `tx` has committed, to wake the tasks that wait for the effect.
     fn committed(&self) {}
 }
 
@@ -48,7 +48,7 @@ impl<E: Error> From<E> for Unreadable {
 
 #[derive(Debug, thiserror::Error)]
 pub enum HandleError {
-    /// These can never be applied, whoever tries.
+    /// These instructions can never be applied.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Instructions(Vec<BadInstruction>),
     #[error(transparent)]

@@ -215,7 +215,7 @@ pub enum PublishError {
     /// The log did not acknowledge in time, or failed. The record may be in the log all the same. Repeat it.
     #[error("the event log did not acknowledge the record")]
     Unacknowledged(#[source] BoxError),
-    /// The log answers, and does not take the record. The next try is in vain until somebody changes the log's settings.
+    /// The event log answers and refuses the record. Tries fail until an operator changes the log's settings.
     #[error("the event log refuses the record: {0}")]
     Refused(Refusal),
     /// An earlier record of the same key failed in the same call. Repeat it after that one.

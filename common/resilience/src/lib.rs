@@ -1,7 +1,7 @@
 //! Circuit breaker, bulkhead, time limit and retry: for every service that calls another.
 //!
-//! [`ServiceClient`] puts them together: a service adds what it asks, and what the answers mean. [`Backoff`] is for whoever tries
-//! again until it succeeds.
+//! [`ServiceClient`] puts them together: a service adds what it asks, and what the answers mean. [`Backoff`] gives the
+//! pauses of a worker that tries again until it succeeds.
 
 mod backoff;
 mod breaker;

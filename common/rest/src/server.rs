@@ -211,7 +211,7 @@ impl Server {
     }
 }
 
-/// What the management listener is like: one thread, and connections that nobody else can take.
+/// The management listener has one thread and connections of its own.
 fn of_management(management: &ManagementSettings) -> ServerSettings {
     ServerSettings {
         host: management.host.clone(),

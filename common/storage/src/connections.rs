@@ -146,7 +146,7 @@ impl Drop for Shared {
     }
 }
 
-/// A connection of somebody. As an [`Executor`] it is for one statement; for more, dereference it.
+/// A lent connection. As an [`Executor`] it is for one statement; for more, dereference it.
 pub struct Lent {
     /// `None` from its drop on.
     lent: Option<(PoolConnection<Any>, OwnedSemaphorePermit)>,

@@ -58,7 +58,7 @@ fn is_unavailable_code(code: &str) -> bool {
     code.parse::<i32>().is_ok_and(|code| SQLITE_CODES.contains(&(code & 0xff)))
 }
 
-/// True where the server cannot be reached, or takes nobody at the moment: a start may wait for it.
+/// True if the server cannot be reached or accepts no connections at the moment; a start may wait for it.
 pub(crate) fn is_not_there_yet(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,

@@ -1,6 +1,6 @@
 //! Whether the file that is open is still the one that stands at its path.
 //!
-//! A file that somebody deletes lives on for those who have it open: all they write goes with their process.
+//! A deleted file stays usable for the processes that have it open, but all that they write is lost when they end.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::store_error::StoreError;
 use crate::transaction::Tx;
 
-/// More rounds than anything here changes in its life: whoever is still overtaken then meets a defect, not another writer.
+/// Retry limit of the optimistic lock. A thing changes fewer times than this in its life, so more conflicts are a bug.
 const MOST_ROUNDS: usize = 16;
 
 /// A store whose things change by batches, inside the transaction that also holds the position read.
@@ -52,7 +52,7 @@ pub struct Changed<S, F> {
 pub enum FoldError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// These instructions, by their index, were overtaken by other transactions in every round.
+    /// In every round other transactions changed what these instructions, by their index, apply to.
     #[error("another transaction changed it each time before it could be saved")]
     Unsettled(Vec<usize>),
 }

@@ -1,6 +1,6 @@
 //! Group commit: what is asked for while a transaction is under way shares the next one.
 //!
-//! One request alone costs what it cost before and waits for nobody; many at once cost little more than one. Source: DeWitt
+//! One request alone does not wait. Many requests at once cost little more than one. Source: DeWitt
 //! et al., "Implementation Techniques for Main Memory Database Systems", SIGMOD 1984, section 5.2.
 
 use std::collections::VecDeque;
@@ -136,7 +136,7 @@ impl<T: Transact> Shared<T> {
         match transacted.inspect_err(|error| self.report(error)) {
             Ok(results) => {
                 for (answer, result) in answers.into_iter().zip(results) {
-                    // Whoever asked may be gone; what was asked for is done.
+                    // The requester may have gone away; its request is executed all the same.
                     let _ = answer.send(Ok(result));
                 }
             }

@@ -11,7 +11,7 @@ use crate::files::OpenFile;
 
 /// A success says little while others fail: a small change finds room on a disk that is full for a large one.
 const QUIET: Duration = Duration::from_secs(3);
-/// A health check that everybody may ask must not become a load.
+/// Every client may call the health check, so it has to stay cheap.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// One kind of work.

@@ -38,7 +38,7 @@ impl Lease {
         }
     }
 
-    /// True while this holder renewed recently enough that nobody can have taken over.
+    /// True while the last renewal is so recent that no other holder can have taken over.
     pub fn is_held(&self) -> bool {
         self.renewed_at.is_some_and(|at| at.elapsed() < self.ttl * 2 / 3)
     }

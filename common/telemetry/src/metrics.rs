@@ -17,8 +17,8 @@ const SECONDS: [f64; 16] =
 /// For everything else that is counted in a histogram: sizes of batches.
 const SIZES: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
-/// Histograms keep every sample until somebody folds them into their buckets. A scrape does; so that memory is bounded
-/// where nobody scrapes, so does this.
+/// Histograms keep every sample until a scrape folds them into their buckets. This folds them too, so that memory stays
+/// bounded without scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 static METRICS: OnceLock<Metrics> = OnceLock::new();

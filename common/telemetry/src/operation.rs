@@ -103,7 +103,7 @@ impl Operation {
             otel.kind = kind.as_str(),
             application = application(),
         );
-        // A span disabled by the subscriber has nobody to tell.
+        // The subscriber has disabled this span.
         let _ = span.set_parent(parent.map_or_else(Context::new, |parent| {
             Context::new().with_remote_span_context(span_context(parent, kind.has_remote_cause()))
         }));

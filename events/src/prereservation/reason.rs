@@ -8,7 +8,7 @@ pub const PAYMENT_NOT_SENT: &str = "payment_not_sent";
 /// payment refused this reservation: it holds the reservation as cancelled, or has another payment under its number.
 /// Nothing was charged for it.
 pub const PAYMENT_REFUSED: &str = "payment_refused";
-/// payment was asked and no answer came: whatever it charged, it refunds on this fact.
+/// payment was asked and did not answer. On this fact it refunds the charge, if there is one.
 pub const PAYMENT_UNKNOWN: &str = "payment_unknown";
 /// The process that took the reservation died in the middle; treated as unknown.
 pub const ABANDONED: &str = "abandoned";

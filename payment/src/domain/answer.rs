@@ -7,7 +7,7 @@ pub enum ChargeAnswer {
     Charged,
     /// The bank said no. The same key gets the same answer for ever.
     Declined(Decline),
-    /// The key was refunded before: no charge stands under it, nor ever will.
+    /// The key was refunded before: it has no charge and never gets one.
     Undone,
 }
 
@@ -20,7 +20,7 @@ pub struct Decline {
     pub message: String,
 }
 
-/// To a refund. After either of them no charge stands under the key, nor ever will.
+/// The answer to a refund. After either of them the key has no charge and never gets one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefundAnswer {
     /// The card was charged and has its money back, by this call or by an earlier one.

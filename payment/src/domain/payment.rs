@@ -105,10 +105,10 @@ pub enum Transition {
 /// Why a transition cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Whatever the answer says, the payment is being undone, or is undone.
+    /// The payment is being undone, or is undone: the answer changes nothing.
     #[error("the payment was cancelled")]
     Cancelled,
-    /// Two answers to the same question that cannot both be true; the first one stands.
+    /// The card network contradicts its first answer; the first one counts.
     #[error("the answer contradicts an earlier one")]
     Contradiction,
     /// Nobody asked for a refund.
@@ -126,7 +126,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// The status that the store has to find; if it finds another one, somebody else was faster.
+    /// The status that the store has to find. If it finds another one, another request has changed the payment.
     pub fn before(&self) -> Status {
         self.before
     }
@@ -204,7 +204,7 @@ impl Payment {
     /// The card network answered the refund.
     pub fn refund_answered(&self, answer: RefundAnswer, now: i64) -> Transition {
         match (&self.state, answer) {
-            // Nobody heard of this payment, and no money moved: there is nothing to tell.
+            // No fact has told of this payment, and no money moved: no fact follows.
             (State::Refunding, RefundAnswer::NothingCharged) if self.version == 0 => {
                 self.applied(self.without_fact(State::Void, now), vec![])
             }

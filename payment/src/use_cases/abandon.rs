@@ -30,7 +30,7 @@ impl AbandonedCharges {
         Self { store, refunds, after, first_seen: HashMap::new() }
     }
 
-    /// Looks around until `stop`.
+    /// Looks for abandoned charges until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         metrics::describe_gauge!("payments_charges_open", "Charges whose outcome is not stored yet");
         let pause = (self.after / 10).clamp(Duration::from_millis(50), Duration::from_secs(1));

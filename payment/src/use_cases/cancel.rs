@@ -7,8 +7,8 @@ use crate::use_cases::ports::Cancellations;
 /// before the charge. No money moves here: [`crate::use_cases::RefundWorker`] does that once this is committed.
 ///
 /// # Errors
-/// The store's. [`FoldError::Unsettled`] where a payment does not change whatever is tried: only a person can mend that, and
-/// the transaction must not keep everybody else waiting.
+/// The store's. [`FoldError::Unsettled`] if another transaction changes a payment in every round. An operator has to look at that
+/// payment; the transaction ends, so that it does not block the others.
 pub async fn cancel(
     tx: &mut Tx,
     payments: &Cancellations,

@@ -15,7 +15,7 @@ pub struct Charge {
 pub enum Outcome {
     Paid(Payment),
     Declined(Decline),
-    /// The reservation was cancelled. Whatever may have been charged is given back.
+    /// The reservation was cancelled. A charge, if there is one, is refunded.
     Cancelled,
     /// The reservation has a payment already, with other content.
     AnotherOrder,

@@ -13,8 +13,8 @@ use crate::domain::{CardNumber, Change, ChargeAnswer, Order, Payment, RefundAnsw
 /// A driver's error, kept as the source.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
-/// Where payments are kept. Each call is atomic and durable when it returns. Clients read the payments that are `paid`; the
-/// others are no one's business.
+/// Where payments are kept. Each call is atomic and durable when it returns. Clients see the payments that are `paid`, and
+/// no others.
 #[async_trait]
 pub trait PaymentStore: Readable<Item = Payment, Field = Field> {
     /// Stores the intent to charge `order`, unless its reservation has a payment already, cancelled or not: then
@@ -101,14 +101,14 @@ pub trait PaymentProvider: Send + Sync {
     /// [`ProviderError`]: whether the card was charged is not known. A repetition with the same key finds out.
     async fn charge(&self, key: &str, amount: i64, card: &CardNumber) -> Result<ChargeAnswer, ProviderError>;
 
-    /// Gives back what was charged under this key. After `Ok` no charge stands under it, nor ever will, not even
-    /// by a [`charge`](Self::charge) that is under way just now. Repeating it is harmless.
+    /// Gives back what was charged under this key. After `Ok` the key has no charge and never gets one, not even
+    /// from a [`charge`](Self::charge) that runs at the same time. Repeating it is harmless.
     ///
     /// # Errors
     /// [`ProviderError`]: whether the charge is undone is not known. Repeat it.
     async fn refund(&self, key: &str) -> Result<RefundAnswer, ProviderError>;
 
-    /// A sign of life, for health checks.
+    /// Answers if the card network can be reached. For health checks.
     ///
     /// # Errors
     /// [`ProviderError::Unavailable`]

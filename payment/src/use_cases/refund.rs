@@ -26,7 +26,7 @@ struct Refund {
     provider: Arc<dyn PaymentProvider>,
 }
 
-/// Undoes whatever is `refunding`, however long that takes.
+/// Refunds every payment that is `refunding`, and tries again until the card network confirms.
 ///
 /// Several replicas may work on the same payment at once: the refund is the same for the card network, and only
 /// one of them finds the payment still `refunding` when it stores the result.

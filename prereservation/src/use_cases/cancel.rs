@@ -28,10 +28,11 @@ pub enum Cancellation {
 }
 
 impl Cancel {
-    /// Customers cancel what is their own, administrators everything. Only in a version that is allowed; nothing comes between that question and the change.
+    /// Customers cancel what is their own, administrators everything. Only in a version that is allowed; no other change comes
+    /// between this check and the cancellation.
     ///
     /// # Errors
-    /// The store's; [`StoreError::Refused`] where the reservation does not change whatever is tried.
+    /// The store's; [`StoreError::Refused`] if another transaction changes the reservation at every try.
     pub async fn execute(
         &self,
         caller: &Caller,

@@ -152,7 +152,7 @@ impl Reserve {
         self.store.find(id).await
     }
 
-    /// Somebody else decided meanwhile: taken over, or cancelled by its customer.
+    /// Another request has ended the reservation meanwhile: a takeover, or its customer's cancellation.
     async fn as_it_stands(&self, id: i64) -> Result<Reserved, StoreError> {
         match self.find(id).await {
             Ok(Some(reservation)) => match reservation.status {
@@ -173,7 +173,7 @@ impl Reserve {
     }
 }
 
-/// The first answer again, whatever became of the reservation since.
+/// The first answer again, also if the reservation has changed since.
 fn replay(mut reservation: Reservation, outcome: &SavedOutcome) -> Reserved {
     reservation.version = 1;
     reservation.modified_at = outcome.at;

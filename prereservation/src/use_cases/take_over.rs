@@ -1,4 +1,4 @@
-//! Ends the reservations that nobody works on any more: their process died between intent and outcome.
+//! Ends reservations whose process died between intent and outcome.
 //!
 //! Whether payment charged is not known then, so it is the Unknown outcome: cancelled, and payment undoes what it did.
 

@@ -1,8 +1,8 @@
 //! Who may see and do what at the actuator.
 //!
-//! Anybody may read what is exposed. The rest is for the management address: a listener of its own, which nobody publishes, or,
-//! where there is none, the server's own port for callers on this machine. Whatever changes something has to be meant: a page
-//! in somebody's browser must not be able to send it.
+//! Every client may read the exposed endpoints. The others answer only at the management address: a listener of its own, which is not
+//! published, or, without one, the server's port for callers on this machine. A request that changes something has to be one that a
+//! browser does not send for a foreign page.
 
 use std::net::{IpAddr, SocketAddr};
 

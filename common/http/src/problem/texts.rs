@@ -1,4 +1,4 @@
-//! What a status says when nobody has more to say.
+//! The default text of each status.
 
 use http::StatusCode;
 

@@ -91,7 +91,7 @@ pub(super) enum Applied {
 pub(super) enum Failed {
     /// The partition belongs to another replica.
     Lost,
-    /// Nobody's fault: database or log are away.
+    /// The database or the event log is away.
     Unavailable(StoreError),
     /// The records at these offsets can never be applied.
     Records(Vec<(i64, String)>),

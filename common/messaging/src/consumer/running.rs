@@ -163,7 +163,7 @@ impl<H: Handler> Reader<H> {
     async fn show_lags(&mut self) {
         let Some(asked) = self.lags.take_if(|asked| asked.is_finished()) else { return };
         for (partition, lag) in asked.await.map(Result::unwrap_or_default).unwrap_or_default() {
-            // Somebody else shows those that are no longer ours.
+            // The new owner shows those that this process has lost.
             if self.partitions.contains_key(&partition) {
                 self.show_lag(partition, lag);
             }

@@ -67,7 +67,7 @@ impl Client {
         Ok(tokio::task::spawn_blocking(move || is_there(&config, &topic)).await.unwrap_or(false))
     }
 
-    /// Whoever subscribes anew gets another one.
+    /// The next subscription makes a new client.
     pub(super) fn give_up(&mut self) {
         if let Some(consumer) = self.consumer.take() {
             consumer.context().close();

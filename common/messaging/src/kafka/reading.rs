@@ -45,7 +45,7 @@ pub fn received(message: &impl Message) -> ReceivedRecord {
         offset: message.offset(),
         record: Record {
             topic: message.topic().to_owned(),
-            // Ours are text; what somebody else wrote is set aside by whoever reads it.
+            // Our keys are text. A foreign key that is not makes its record a dead letter.
             key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()),
             payload: message.payload().unwrap_or_default().to_vec(),
             headers,

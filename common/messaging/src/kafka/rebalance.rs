@@ -52,7 +52,7 @@ impl Rebalances {
         !self.changes().is_empty()
     }
 
-    /// From now on nobody reads: assignments are declined. Answers whether librdkafka waits for one that was only noted.
+    /// From now on the consumer declines assignments. Returns whether librdkafka still waits for the answer to one.
     pub(super) fn close(&self) -> bool {
         self.closing.store(true, Ordering::Release);
         self.changes().iter().any(|change| matches!(change, Change::Assigned(_)))

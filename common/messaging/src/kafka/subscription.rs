@@ -155,7 +155,7 @@ impl KafkaSubscription {
         Ok(done)
     }
 
-    /// Takes over what librdkafka has fetched, until there is enough or somebody else's turn.
+    /// Takes the records that librdkafka has fetched, until there are enough or a rebalance waits.
     fn drain(&mut self, max: usize) -> Result<(), EventLogError> {
         let consumer = Arc::clone(self.client.consumer()?);
         for _ in 0..max.saturating_mul(4) {

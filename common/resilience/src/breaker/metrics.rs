@@ -23,7 +23,7 @@ impl Metrics {
         }
     }
 
-    /// A counter that nobody has seen at zero hides its first step from whoever watches its rate.
+    /// A counter is exported at zero first; otherwise a rate misses its first increment.
     pub(super) fn begin(&self) {
         describe_gauge!("resilience4j_circuitbreaker_state", "1: the state that the circuit breaker is in");
         describe_counter!(

@@ -1,4 +1,4 @@
-//! Log lines: one event, one line, whatever a client managed to get into it.
+//! Log lines: one event is one line, also if a client's text in it has line breaks.
 
 use std::fmt::{self, Debug, Write};
 

@@ -64,7 +64,7 @@ impl Shadow for SqlShadow {
             }
         }
         if self.database.dialect() == Dialect::Postgres {
-            // A table that nobody has analysed yet is planned as if it were nearly empty.
+            // PostgreSQL plans a table without statistics as if it were nearly empty.
             catalog::execute(&self.database, format!("ANALYZE {}", SHADOW.rows)).await?;
         }
         Ok(())

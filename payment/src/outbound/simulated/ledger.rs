@@ -53,7 +53,7 @@ impl Ledger {
         Ok(Self { entries, database })
     }
 
-    /// Takes the money, or notes that the bank said no; what the key had before stands.
+    /// Records the charge, or the decline. An entry that the key has already stays.
     pub(super) async fn charge(
         &self,
         key: &str,
@@ -75,7 +75,7 @@ impl Ledger {
         })
     }
 
-    /// Gives the money back; where none was taken, nobody takes any later.
+    /// Gives the money back. Where none was taken, it leaves a tombstone, and a later charge is refused.
     pub(super) async fn refund(&self, key: &str, now: i64) -> Result<RefundAnswer, StoreError> {
         let unknown_card = MaskedCard::of("");
         if self.insert(key, Kind::Tombstone, 0, unknown_card.as_str(), None, now).await? {

@@ -17,7 +17,7 @@ pub struct SimulatedNetwork {
 
 /// How one call goes.
 struct Fate {
-    /// Until the ledger is written: a random moment within the latency, so that whoever loses patience does so
+    /// Until the ledger is written: a random moment within the latency, so that a caller's time limit falls
     /// sometimes before the effect and sometimes after it.
     before: Duration,
     after: Duration,

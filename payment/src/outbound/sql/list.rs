@@ -38,7 +38,7 @@ mod tests {
     use super::*;
     use crate::outbound::sql::MIGRATIONS;
 
-    /// Neither a sort nor a scan: whatever is offered reads along an index.
+    /// Every order that is offered reads along an index: no plan has a sort or a scan of the table.
     #[tokio::test]
     async fn every_offered_order_has_its_index() {
         let directory = tempfile::tempdir().unwrap();

@@ -62,7 +62,7 @@ impl PaymentClient {
 #[async_trait]
 impl PaymentGateway for PaymentClient {
     async fn pay(&self, order: &PaymentOrder) -> PaymentOutcome {
-        // Whatever becomes of the first request, payment charges a reservation once.
+        // payment charges a reservation once, also if the first request still arrives.
         let request =
             Request { method: Method::POST, path: "/payments", body: charge(order).into(), idempotent: true };
         match self.service.call(&request, |answer| answer::read(answer, order)).await {

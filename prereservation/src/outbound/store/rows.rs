@@ -31,5 +31,5 @@ storage::table! {
 }
 
 storage::text_column!(Status);
-// Of a newer release. Whatever it is, the customer is told that a charge is refunded.
+// A newer release wrote it. The customer is told that a charge is refunded.
 storage::text_column!(CancelReason, or CancelReason::Unknown);
