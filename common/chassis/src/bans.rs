@@ -25,6 +25,8 @@ pub(crate) struct BanKeeper {
 
 impl BanKeeper {
     pub(crate) fn new(application: &'static str, bans: Arc<Bans>, auth: &AuthSettings) -> Self {
+        // There from the start, so that an alert sees the first one.
+        metrics::counter!("auth_bans_unreadable_total", "application" => application).increment(0);
         Self { application, bans, tokens_live_s: auth.token_lifetime_s() + auth.skew_s() }
     }
 
