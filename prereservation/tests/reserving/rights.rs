@@ -62,6 +62,15 @@ async fn post(
     tokio::task::LocalSet::new().run_until(exchange).await
 }
 
+#[test]
+fn where_everybody_has_to_prove_who_he_is_so_has_this_service() {
+    let load = |variables: &[(&str, &str)]| prereservation::app::SERVICE.compiled_in(None, variables);
+    let error = load(&[("AUTH_MODE", "required")]).unwrap_err().to_string();
+    assert!(error.starts_with("internal.token: must not be empty"), "{error}");
+    load(&[("AUTH_MODE", "required"), ("INTERNAL_TOKEN", "0123456789abcdef")]).unwrap();
+    load(&[]).unwrap();
+}
+
 testkit::for_each_backend! {
     async fn a_token_stands_for_a_user_id_that_is_left_out_and_for_no_other(db: TestDatabase) {
         let rig = Rig::on(&db).await;
