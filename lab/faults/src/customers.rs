@@ -1,11 +1,13 @@
 //! Customers: they reserve, repeat what was not answered with the same key, look, cancel, and now and then cancel a
 //! reservation that is just being paid.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::accounts::Accounts;
 use crate::orders::{Book, CARD, DECLINED_CARD, Habits, Order, Told};
 use crate::rng::Rng;
 use harness::http::{self, Answer, Client};
@@ -27,6 +29,8 @@ pub struct Shop {
     pub wanted: u64,
     next: AtomicU64,
     pub closed: AtomicBool,
+    /// Where customers have accounts.
+    pub accounts: Option<Accounts>,
 }
 
 impl Shop {
@@ -40,6 +44,7 @@ impl Shop {
             wanted,
             next: AtomicU64::new(1),
             closed: AtomicBool::new(false),
+            accounts: None,
         }
     }
 
@@ -147,10 +152,14 @@ impl<'a> Desk<'a> {
 
     /// `None`: still without a last word.
     pub(crate) async fn reserve(&mut self, order: &Order, tries: u32) -> Option<Told> {
-        let mut request = Vec::new();
-        let header = format!("Idempotency-Key: {}\r\n", order.key);
-        http::with_body(&mut request, "POST", "/preReservations", &header, order.body().as_bytes());
         for _ in 0..tries {
+            let (user, token) = match &self.shop.accounts {
+                Some(accounts) => accounts.customer(order.number).await,
+                None => (order.anybody(), String::new()),
+            };
+            let mut request = Vec::new();
+            let headers = format!("Idempotency-Key: {}\r\n{token}", order.key);
+            http::with_body(&mut request, "POST", "/preReservations", &headers, order.body(user).as_bytes());
             let sent_at = self.shop.book.now();
             let answer = self.client.send(&request).await;
             self.shop.book.posted(sent_at, answer.as_ref().map_or(0, |answer| answer.status));
@@ -204,23 +213,46 @@ impl<'a> Desk<'a> {
     }
 
     async fn look(&mut self, order: &Order, id: i64) {
-        let Ok(answer) = self.client.get(&format!("/preReservations/{id}")).await else { return };
+        let token = match &self.shop.accounts {
+            Some(accounts) => accounts.customer(order.number).await.1,
+            None => String::new(),
+        };
+        let Ok(answer) = self.get(&format!("/preReservations/{id}"), &token).await else { return };
         self.shop.book.note(order.number, &format!("GET {}", answer.status));
         self.no_card(order.number, &answer);
         if answer.status == 404 && !self.shop.book.may_be_cancelled(id) {
             self.shop.book.odd(Some(order.number), Some(id), "answered 201, then not found");
         }
         // The view may be behind; it only has to answer, and without the card.
-        if let Ok(answer) = self.client.get(&format!("/myReservations/{id}")).await {
+        if let Ok(answer) = self.get(&format!("/myReservations/{id}"), &token).await {
             self.no_card(order.number, &answer);
         }
     }
 
-    pub(crate) async fn cancel(&mut self, id: i64, known: bool) {
+    async fn get(&mut self, path: &str, headers: &str) -> io::Result<Answer> {
         let mut request = Vec::new();
-        http::with_body(&mut request, "DELETE", &format!("/preReservations/{id}"), "", b"");
+        http::get_with(&mut request, path, headers);
+        let answer = self.client.send(&request).await?;
+        if matches!(answer.status, 401 | 403) {
+            self.shop.book.odd(
+                None,
+                None,
+                format!("{path} of a customer's own was answered {}", answer.status),
+            );
+        }
+        Ok(answer)
+    }
+
+    pub(crate) async fn cancel(&mut self, id: i64, known: bool) {
         let book = &self.shop.book;
         for _ in 0..TRIES {
+            // An administrator may cancel anybody's.
+            let token = match &self.shop.accounts {
+                Some(accounts) => accounts.admin().await,
+                None => String::new(),
+            };
+            let mut request = Vec::new();
+            http::with_body(&mut request, "DELETE", &format!("/preReservations/{id}"), &token, b"");
             let sent_at = book.cancel_asked(id);
             match self.client.send(&request).await {
                 Ok(answer) if answer.status == 204 => {

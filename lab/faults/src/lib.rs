@@ -1,12 +1,13 @@
 //! What tries to break the promises of `docs/RELIABILITY.md`, and the audit that says whether it did.
 //!
 //! Reading order: [`campaign`] (a long run in pieces), [`run`] (one of them), [`orders`] (what customers ask for, and the
-//! log of what they were told), [`customers`] (who asks), [`schedule`] (what is broken when, from the seed), [`links`] (the
+//! log of what they were told), [`customers`] (who asks), [`accounts`] (as whom, and who is banned), [`schedule`] (what is broken when, from the seed), [`links`] (the
 //! network), [`nemesis`] (who breaks it), [`infrastructure`] (Kafka and PostgreSQL for it), [`poison`] (records that nobody can read),
 //! [`snapshot`] (databases, topic and ledger as they lie there), [`audit`] (the one against the others), [`quiet`] (when
 //! to ask), [`outcome`] (what is told);
 //! then [`scenarios`], each of which looks at one promise; [`failpoints`] kills it at each of its steps.
 
+pub mod accounts;
 pub mod audit;
 pub mod campaign;
 pub mod customers;

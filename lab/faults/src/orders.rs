@@ -36,11 +36,13 @@ pub struct Habits {
     pub races: u64,
     /// Between two orders of a customer.
     pub pause: Duration,
+    /// Customers have accounts, which the system requires; guests are banned.
+    pub accounts: bool,
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        Self { declines: 5, cancels: 25, reads: 50, races: 10, pause: Duration::ZERO }
+        Self { declines: 5, cancels: 25, reads: 50, races: 10, pause: Duration::ZERO, accounts: false }
     }
 }
 
@@ -58,13 +60,17 @@ impl Order {
         }
     }
 
-    pub fn body(&self) -> String {
+    /// Who orders, where customers have no accounts.
+    pub fn anybody(&self) -> i64 {
+        1 + i64::try_from(self.number % 100).unwrap_or_default()
+    }
+
+    pub fn body(&self, user: i64) -> String {
         let card = if self.declines { DECLINED_CARD } else { CARD };
         format!(
             "{{\"userId\":{},\"userAddress\":\"seoul\",\"productId\":1,\"productName\":\"fold\",\"price\":{},\
              \"cardNo\":\"{card}\"}}",
-            1 + self.number % 100,
-            self.price,
+            user, self.price,
         )
     }
 }
@@ -132,6 +138,8 @@ pub struct Pages {
     pub posts: Vec<Post>,
     /// The keys of records that nobody can read, one for each.
     pub poisoned: Vec<i64>,
+    /// How long after each ban the last request with the guest's token was answered.
+    pub bans: Vec<Duration>,
     /// Why no more was reserved than was.
     pub stalled: Option<String>,
 }

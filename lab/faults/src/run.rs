@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use crate::accounts::{self, Accounts};
 use crate::customers::{self, Shop};
 use crate::infrastructure::Infrastructure;
 use crate::links::Links;
@@ -98,8 +99,15 @@ impl<'a> Show<'a> {
         let (plan, links) = Links::lay(plan, &ground, settings.replicas, doors)?;
         let system = System::start(plan, ground).await?;
         let gateways = system.plan().addresses(Service::Gateway).to_vec();
-        let shop = Arc::new(Shop::new(settings.seed, gateways, habits, settings.reservations));
+        let mut shop = Shop::new(settings.seed, gateways.clone(), habits, settings.reservations);
+        if habits.accounts {
+            shop.accounts = Some(Accounts::open(gateways).await?);
+        }
+        let shop = Arc::new(shop);
         let mut visitors = JoinSet::new();
+        for _ in 0..if habits.accounts { accounts::GUESTS } else { 0 } {
+            visitors.spawn(accounts::be_a_guest(Arc::clone(&shop)));
+        }
         for till in 0..settings.customers {
             let number = usize::try_from(till).unwrap_or_default();
             visitors.spawn(customers::shop(Arc::clone(&shop), number, settings.customers));

@@ -20,12 +20,20 @@ pub struct Answer {
     pub status: u16,
     /// Whether `Retry-After` was there.
     pub retry_after: bool,
+    /// The values of `Set-Cookie`, whole.
+    pub set_cookies: Vec<String>,
     pub body: Bytes,
 }
 
 impl Answer {
     pub fn json(&self) -> Option<serde_json::Value> {
         serde_json::from_slice(&self.body).ok()
+    }
+
+    /// The value of a cookie that the answer sets.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        let pairs = self.set_cookies.iter().filter_map(|line| line.split(';').next()?.split_once('='));
+        pairs.filter(|(found, _)| *found == name).map(|(_, value)| value).last()
     }
 }
 
@@ -134,7 +142,8 @@ impl Connection {
             Body::Length(length) => self.take(length).await?,
             Body::Chunked => self.chunks().await?,
         };
-        Ok((Answer { status: head.status, retry_after: head.retry_after, body }, head.keep_alive))
+        let Head { status, retry_after, set_cookies, keep_alive, .. } = head;
+        Ok((Answer { status, retry_after, set_cookies, body }, keep_alive))
     }
 
     async fn fill(&mut self) -> io::Result<()> {
@@ -181,6 +190,7 @@ struct Head {
     body: Body,
     keep_alive: bool,
     retry_after: bool,
+    set_cookies: Vec<String>,
 }
 
 enum Body {
@@ -196,7 +206,14 @@ fn parse_head(input: &[u8]) -> io::Result<Option<Head>> {
         httparse::Status::Partial => return Ok(None),
     };
     let status = response.code.unwrap_or_default();
-    let mut head = Head { status, length, body: Body::Length(0), keep_alive: true, retry_after: false };
+    let mut head = Head {
+        status,
+        length,
+        body: Body::Length(0),
+        keep_alive: true,
+        retry_after: false,
+        set_cookies: Vec::new(),
+    };
     let mut framed = matches!(status, 100..=199 | 204 | 304);
     for header in response.headers.iter() {
         let value = str::from_utf8(header.value).unwrap_or_default().trim();
@@ -210,6 +227,8 @@ fn parse_head(input: &[u8]) -> io::Result<Option<Head>> {
             head.keep_alive = !value.eq_ignore_ascii_case("close");
         } else if header.name.eq_ignore_ascii_case("retry-after") {
             head.retry_after = true;
+        } else if header.name.eq_ignore_ascii_case("set-cookie") {
+            head.set_cookies.push(value.to_owned());
         }
     }
     if framed { Ok(Some(head)) } else { Err(invalid("an answer without a length")) }

@@ -18,6 +18,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub struct Http {
     address: SocketAddr,
     internal_token: Option<&'static str>,
+    bearer: Option<String>,
 }
 
 /// An answer, whole.
@@ -30,13 +31,19 @@ pub struct Answer {
 
 impl Http {
     pub fn at(address: SocketAddr) -> Self {
-        Self { address, internal_token: None }
+        Self { address, internal_token: None, bearer: None }
     }
 
     /// As a service asks, not as a customer.
     #[must_use]
     pub fn with_internal_token(self, token: &'static str) -> Self {
         Self { internal_token: Some(token), ..self }
+    }
+
+    /// As the user whose token it is.
+    #[must_use]
+    pub fn with_bearer(self, token: &str) -> Self {
+        Self { bearer: Some(token.to_owned()), ..self }
     }
 
     /// `http://127.0.0.1:8088`
@@ -48,6 +55,10 @@ impl Http {
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let url = if path.starts_with("http://") { path.to_owned() } else { self.origin() + path };
         let request = client().request(Method::from_bytes(method.as_bytes()).expect("a method"), url);
+        let request = match &self.bearer {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
         match self.internal_token {
             Some(token) => request.header("X-Internal-Token", token),
             None => request,
@@ -66,6 +77,10 @@ impl Http {
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         send(self.request("POST", path).json(body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        send(self.request("PUT", path).json(body)).await
     }
 
     pub async fn delete(&self, path: &str) -> Answer {
@@ -131,6 +146,14 @@ impl Answer {
 
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The value of a cookie that the answer sets; empty where the answer clears it.
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        let set = self.headers.get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
+        set.filter_map(|line| line.split(';').next()?.split_once('='))
+            .find(|(found, _)| *found == name)
+            .map(|(_, value)| value.to_owned())
     }
 
     pub fn content_type(&self) -> &str {

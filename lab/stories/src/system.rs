@@ -24,6 +24,13 @@ use harness::{Service, reaper};
 /// What prereservation proves to payment with, here.
 const INTERNAL_TOKEN: &str = "the-internal-token-of-a-story";
 
+/// What account encrypts its private keys with, here.
+const KEYS_SECRET: &str = "the-secret-of-the-keys-of-a-story";
+
+/// The administrator of systems with `tokens_required`.
+pub(crate) const ADMIN_EMAIL: &str = "admin@example.com";
+pub(crate) const ADMIN_PASSWORD: &str = "the password of an administrator";
+
 /// Who asks whom through a [`TcpProxy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {
@@ -49,6 +56,7 @@ pub struct Plan {
     groups_of_its_own: bool,
     payment_timeout_ms: u64,
     core_dumps: bool,
+    tokens_required: bool,
 }
 
 pub struct System {
@@ -77,6 +85,7 @@ impl Plan {
             // As patient as a busy machine needs.
             payment_timeout_ms: 5000,
             core_dumps: false,
+            tokens_required: false,
         }
     }
 
@@ -104,6 +113,13 @@ impl Plan {
     #[must_use]
     pub fn with_core_dumps(mut self) -> Self {
         self.core_dumps = true;
+        self
+    }
+
+    /// `auth.mode = required`, and an administrator ([`User::admin`](crate::user::User::admin)).
+    #[must_use]
+    pub fn tokens_required(mut self) -> Self {
+        self.tokens_required = true;
         self
     }
 
@@ -210,6 +226,7 @@ impl Plan {
             environment.set(service, "EVENT_LOG_TOPIC", topic);
             environment.set(service, "EVENT_LOG_TOPICS_ACCOUNT", format!("{topic}-account"));
         }
+        environment.set(Service::Account, "KEYS_SECRET", KEYS_SECRET);
         environment.set(
             Service::Prereservation,
             "URL_PAYMENT",
@@ -236,6 +253,11 @@ impl Plan {
         }
         if self.core_dumps {
             environment.set_for_all("MEMORY_CORE_DUMPS", true);
+        }
+        if self.tokens_required {
+            environment.set_for_all("AUTH_MODE", "required");
+            environment.set(Service::Account, "ADMIN_EMAIL", ADMIN_EMAIL);
+            environment.set(Service::Account, "ADMIN_PASSWORD", ADMIN_PASSWORD);
         }
         if let Some(collector) = &self.collector {
             environment.set_for_all("TRACING_OTLP_ENDPOINT", collector);

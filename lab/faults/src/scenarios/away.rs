@@ -45,7 +45,7 @@ pub(super) async fn play(place: Place<'_>, act: Act, outage: &Outage) -> Result<
     let (seed, replicas, poison) = (act.seed, act.replicas, 0.0);
     let settings = Settings { seed, reservations: u64::MAX, kills: 0, replicas, customers: 8, poison };
     let pause = Duration::from_millis(300);
-    let habits = Habits { declines: 2, cancels: 10, reads: 20, races: 0, pause };
+    let habits = Habits { declines: 2, cancels: 10, reads: 20, races: 0, pause, accounts: false };
     // The card network answers at once and always: what is slow or fails does so for the outage.
     let plan =
         plan(replicas)?.with(None, "PROVIDER_LATENCY_MAX_MS", "5").with(None, "PROVIDER_ERROR_RATE", "0");

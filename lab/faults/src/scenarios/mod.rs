@@ -1,5 +1,6 @@
 //! Runs that look at one promise: each has figures of its own, and where customers reserve the same audit at its end.
 
+mod accounts;
 mod act;
 mod away;
 mod bad_requests;
@@ -25,6 +26,8 @@ pub use act::{Act, Played};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Scenario {
+    /// Customers have accounts, which are required; sessions are renewed and guests are banned, with kills (2,000 reservations, small: 60)
+    Accounts,
     /// 10,000 cancellations while the card is being charged, with kills (small: 100)
     Races,
     /// 2,000 requests to payment whose outcome nobody knows, all resolved within 60 s (small: 40)
@@ -67,6 +70,7 @@ impl Scenario {
     /// Something that belongs to the runner, not to the system, failed; or it needs what is not there.
     pub async fn play(self, place: Place<'_>, act: Act) -> Result<Played, Error> {
         match self {
+            Self::Accounts => accounts::play(place, act).await,
             Self::Races => races::play(place, act).await,
             Self::Unknown => unknown::play(place, act).await,
             Self::KafkaAway => away::play(place, act, &away::KAFKA).await,

@@ -3,6 +3,7 @@
 //! `cargo test -p stories` tells them on what needs no server, `lab/real` on Kafka and PostgreSQL.
 #![allow(clippy::unwrap_used)]
 
+mod accounts;
 mod cancelling;
 mod front_door;
 mod input;
@@ -69,6 +70,11 @@ fn main() -> ExitCode {
         own!("breaker::opens_and_closes", paying::breaker_opens_and_closes),
         own!("breaker::is_forced", paying::breaker_is_forced),
         own!("events::records_that_are_not_ours", topic::records_that_are_not_ours),
+        own!("accounts::every_row_of_the_table", accounts::every_row_of_the_table),
+        own!("accounts::a_ban", accounts::a_ban),
+        own!("accounts::account_is_down", accounts::account_is_down).not_on(&[One], ALL_IN_ONE),
+        own!("accounts::refreshing", accounts::refreshing),
+        own!("accounts::another_site", accounts::another_site),
         shared!("reserve::everything_follows", reserving::everything_follows),
         shared!("reserve::declined_card", reserving::declined_card),
         shared!("cancel::everything_is_taken_back", cancelling::everything_is_taken_back),
