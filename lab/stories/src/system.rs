@@ -208,7 +208,6 @@ impl Plan {
         for service in [Service::Prereservation, Service::Payment] {
             environment.set(service, "INTERNAL_TOKEN", INTERNAL_TOKEN);
         }
-        environment.set(Service::Account, "KEYS_SECRET", INTERNAL_TOKEN);
         let keys = format!("http://{}/.well-known/jwks.json", addresses[&Service::Account]);
         for service in Service::OF_RESERVATIONS {
             environment.set(service, "AUTH_JWKS_URL", &keys);
