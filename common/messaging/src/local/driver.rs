@@ -50,6 +50,8 @@ pub(super) enum Command {
     },
     /// A subscription doubts its lease.
     Confirm,
+    /// A tail is there.
+    Look,
     Commit {
         topic: String,
         group: String,
@@ -155,6 +157,8 @@ impl Worker {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let anybody = !self.members.is_empty();
+            // Members and tails; one receiver is the driver's own.
+            let somebody_waits = self.appended.receiver_count() > 1;
             tokio::select! {
                 count = commands.recv_many(&mut batch, LARGEST_BATCH) => {
                     if count == 0 {
@@ -172,7 +176,7 @@ impl Worker {
                     let beaten = self.beat().await;
                     self.report(beaten);
                 }
-                _ = look.tick(), if anybody => {
+                _ = look.tick(), if somebody_waits => {
                     let looked = self.look().await;
                     self.report(looked);
                 }
@@ -229,6 +233,7 @@ impl Worker {
                 self.contend().await?;
             }
             Command::Confirm => self.beat().await?,
+            Command::Look => self.look().await?,
             Command::Commit { topic, group, next_position } => {
                 self.positions.insert((topic, group), next_position);
             }

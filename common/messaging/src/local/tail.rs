@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::driver::Driver;
+use super::driver::{Command, Driver};
 use super::reader::LocalReader;
 use crate::log::{EventLogError, ReceivedRecord, Tail};
 
@@ -29,10 +29,13 @@ impl LocalTail {
         let mut reader = LocalReader::open(&driver.path).await?;
         let next = reader.first_since(topic, from_ms).await?;
         let (_, end_then) = reader.bounds(topic).await?;
+        let appended = driver.appended.clone();
+        // From now on it looks.
+        driver.send(Command::Look)?;
         Ok(Self {
             reader,
             topic: topic.to_owned(),
-            appended: driver.appended.clone(),
+            appended,
             next,
             end_then,
             read_up_to: None,
