@@ -33,7 +33,7 @@ impl Answer {
     /// The value of a cookie that the answer sets.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let pairs = self.set_cookies.iter().filter_map(|line| line.split(';').next()?.split_once('='));
-        pairs.filter(|(found, _)| *found == name).map(|(_, value)| value).last()
+        pairs.filter(|(found, _)| *found == name).map(|(_, value)| value).next_back()
     }
 }
 
