@@ -10,6 +10,7 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::rig::{self, PATIENCE, Rig, numbers};
+use crate::tails::Following;
 
 fn file(rig: &Rig) -> PathBuf {
     rig.directory.path().join("new/events.db")
@@ -38,6 +39,23 @@ async fn another_process_is_seen_soon() {
         let start = Instant::now();
         subscriber.records(1).await;
         assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    }
+}
+
+/// A service that reads in no group, as prereservation does, and the topic is made by whoever starts last.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_process_is_followed_where_nobody_has_joined_a_group() {
+    let rig = rig::local().unwrap();
+    let log = rig.log_without_topic().await;
+    let following = Following::start(&rig, log.clone(), Duration::from_secs(900));
+    following.until("caught up", |following| following.status.has_caught_up()).await;
+    let other = other_process(&rig).await;
+    other.ensure_topic(&rig.topic).await.unwrap();
+    for n in 0..5 {
+        rig.publish_numbers(&other, n, n + 1).await;
+        let start = Instant::now();
+        following.until("followed", |following| following.has(n)).await;
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     }
 }
 
