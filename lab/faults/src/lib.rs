@@ -1,7 +1,7 @@
 //! What tries to break the promises of `docs/RELIABILITY.md`, and the audit that says whether it did.
 //!
 //! Reading order: [`campaign`] (a long run in pieces), [`run`] (one of them), [`orders`] (what customers ask for, and the
-//! log of what they were told), [`customers`] (who asks), [`accounts`] (as whom, and who is banned), [`schedule`] (what is broken when, from the seed), [`links`] (the
+//! log of what they were told), [`customers`] (who asks), [`accounts`] (as whom), [`guests`] (who is banned), [`schedule`] (what is broken when, from the seed), [`links`] (the
 //! network), [`nemesis`] (who breaks it), [`infrastructure`] (Kafka and PostgreSQL for it), [`poison`] (records that nobody can read),
 //! [`snapshot`] (databases, topic and ledger as they lie there), [`audit`] (the one against the others), [`quiet`] (when
 //! to ask), [`outcome`] (what is told);
@@ -12,6 +12,7 @@ pub mod audit;
 pub mod campaign;
 pub mod customers;
 pub mod failpoints;
+pub mod guests;
 pub mod infrastructure;
 pub mod links;
 pub mod nemesis;

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::accounts::{self, Accounts};
+use crate::accounts::Accounts;
 use crate::customers::{self, Shop};
+use crate::guests;
 use crate::infrastructure::Infrastructure;
 use crate::links::Links;
 use crate::nemesis::{Deeds, Nemesis};
@@ -105,8 +106,8 @@ impl<'a> Show<'a> {
         }
         let shop = Arc::new(shop);
         let mut visitors = JoinSet::new();
-        for _ in 0..if habits.accounts { accounts::GUESTS } else { 0 } {
-            visitors.spawn(accounts::be_a_guest(Arc::clone(&shop)));
+        for _ in 0..if habits.accounts { guests::GUESTS } else { 0 } {
+            visitors.spawn(guests::be_a_guest(Arc::clone(&shop)));
         }
         for till in 0..settings.customers {
             let number = usize::try_from(till).unwrap_or_default();

@@ -3,6 +3,7 @@
 
 use super::act::{Act, Played};
 use crate::accounts;
+use crate::guests::BOUND;
 use crate::orders::Habits;
 use crate::run::{Place, Show, plan};
 use crate::schedule::{self, Scene};
@@ -32,7 +33,7 @@ pub(super) async fn play(place: Place<'_>, act: Act) -> Result<Played, Error> {
     let figures = vec![
         Figure::new("bans", bans.len() as f64, "").at_least(1.0),
         Figure::new("ban_to_refusal", slowest, "s")
-            .at_most(accounts::BOUND.as_secs_f64())
+            .at_most(BOUND.as_secs_f64())
             .note("the slowest, through kills and broken networks"),
     ];
     Ok(Played { figures, outcome: Some(outcome) })
