@@ -134,21 +134,6 @@ async fn whoever_lost_the_lease_is_told_and_reads_no_more() {
     assert_eq!(numbers(&subscriber.records(10).await), (0..10).collect::<Vec<_>>());
 }
 
-/// It has joined no group, so nobody else looks for it.
-#[tokio::test]
-async fn a_tail_alone_sees_what_another_process_appends() {
-    let rig = rig::local().unwrap();
-    let mine = rig.log().await;
-    let mut tail = mine.tail(&rig.topic, "reader", 0).await.unwrap();
-    assert!(tail.poll(10, Duration::from_millis(100)).await.unwrap().is_empty());
-    let other = other_process(&rig).await;
-    rig.publish_numbers(&other, 0, 1).await;
-    let start = Instant::now();
-    let found = tail.poll(10, PATIENCE).await.unwrap();
-    assert_eq!(numbers(&found), [0]);
-    assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
-}
-
 #[tokio::test]
 async fn the_file_can_be_read_when_nobody_has_it_open() {
     let rig = rig::local().unwrap();
