@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
     after_help = "Examples:\n  \
     preorder                               run everything; Ctrl-C ends it in order\n  \
     PAYMENT_SERVER_PORT=9081 preorder      any key of a service, with its name in front\n  \
+    AUTH_MODE=required preorder            every request needs a user who has signed in\n  \
     preorder events --follow               the event log, as kafka-console-consumer would print it\n  \
     preorder dead-letters list --database sqlite://data/receipt.db"
 )]

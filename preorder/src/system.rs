@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chassis::{Application, NothingOfItsOwn, SharedSettings};
 use http_common::{InternalSettings, MemorySettings};
-use identity::{AuthSettings, Mode};
+use identity::{AuthSettings, Mode, UnknownMode};
 use serde::Deserialize;
 use settings::{Compiled, Layers, SettingsError};
 use telemetry::{LogSettings, TracingSettings};
@@ -40,21 +40,26 @@ pub(crate) struct AuthOfAll {
     secure_cookies: bool,
 }
 
+/// None: each service has its own.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ModeOfAll {
-    #[serde(rename = "")]
-    EachItsOwn,
-    Open,
-    Required,
+#[serde(try_from = "String")]
+struct ModeOfAll(Option<Mode>);
+
+impl TryFrom<String> for ModeOfAll {
+    type Error = UnknownMode;
+
+    fn try_from(text: String) -> Result<Self, UnknownMode> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        Mode::try_from(text).map(|mode| Self(Some(mode)))
+    }
 }
 
 impl AuthOfAll {
     fn fill(&self, auth: &mut AuthSettings) {
-        match self.mode {
-            ModeOfAll::EachItsOwn => {}
-            ModeOfAll::Open => auth.mode = Mode::Open,
-            ModeOfAll::Required => auth.mode = Mode::Required,
+        if let ModeOfAll(Some(mode)) = self.mode {
+            auth.mode = mode;
         }
         auth.secure_cookies |= self.secure_cookies;
     }

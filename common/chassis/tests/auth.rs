@@ -102,7 +102,7 @@ async fn starts_without_account_and_knows_its_users_once_it_is_there() {
 #[test]
 fn a_wrong_setting_is_one_line() {
     for (name, value, wanted) in [
-        ("AUTH_MODE", "closed", "auth.mode"),
+        ("AUTH_MODE", "closed", "auth.mode: expected open or required"),
         ("AUTH_ISSUER", " ", "auth.issuer"),
         ("AUTH_JWKS_URL", "account:8085", "auth.jwks_url"),
         ("AUTH_JWKS_URL", "https://account/keys", "auth.jwks_url"),

@@ -8,12 +8,28 @@ use crate::role::{Role, Roles};
 
 /// Whether a request needs a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 pub enum Mode {
     /// Who sends no token may do everything. Who sends one is known, and held to nothing.
     #[default]
     Open,
     Required,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected open or required")]
+pub struct UnknownMode;
+
+impl TryFrom<String> for Mode {
+    type Error = UnknownMode;
+
+    fn try_from(text: String) -> Result<Self, UnknownMode> {
+        match text.as_str() {
+            "open" => Ok(Self::Open),
+            "required" => Ok(Self::Required),
+            _ => Err(UnknownMode),
+        }
+    }
 }
 
 /// A user whose token was checked.

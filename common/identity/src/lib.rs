@@ -20,7 +20,7 @@ pub mod token;
 
 pub use authenticator::Authenticator;
 pub use bans::Bans;
-pub use caller::{Caller, Mode, Principal};
+pub use caller::{Caller, Mode, Principal, UnknownMode};
 pub use claims::Claims;
 pub use jwk::{Jwk, JwkSet};
 pub use keys::Keys;
