@@ -61,7 +61,7 @@ impl System {
         Ok(system)
     }
 
-    /// All five on empty ground.
+    /// All six on empty ground.
     ///
     /// # Errors
     /// As [`start`](Self::start).

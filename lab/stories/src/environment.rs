@@ -1,4 +1,4 @@
-//! The environment variables that make a system of five programs, or of one.
+//! The environment variables that make a system of six programs, or of one.
 
 use std::collections::BTreeMap;
 use std::path::Path;

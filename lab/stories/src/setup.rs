@@ -5,13 +5,13 @@ use std::fmt;
 /// A way to run the system. The stories are the same for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Setup {
-    /// `preorder`: all five services in one process, SQLite and the local log.
+    /// `preorder`: all six services in one process, SQLite and the local log.
     One,
-    /// Five processes, SQLite and the local log.
+    /// Six processes, SQLite and the local log.
     Five,
-    /// Five processes, PostgreSQL and Apache Kafka.
+    /// Six processes, PostgreSQL and Apache Kafka.
     Real,
-    /// Five processes and the local log; prereservation and receipt on PostgreSQL, payment and myreservation on SQLite.
+    /// Six processes and the local log; prereservation and receipt on PostgreSQL, payment and myreservation on SQLite.
     Mixed,
 }
 
@@ -55,9 +55,9 @@ impl Setup {
     pub fn describe(self) -> &'static str {
         match self {
             Self::One => "one process, SQLite, local log",
-            Self::Five => "five processes, SQLite, local log",
-            Self::Real => "five processes, PostgreSQL, Kafka",
-            Self::Mixed => "five processes, PostgreSQL and SQLite, local log",
+            Self::Five => "six processes, SQLite, local log",
+            Self::Real => "six processes, PostgreSQL, Kafka",
+            Self::Mixed => "six processes, PostgreSQL and SQLite, local log",
         }
     }
 

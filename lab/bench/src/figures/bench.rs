@@ -108,7 +108,7 @@ impl Bench {
         Self { stage, sizes, plots: plots.map(Path::to_owned), saturation: OnceCell::new() }
     }
 
-    /// All five on empty ground.
+    /// All six on empty ground.
     ///
     /// # Errors
     /// They do not start.

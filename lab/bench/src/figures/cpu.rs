@@ -15,7 +15,7 @@ const CONNECTIONS: usize = 10;
 /// When everyone comes at once: what is written at the same time shares transactions.
 const RUSH: [usize; 2] = [50, 200];
 
-/// CPU of all five services and PostgreSQL for one reservation, from the request to everything settled.
+/// CPU of all six services and PostgreSQL for one reservation, from the request to everything settled.
 pub(super) struct Cpu;
 
 #[async_trait]

@@ -17,7 +17,7 @@ const MANY_CONNECTIONS: usize = 200;
 const STEP: u64 = 5000;
 const MANY_READERS: usize = 1000;
 
-/// Resident memory of the five processes together after reservations over HTTP.
+/// Resident memory of the six processes together after reservations over HTTP.
 pub(super) struct Memory;
 
 /// The same after a million, and with a thousand readers at once. Takes ten to twenty minutes.
@@ -30,7 +30,7 @@ impl Measure for Memory {
     }
 
     fn about(&self) -> &'static str {
-        "resident memory of the five processes after 10,000 reservations"
+        "resident memory of the six processes after 10,000 reservations"
     }
 
     async fn measure(&self, bench: &Bench) -> Result<Vec<Figure>, Error> {

@@ -29,7 +29,7 @@ impl Measure for Rows {
     }
 
     fn about(&self) -> &'static str {
-        "cost of a reservation, a page, a search, and of a row of a rebuild, at 1e3 to 1e6 rows; memory of all five over the most"
+        "cost of a reservation, a page, a search, and of a row of a rebuild, at 1e3 to 1e6 rows; memory of all six over the most"
     }
 
     async fn measure(&self, bench: &Bench) -> Result<Vec<Figure>, Error> {
@@ -88,7 +88,7 @@ async fn costs(bench: &Bench, rows: u64) -> Result<(System, Vec<(&'static str, f
     Ok((system, costs))
 }
 
-/// All five over so many reservations, and what it cost the view to take a fact, in microseconds of CPU.
+/// All six over so many reservations, and what it cost the view to take a fact, in microseconds of CPU.
 async fn filled(bench: &Bench, rows: u64) -> Result<(System, f64), Error> {
     let ground = Ground::new(&bench.stage).await?;
     let start = Instant::now();

@@ -27,7 +27,7 @@ impl Measure for Siege {
     }
 
     fn about(&self) -> &'static str {
-        "siege -c1000 on a page of the view: failed, longest; memory of all five under it"
+        "siege -c1000 on a page of the view: failed, longest; memory of all six under it"
     }
 
     async fn measure(&self, bench: &Bench) -> Result<Vec<Figure>, Error> {

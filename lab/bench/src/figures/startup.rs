@@ -5,7 +5,7 @@ use crate::report::Figure;
 use crate::tally::median;
 use harness::Error;
 
-/// From the first process's start until all five say that they are ready, on empty databases and on existing ones.
+/// From the first process's start until all six say that they are ready, on empty databases and on existing ones.
 pub(super) struct Startup;
 
 #[async_trait]
@@ -15,7 +15,7 @@ impl Measure for Startup {
     }
 
     fn about(&self) -> &'static str {
-        "all five processes from start to ready, on new and on existing data"
+        "all six processes from start to ready, on new and on existing data"
     }
 
     async fn measure(&self, bench: &Bench) -> Result<Vec<Figure>, Error> {

@@ -18,7 +18,7 @@ use harness::{Error, Stage};
 ///
 /// cargo run -p faults --bin failpoints
 ///
-/// The five services run as one process of a test build, on empty data for every case. While customers reserve, are declined
+/// The six services run as one process of a test build, on empty data for every case. While customers reserve, are declined
 /// and cancel, the step fails at its first hit after each of three starts; then the process starts once more, everything has
 /// to come to rest, and the customers' log is held against all databases, the topic, the view and the card network's ledger.
 /// The exit code is 1 where anything is found, or where a step was never reached.

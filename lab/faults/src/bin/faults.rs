@@ -19,7 +19,7 @@ use harness::{Against, Error, Stage};
 ///
 /// cargo run --release -p faults -- --against embedded --reservations 300 --kills 20 --seed 1
 ///
-/// The five services start on empty data. Everything that is broken follows from the seed: kill -9, SIGSTOP, and
+/// The six services start on empty data. Everything that is broken follows from the seed: kill -9, SIGSTOP, and
 /// connections that are late, cut, refused, swallowed, reset or frozen between any two of them; with --against real also
 /// between services, Kafka and PostgreSQL, and SIGKILL for both. At the end the customers' log is held against all databases, the topic, the view and the
 /// card network's ledger. The exit code is 1 when anything is lost, doubled, charged and cancelled, open after 60 s

@@ -1,4 +1,4 @@
-//! The five services as one process of a test build, on data that outlives it.
+//! The six services as one process of a test build, on data that outlives it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
