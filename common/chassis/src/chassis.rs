@@ -21,6 +21,7 @@ use crate::application::{Application, PARTS_LIMIT, Task};
 use crate::bans::{BanKeeper, BansHealth};
 use crate::checks::{Consumed, ConsumerHealth, DatabaseHealth, EventLogHealth, OutboxHealth};
 use crate::dead_letters::DeadLettersEndpoint;
+use crate::keys::KeysHealth;
 use crate::settings::{SharedSettings, is_set};
 use crate::topic_watch::TopicWatch;
 
@@ -204,7 +205,7 @@ impl Chassis {
         self.actuate(|actuator| actuator.endpoint(name, endpoint));
     }
 
-    /// account may be away: nothing waits for it.
+    /// account may be away: the start does not wait for it.
     fn keep_keys(&mut self) -> Result<(), StartError> {
         let auth = &self.settings.auth;
         if !auth.jwks_url.is_empty() && !self.authenticator.has_source() {
@@ -212,6 +213,7 @@ impl Chassis {
             self.authenticator.set_source(Arc::new(keys));
         }
         let authenticator = self.authenticator.clone();
+        self.health(Arc::new(KeysHealth(self.authenticator.clone())));
         self.background("keys of tokens", move |stop| async move {
             stop.run_until_cancelled(authenticator.keep_keys()).await;
         });

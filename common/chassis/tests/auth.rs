@@ -55,6 +55,10 @@ fn token(signer: &Signer) -> String {
     })
 }
 
+async fn get(address: SocketAddr, path: &str) -> u16 {
+    reqwest::get(format!("http://{address}{path}")).await.unwrap().status().as_u16()
+}
+
 async fn ask(address: SocketAddr, token: Option<&str>) -> (u16, String) {
     let request = reqwest::Client::new().get(format!("http://{address}/who"));
     let request = match token {
@@ -80,6 +84,8 @@ async fn starts_without_account_and_knows_its_users_once_it_is_there() {
     let token = token(&signer);
     assert_eq!(ask(address, None).await.0, 401);
     assert_eq!(ask(address, Some(&token)).await.0, 503);
+    let readiness = async || get(address, "/actuator/health/readiness").await;
+    assert_eq!(readiness().await, 503, "another replica may have the keys");
 
     let account = MockServer::builder().listener(listener).start().await;
     let keys = JwkSet { keys: vec![signer.jwk().clone()] };
@@ -90,6 +96,10 @@ async fn starts_without_account_and_knows_its_users_once_it_is_there() {
     let deadline = Instant::now() + Duration::from_secs(30);
     while ask(address, Some(&token)).await.0 != 200 {
         assert!(Instant::now() < deadline, "the keys are not fetched");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    while readiness().await != 200 {
+        assert!(Instant::now() < deadline, "it is not ready");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // And goes on to know them.

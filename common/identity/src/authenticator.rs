@@ -82,6 +82,12 @@ impl Authenticator {
         self.take(Keys::of(set));
     }
 
+    /// Whether any token can be checked.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        !self.0.keys.load().is_empty()
+    }
+
     /// Where keys are asked for. The first source that is named stays.
     ///
     /// Returns whether it is this one.
