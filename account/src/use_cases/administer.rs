@@ -3,7 +3,7 @@ use std::sync::Arc;
 use identity::{Caller, Role, Roles};
 use storage::StoreError;
 
-use super::ports::{Decide, UserStore};
+use super::ports::{By, Changed, Decide, UserStore};
 use crate::domain::Transition;
 
 /// What administrators do with users. Also in mode open nobody else does: whoever could make himself an administrator
@@ -25,6 +25,7 @@ pub enum Administered {
     TooOften,
     /// Nobody said who asks.
     NotSignedIn,
+    /// Also who was one when his token was made.
     NoAdministrator,
 }
 
@@ -67,16 +68,19 @@ impl Administer {
         takes_the_right: bool,
         decide: Decide,
     ) -> Result<Administered, StoreError> {
-        match caller.user_id() {
+        let by = match caller.user_id() {
             None => return Ok(Administered::NotSignedIn),
             Some(_) if !caller.is_admin() => return Ok(Administered::NoAdministrator),
             Some(own) if own == id && takes_the_right => return Ok(Administered::Oneself),
-            Some(_) => {}
-        }
-        Ok(match self.users.change(id, decide).await? {
-            None => Administered::NoSuchUser,
-            Some(Transition::Applied(_) | Transition::AlreadyApplied) => Administered::Done,
-            Some(Transition::Refused) => Administered::TooOften,
+            Some(own) => By::Administrator(own),
+        };
+        // A token keeps its roles until it expires. The store asks again: else whoever has lost the right could give it
+        // back to himself meanwhile.
+        Ok(match self.users.change(by, id, decide).await? {
+            Changed::NoSuchUser => Administered::NoSuchUser,
+            Changed::NoAdministrator => Administered::NoAdministrator,
+            Changed::To(Transition::Applied(_) | Transition::AlreadyApplied) => Administered::Done,
+            Changed::To(Transition::Refused) => Administered::TooOften,
         })
     }
 }

@@ -27,9 +27,27 @@ pub trait UserStore: Readable<Item = User, Field = Field> {
         family: Family,
     ) -> Result<bool, StoreError>;
 
-    /// Changes a user alone: `decide` gets the user and the time, both read after everybody else was made to wait. A user who is
-    /// banned afterwards has no family any more. `None`: no such user.
-    async fn change(&self, id: i64, decide: Decide) -> Result<Option<Transition>, StoreError>;
+    /// Changes a user alone, for `by`: `decide` gets the user and the time, both read after everybody else was made to wait. A
+    /// user who is banned afterwards has no family any more. Who gives the order is looked at within the same transaction, so
+    /// that of two administrators who take the right from each other one keeps it.
+    async fn change(&self, by: By, id: i64, decide: Decide) -> Result<Changed, StoreError>;
+}
+
+/// Who orders a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Who works on the database itself.
+    Operator,
+    /// Only if he is an administrator at this moment, and not banned: his token may be older than that.
+    Administrator(i64),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    To(Transition),
+    NoSuchUser,
+    /// Who ordered it is none, or none any more.
+    NoAdministrator,
 }
 
 /// What becomes of a user at this moment.

@@ -144,6 +144,16 @@ testkit::for_each_backend! {
         for wrong in [json!({}), json!({"roles": ["king"]}), json!({"roles": {"a": 1}}), json!({"roles": 7})] {
             assert_eq!(admin.put(&format!("{item}/roles"), &wrong).await.status, 400, "{wrong}");
         }
+        // A token of before keeps its roles, but changes nobody any more: not even its own user, back.
+        let (mut lee, lee_id) = app.user("lee@shop.example").await;
+        let of_lee = format!("/users/{lee_id}/roles");
+        assert_eq!(admin.put(&of_lee, &json!({"roles": ["admin"]})).await.status, 204);
+        assert_eq!(lee.sign_in("lee@shop.example", PASSWORD).await.status, 200);
+        assert_eq!(lee.put(&format!("{item}/roles"), &json!({"roles": []})).await.status, 204);
+        assert_eq!(admin.put(&of_lee, &json!({"roles": ["customer"]})).await.status, 204);
+        assert_eq!(lee.put(&of_lee, &json!({"roles": ["admin"]})).await.status, 403);
+        assert_eq!(lee.put(&format!("{item}/roles"), &roles).await.status, 403);
+        assert_eq!(lee.post_nothing(&format!("/users/{admin_id}/ban")).await.status, 403);
         // The last administrator stays one.
         let own = format!("/users/{admin_id}");
         assert_eq!(admin.put(&format!("{own}/roles"), &json!({"roles": []})).await.status, 409);

@@ -1,7 +1,9 @@
 //! What the ports demand, on every database.
 
 use account::domain::{Counted, Email, Family, RefreshToken, Transition, User};
-use account::use_cases::ports::{AttemptStore, FamilyStore, Field, KeyStore, StoredKey, UserStore};
+use account::use_cases::ports::{
+    AttemptStore, By, Changed, FamilyStore, Field, KeyStore, StoredKey, UserStore,
+};
 use futures::future::join_all;
 use identity::{Role, Roles};
 use storage::{ListQuery, Readable};
@@ -51,9 +53,9 @@ testkit::for_each_backend! {
         let kim = stores.users.sign_up(user("kim@shop.example"), Some(first)).await.unwrap().unwrap();
         let (other, others) = family(2, 0);
         stores.users.sign_up(user("lee@shop.example"), Some(other)).await.unwrap().unwrap();
-        let ban = || stores.users.change(kim.id, Box::new(|user, now| user.ban(Some("fraud".into()), 0, now)));
-        assert!(matches!(ban().await.unwrap(), Some(Transition::Applied(_))));
-        assert_eq!(ban().await.unwrap(), Some(Transition::AlreadyApplied));
+        let ban = || stores.users.change(By::Operator, kim.id, Box::new(|user, now| user.ban(Some("fraud".into()), 0, now)));
+        assert!(matches!(ban().await.unwrap(), Changed::To(Transition::Applied(_))));
+        assert_eq!(ban().await.unwrap(), Changed::To(Transition::AlreadyApplied));
         assert_eq!(stores.families.find(&token.selector_hash()).await.unwrap(), None);
         assert!(stores.families.find(&others.selector_hash()).await.unwrap().is_some());
         let banned = stores.users.item(kim.id).await.unwrap().unwrap();
@@ -62,12 +64,12 @@ testkit::for_each_backend! {
         assert!(!stores.users.sign_in(&banned, Some("another".into()), again.clone()).await.unwrap());
         assert_eq!(stores.users.item(kim.id).await.unwrap().unwrap().password_hash, "a hash");
 
-        let unban = stores.users.change(kim.id, Box::new(|user, now| user.unban(now)));
-        assert!(matches!(unban.await.unwrap(), Some(Transition::Applied(_))));
+        let unban = stores.users.change(By::Operator, kim.id, Box::new(|user, now| user.unban(now)));
+        assert!(matches!(unban.await.unwrap(), Changed::To(Transition::Applied(_))));
         assert!(stores.users.sign_in(&banned, Some("another".into()), again).await.unwrap());
         let unbanned = stores.users.item(kim.id).await.unwrap().unwrap();
         assert_eq!((unbanned.ban, unbanned.password_hash.as_str()), (None, "another"));
-        assert_eq!(stores.users.change(99, Box::new(|user, now| user.unban(now))).await.unwrap(), None);
+        assert_eq!(stores.users.change(By::Operator, 99, Box::new(|user, now| user.unban(now))).await.unwrap(), Changed::NoSuchUser);
         assert_eq!(stores.told().await, ["UserSignedUp", "UserSignedUp", "UserBanned", "UserUnbanned"]);
     }
 
@@ -79,9 +81,9 @@ testkit::for_each_backend! {
             let (family, _) = family(n, kim.id);
             stores.users.sign_in(&kim, None, family)
         }));
-        let ban = stores.users.change(kim.id, Box::new(|user, now| user.ban(None, 0, now)));
+        let ban = stores.users.change(By::Operator, kim.id, Box::new(|user, now| user.ban(None, 0, now)));
         let (signed_in, banned) = futures::future::join(sign_ins, ban).await;
-        assert!(matches!(banned.unwrap(), Some(Transition::Applied(_))));
+        assert!(matches!(banned.unwrap(), Changed::To(Transition::Applied(_))));
         assert!(signed_in.into_iter().all(|result| result.is_ok()));
         let (left,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM refresh_family")
             .fetch_one(stores.database.reader()).await.unwrap();
@@ -93,14 +95,47 @@ testkit::for_each_backend! {
         let kim = stores.users.sign_up(user("kim@shop.example"), None).await.unwrap().unwrap();
         let changes = join_all((0..10).map(|n| {
             let role = if n % 2 == 0 { Role::Merchant } else { Role::Courier };
-            stores.users.change(kim.id, Box::new(move |user, now| user.change_roles(role.into(), now)))
+            stores.users.change(By::Operator, kim.id, Box::new(move |user, now| user.change_roles(role.into(), now)))
         }));
         let applied = changes.await.into_iter()
-            .filter(|changed| matches!(changed, Ok(Some(Transition::Applied(_))))).count();
+            .filter(|changed| matches!(changed, Ok(Changed::To(Transition::Applied(_))))).count();
         let told = stores.told().await;
         assert_eq!(told.len(), 1 + applied, "{told:?}");
         let version = stores.users.item(kim.id).await.unwrap().unwrap().version;
         assert_eq!(version, 1 + i64::try_from(applied).unwrap());
+    }
+
+    async fn of_administrators_who_take_the_right_from_each_other_one_keeps_it(db: TestDatabase) {
+        let stores = Stores::open(&db).await;
+        let admin = |email: &str| User { roles: Role::Admin.into(), ..user(email) };
+        let kim = stores.users.sign_up(admin("kim@shop.example"), None).await.unwrap().unwrap().id;
+        let lee = stores.users.sign_up(admin("lee@shop.example"), None).await.unwrap().unwrap().id;
+        let takes = |by, id| {
+            let decide = Box::new(|user: &mut User, now| user.change_roles(Role::Customer.into(), now));
+            stores.users.change(By::Administrator(by), id, decide)
+        };
+        let bans = |by, id| stores.users.change(By::Administrator(by), id, Box::new(|user, now| user.ban(None, 0, now)));
+        let restores = |id| {
+            let decide = Box::new(|user: &mut User, now| user.change_roles(Role::Admin.into(), now));
+            stores.users.change(By::Operator, id, decide)
+        };
+        for _ in 0..10 {
+            let both = futures::future::join(takes(kim, lee), takes(lee, kim)).await;
+            let both = [both.0.unwrap(), both.1.unwrap()];
+            assert!(both.contains(&Changed::NoAdministrator), "{both:?}");
+            assert!(both.iter().any(|changed| matches!(changed, Changed::To(Transition::Applied(_)))), "{both:?}");
+            restores(kim).await.unwrap();
+            restores(lee).await.unwrap();
+        }
+        let both = futures::future::join(bans(kim, lee), bans(lee, kim)).await;
+        let both = [both.0.unwrap(), both.1.unwrap()];
+        assert!(both.contains(&Changed::NoAdministrator), "{both:?}");
+        // Nor by himself, though he still has the role.
+        let banned = if both[0] == Changed::NoAdministrator { kim } else { lee };
+        let unban = stores.users.change(By::Administrator(banned), banned, Box::new(|user, now| user.unban(now)));
+        assert_eq!(unban.await.unwrap(), Changed::NoAdministrator);
+        assert_eq!(takes(banned, 99).await.unwrap(), Changed::NoAdministrator);
+        assert_eq!(takes(99, kim).await.unwrap(), Changed::NoAdministrator);
     }
 
     async fn of_those_who_replace_a_token_one_does(db: TestDatabase) {

@@ -6,7 +6,7 @@ use storage::{Database, Listed, Listing, StoreError, TableRow, Tx, now_ms, table
 
 use super::families;
 use crate::domain::{Ban, Email, Family, Transition, User};
-use crate::use_cases::ports::{Decide, Field, UserStore};
+use crate::use_cases::ports::{By, Changed, Decide, Field, UserStore};
 
 storage::table! {
     pub struct Row in "users" {
@@ -144,11 +144,26 @@ impl UserStore for SqlUsers {
         Ok(true)
     }
 
-    async fn change(&self, id: i64, decide: Decide) -> Result<Option<Transition>, StoreError> {
+    async fn change(&self, by: By, id: i64, decide: Decide) -> Result<Changed, StoreError> {
         let mut tx = self.database.begin().await?;
-        let Some(mut user) = locked(&mut tx, id).await? else {
+        let (user, may_change) = match by {
+            By::Operator => (locked(&mut tx, id).await?, true),
+            By::Administrator(by) if by == id => {
+                let user = locked(&mut tx, id).await?;
+                let may_change = user.as_ref().is_some_and(administers);
+                (user, may_change)
+            }
+            By::Administrator(by) => {
+                // In the order of their ids, as everybody does it: two who change each other wait, and do not deadlock.
+                let first = locked(&mut tx, id.min(by)).await?;
+                let second = locked(&mut tx, id.max(by)).await?;
+                let (user, by) = if id < by { (first, second) } else { (second, first) };
+                (user, by.as_ref().is_some_and(administers))
+            }
+        };
+        let Some(mut user) = user.filter(|_| may_change) else {
             tx.rollback().await?;
-            return Ok(None);
+            return Ok(if may_change { Changed::NoSuchUser } else { Changed::NoAdministrator });
         };
         let transition = decide(&mut user, now_ms());
         if let Transition::Applied(fact) = &transition {
@@ -161,8 +176,13 @@ impl UserStore for SqlUsers {
         } else {
             tx.rollback().await?;
         }
-        Ok(Some(transition))
+        Ok(Changed::To(transition))
     }
+}
+
+/// Whether he may change others at this moment.
+fn administers(user: &User) -> bool {
+    user.is_admin() && user.ban.is_none()
 }
 
 /// Reads the user after everybody else who changes him has finished. On both databases an update takes the lock.

@@ -73,8 +73,10 @@ impl App {
         let stores = super::Stores::open(database).await;
         let (_, id) = self.user("admin@shop.example").await;
         let roles = Roles::from_iter([Role::Customer, Role::Admin]);
-        use account::use_cases::ports::UserStore as _;
-        stores.users.change(id, Box::new(move |user, now| user.change_roles(roles, now))).await.unwrap();
+        use account::domain::User;
+        use account::use_cases::ports::{By, UserStore as _};
+        let decide = Box::new(move |user: &mut User, now| user.change_roles(roles, now));
+        stores.users.change(By::Operator, id, decide).await.unwrap();
         stores.database.close().await;
         let mut client = self.client();
         assert_eq!(client.sign_in("admin@shop.example", PASSWORD).await.status, 200);
