@@ -366,3 +366,22 @@ async fn every_answer_protects_those_who_open_it_in_a_browser() {
     let answer = get(gateway.addr, "/x").await;
     assert_eq!(answer.headers("content-security-policy"), ["default-src 'self'"]);
 }
+
+/// Proxies append to what their client has sent: whose attempts a service counts is for the gateway to say.
+#[tokio::test]
+async fn behind_a_trusted_proxy_the_gateway_says_who_asks() {
+    let service = Service::saying("").await;
+    let mut trusting = settings(&[route("x", "/x/**", service.addr)]);
+    trusting.forwarded.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let claimed = "GET /x HTTP/1.1\r\nHost: shop\r\nX-Forwarded-For: 6.6.6.6, 203.0.113.1\r\n\
+                   X-Client-Address: 6.6.6.6\r\nx-client-address: 7.7.7.7\r\n\
+                   Connection: keep-alive, X-Client-Address\r\n\r\n";
+    for (gateway, client) in [
+        (Gateway::start(trusting).await, &["203.0.113.1"][..]),
+        // The one element of `X-Forwarded-For` says it.
+        (Gateway::before(&service).await, &[]),
+    ] {
+        assert_eq!(Client::connect(gateway.addr).await.ask(claimed).await.status, 200);
+        assert_eq!(service.last().headers("x-client-address"), client);
+    }
+}

@@ -3,6 +3,10 @@
 //!
 //! The one place that decides it: links, the gateway's own pages and CORS all go by this, so they cannot disagree.
 
+/// Who asks, as a gateway behind trusted proxies knows it: it alone knows which elements of `X-Forwarded-For` such a proxy has
+/// written, and which ones anybody could. The gateway writes this field, or removes it.
+pub const CLIENT: &str = "x-client-address";
+
 /// What the fields of a request hold. Each may be a list, one element a proxy; the first one is that of the proxy nearest to
 /// the client, and the only one that knows what the client asked for.
 #[derive(Clone, Copy, Debug, Default)]

@@ -131,7 +131,7 @@ fn decide(
         Match::OtherMethods(allow) => return Err(Problem::method_not_allowed(allow)),
         Match::None if path == "/" && !context.table.routes().is_empty() => {
             observation.is_for(Resource::Root);
-            headers::prepare(&mut parts, host, &caller.forwarded);
+            headers::prepare(&mut parts, host, &caller.forwarded, &context.rules.trusted_proxies);
             let answer = root::answer(context.table.routes(), &parts.method, &parts.headers)?;
             return Ok(Step::Answered(Ok(answer.map(Content::Full))));
         }
@@ -143,7 +143,7 @@ fn decide(
     {
         return Err(Problem::payload_too_large());
     }
-    headers::prepare(&mut parts, host, &caller.forwarded);
+    headers::prepare(&mut parts, host, &caller.forwarded, &context.rules.trusted_proxies);
     // After `prepare`, so that a client's `Connection` field cannot remove these.
     observation.trace(&mut parts.headers);
     Ok(Step::Call(Call::new(&caller.progress, route, parts, body)))

@@ -2,8 +2,12 @@
 
 use std::net::SocketAddr;
 
-use http::{HeaderValue, Uri, Version, header, request::Parts};
-use http_common::{Problem, forwarded::is_authority};
+use http::{HeaderName, HeaderValue, Uri, Version, header, request::Parts};
+use http_common::{
+    Problem,
+    forwarded::{self, is_authority},
+};
+use ipnet::IpNet;
 
 use super::forwarded::ForwardedHeaders;
 use crate::{fields, problems::malformed};
@@ -44,14 +48,29 @@ pub(super) fn take_host(parts: &mut Parts, local: Option<SocketAddr>) -> Result<
     }
 }
 
+const CLIENT: HeaderName = HeaderName::from_static(forwarded::CLIENT);
+
 /// Makes the client's header fields those of the request to the service; only `Host` is left to whoever knows the address.
-pub(super) fn prepare(parts: &mut Parts, host: HeaderValue, forwarded: &ForwardedHeaders) {
+pub(super) fn prepare(
+    parts: &mut Parts,
+    host: HeaderValue,
+    forwarded: &ForwardedHeaders,
+    trusted_proxies: &[IpNet],
+) {
     let headers = &mut parts.headers;
     fields::strip(headers, forwarded.is_trusted());
     // hyper has answered it.
     headers.remove(header::EXPECT);
     // Services prove their identity to each other with it. A client is never a service.
     headers.remove(http_common::internal::HEADER);
+    headers.remove(CLIENT);
     forwarded.apply(headers, host);
+    // Everywhere else the one element of `X-Forwarded-For` says it.
+    if forwarded.is_trusted() {
+        let client = forwarded.client(headers, trusted_proxies).to_string();
+        if let Ok(client) = HeaderValue::try_from(client) {
+            headers.insert(CLIENT, client);
+        }
+    }
     parts.version = Version::HTTP_11;
 }
