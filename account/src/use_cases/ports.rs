@@ -87,8 +87,8 @@ pub trait AttemptStore: Send + Sync + 'static {
     async fn counted(&self, subject: &str) -> Result<Option<Counted>, StoreError>;
 
     /// One more. A window that began before `window_from` is over, and a new one begins. No attempt is lost, whoever counts at
-    /// the same time.
-    async fn count(&self, subject: &str, now: i64, window_from: i64) -> Result<(), StoreError>;
+    /// the same time; each is told another number.
+    async fn count(&self, subject: &str, now: i64, window_from: i64) -> Result<Counted, StoreError>;
 
     async fn forget(&self, subject: &str) -> Result<(), StoreError>;
 

@@ -9,7 +9,7 @@ use sha2::Sha256;
 use storage::{StoreError, now_ms};
 
 use super::ports::AttemptStore;
-use crate::domain::{Email, Limit};
+use crate::domain::{Counted, Email, Limit};
 
 pub struct Throttle {
     pub store: Arc<dyn AttemptStore>,
@@ -41,7 +41,7 @@ impl Throttle {
     /// The store's.
     pub async fn failed(&self, email: &Email, client: Client) -> Result<(), StoreError> {
         self.count(&self.address(email), self.failures_per_address).await?;
-        self.count(&self.client(client), self.failures_per_client).await
+        self.count(&self.client(client), self.failures_per_client).await.map(drop)
     }
 
     /// Who knows the password may forget that he mistyped it. The client keeps its failures: it may guess other addresses.
@@ -56,11 +56,14 @@ impl Throttle {
     /// The store's.
     pub async fn sign_up(&self, client: Client) -> Result<Option<Wait>, StoreError> {
         let subject = self.new_user(client);
-        let wait = self.wait(&subject, self.sign_ups_per_client).await?;
-        if wait.is_none() {
-            self.count(&subject, self.sign_ups_per_client).await?;
+        let limit = self.sign_ups_per_client;
+        // Who has to wait anyway costs no write.
+        if let Some(wait) = self.wait(&subject, limit).await? {
+            return Ok(Some(Wait(wait)));
         }
-        Ok(wait.map(Wait))
+        // Of those who come at once, all may have come so far. The number decides.
+        let Counted { n, began_at } = self.count(&subject, limit).await?;
+        Ok(limit.wait(Counted { n: n - 1, began_at }, now_ms()).map(Wait))
     }
 
     /// Drops windows that are over.
@@ -77,7 +80,7 @@ impl Throttle {
         Ok(self.store.counted(subject).await?.and_then(|counted| limit.wait(counted, now_ms())))
     }
 
-    async fn count(&self, subject: &str, limit: Limit) -> Result<(), StoreError> {
+    async fn count(&self, subject: &str, limit: Limit) -> Result<Counted, StoreError> {
         let now = now_ms();
         self.store.count(subject, now, now - limit.window_ms).await
     }

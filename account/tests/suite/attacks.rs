@@ -87,6 +87,16 @@ testkit::for_each_backend! {
             let body = json!({"email": format!("new{n}@shop.example"), "password": PASSWORD});
             assert_eq!(guesser.post("/users/signup", &body).await.status, status);
         }
+        // Also of those who come at once.
+        let at_once = futures::future::join_all((0..12).map(|n| {
+            let mut client = app.client();
+            client.forwarded_for = Some("203.0.113.9".into());
+            let body = json!({"email": format!("once{n}@shop.example"), "password": PASSWORD});
+            async move { client.post("/users/signup", &body).await.status }
+        }));
+        let mut at_once = at_once.await;
+        at_once.sort_unstable();
+        assert_eq!(at_once, [&[201; 2][..], &[429; 10]].concat());
         app.stop().await;
     }
 

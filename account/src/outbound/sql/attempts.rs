@@ -25,19 +25,22 @@ impl AttemptStore for SqlAttempts {
         Ok(found.map(|(n, began_at)| Counted { n, began_at }))
     }
 
-    async fn count(&self, subject: &str, now: i64, window_from: i64) -> Result<(), StoreError> {
-        sqlx::query(
+    async fn count(&self, subject: &str, now: i64, window_from: i64) -> Result<Counted, StoreError> {
+        let rows: Vec<(i64, i64)> = sqlx::query_as(
             "INSERT INTO attempts (subject, n, began_at) VALUES ($1, 1, $2) \
              ON CONFLICT (subject) DO UPDATE SET \
              n = CASE WHEN attempts.began_at <= $3 THEN 1 ELSE attempts.n + 1 END, \
-             began_at = CASE WHEN attempts.began_at <= $3 THEN excluded.began_at ELSE attempts.began_at END",
+             began_at = CASE WHEN attempts.began_at <= $3 THEN excluded.began_at ELSE attempts.began_at END \
+             RETURNING n, began_at",
         )
         .bind(subject)
         .bind(now)
         .bind(window_from)
-        .execute(self.database.writer().await?)
+        .fetch_all(self.database.writer().await?)
         .await?;
-        Ok(())
+        // Whichever it did, insert or update, it gives one row.
+        let (n, began_at) = rows.first().copied().unwrap_or((1, now));
+        Ok(Counted { n, began_at })
     }
 
     async fn forget(&self, subject: &str) -> Result<(), StoreError> {
