@@ -6,8 +6,9 @@ use unicode_normalization::UnicodeNormalization;
 /// RFC 5321, section 4.5.3.1.3: the longest path, without its brackets.
 const LONGEST: usize = 254;
 
-/// An address in its one spelling: without white space around it, in the Unicode form NFKC, in lower case. Two addresses of
-/// this type are the same user exactly if they are equal.
+/// An address in its one spelling: without white space around it, in the Unicode form NFKC, in lower case, its domain in the
+/// form that people read (`bücher.example`, whatever of `xn--bcher-kva.example` was sent). Two addresses of this type are the same
+/// user exactly if they are equal.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
@@ -23,13 +24,14 @@ impl Email {
         if text.len() > 4 * LONGEST {
             return Err(InvalidEmail);
         }
-        let spelling = normalised(text.trim());
+        let spelling = spelled(text.trim())?;
         let options = Options::default().without_display_text().without_domain_literal();
         // A quoted local part (`"a b"@c.example`) is allowed and used by nobody but attackers.
-        let plain = !spelling.chars().any(|c| c.is_control() || c.is_whitespace() || c == '"');
+        let plain =
+            !spelling.chars().any(|c| c.is_control() || c.is_whitespace() || c == '"' || is_unseen(c));
         let valid = plain
             && spelling.len() <= LONGEST
-            && normalised(&spelling) == spelling
+            && spelled(&spelling).as_ref() == Ok(&spelling)
             && EmailAddress::parse_with_options(&spelling, options).is_ok();
         if valid { Ok(Self(spelling)) } else { Err(InvalidEmail) }
     }
@@ -51,6 +53,46 @@ impl Email {
         let first: String = local.chars().take(1).collect();
         format!("{first}***@{domain}")
     }
+}
+
+fn spelled(text: &str) -> Result<String, InvalidEmail> {
+    let text = normalised(text);
+    let (local, domain) = text.rsplit_once('@').ok_or(InvalidEmail)?;
+    // As mail goes by it: one domain is one name, also where its dots are ideographic.
+    let (domain, Ok(())) = idna::domain_to_unicode(domain) else { return Err(InvalidEmail) };
+    Ok(format!("{local}@{domain}"))
+}
+
+/// Characters that nobody sees, or that turn the others around: with one of them somebody else's address could be shown to an
+/// administrator. Unicode calls them default ignorable, and format.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// Lower case may leave the form, for instance `İ` becomes `i` and a combining dot.
@@ -85,6 +127,12 @@ mod tests {
             (&["\u{ff4b}im@a.example", "kim@a.example"], "kim@a.example"),
             (&["\u{fb01}n@a.example", "fin@a.example"], "fin@a.example"),
             (&["김@가게.한국", "\u{1100}\u{1175}\u{11b7}@가게.한국"], "김@가게.한국"),
+            // A domain has two forms, and more than one kind of dot.
+            (
+                &["kim@b\u{fc}cher.example", "kim@xn--bcher-kva.example", "Kim@XN--BCHER-KVA.example"],
+                "kim@b\u{fc}cher.example",
+            ),
+            (&["kim@a\u{3002}example", "kim@a\u{ff61}example", "kim@a.example"], "kim@a.example"),
             (&["admin@localhost"], "admin@localhost"),
             (&["a+b@c.example"], "a+b@c.example"),
         ] {
@@ -112,6 +160,13 @@ mod tests {
             "kim@a.example\0",
             "kim@a\r\nBcc: x@a.example",
             ".kim@a.example",
+            // Seen as another one's address.
+            "\u{200b}kim@a.example",
+            "ki\u{ad}m@a.example",
+            "kim\u{202e}@a.example",
+            "kim\u{fe0f}@a.example",
+            "kim\u{e0041}@a.example",
+            "kim@xn--.example",
             long.as_str(),
         ] {
             assert_eq!(Email::parse(wrong), Err(InvalidEmail), "{wrong:?}");
