@@ -159,8 +159,11 @@ impl KeyRing {
             };
             keys.push(Key { number: key.number, signs_from: key.signs_from, signer });
         }
-        let names = |keys: &[Key]| keys.iter().map(|key| key.number).collect::<Vec<_>>();
-        if names(&keys) != names(&known.keys) {
+        // By name and not by number: whoever deletes a stolen key gets another one of the same number.
+        let is_same = |(one, other): (&Key, &Key)| {
+            one.signer.kid() == other.signer.kid() && one.signs_from == other.signs_from
+        };
+        if keys.len() != known.keys.len() || !keys.iter().zip(&known.keys).all(is_same) {
             self.publish(keys);
         }
         Ok(())

@@ -68,6 +68,20 @@ testkit::for_each_backend! {
         }
     }
 
+    /// What an operator does with a key that was stolen, and cannot wait until its tokens have expired.
+    async fn a_key_that_is_deleted_signs_no_more_though_the_next_one_has_its_number(db: TestDatabase) {
+        let stores = Stores::open(&db).await;
+        let ring = ring(&stores, SECRET).await.map_err(|e| e.to_string()).unwrap();
+        let now = storage::now_ms();
+        let stolen = ring.signer(now).kid().to_owned();
+        use account::use_cases::ports::KeyStore as _;
+        stores.keys.remove(1).await.unwrap();
+        ring.look(now).await.map_err(|e| e.to_string()).unwrap();
+        assert_eq!(ring.jwks().keys.len(), 1);
+        assert!(!names(&ring.jwks()).contains(&stolen));
+        assert_ne!(ring.signer(now).kid(), stolen);
+    }
+
     async fn rotations_at_once_make_one_key(db: TestDatabase) {
         let stores = Stores::open(&db).await;
         let rings = join_all((0..4).map(|_| ring(&stores, SECRET))).await;
