@@ -21,18 +21,21 @@ pub(crate) struct BanKeeper {
     bans: Arc<Bans>,
     /// How long a token may be taken after it was issued.
     tokens_live_s: i64,
+    /// How far the clocks of two machines may be apart.
+    skew_s: i64,
 }
 
 impl BanKeeper {
     pub(crate) fn new(application: &'static str, bans: Arc<Bans>, auth: &AuthSettings) -> Self {
         // There from the start, so that an alert sees the first one.
         metrics::counter!("auth_bans_unreadable_total", "application" => application).increment(0);
-        Self { application, bans, tokens_live_s: auth.token_lifetime_s() + auth.skew_s() }
+        let skew_s = auth.skew_s();
+        Self { application, bans, tokens_live_s: auth.token_lifetime_s() + skew_s, skew_s }
     }
 
-    /// Older facts no longer matter.
+    /// Older facts no longer matter. The clock of account, which dates the facts, may be behind.
     pub(crate) fn reads_since(&self) -> Duration {
-        Duration::from_secs((self.tokens_live_s + MARGIN_S).unsigned_abs())
+        Duration::from_secs((self.tokens_live_s + self.skew_s + MARGIN_S).unsigned_abs())
     }
 
     pub(crate) fn take(&self, received: &ReceivedRecord, is_news: bool) {
