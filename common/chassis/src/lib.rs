@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`service`] and [`settings`] (what a service says about itself, and what it can be told), [`process`] (what
 //! `main.rs` calls), [`chassis`] (from settings to an application),
-//! [`application`] (how it runs and ends), [`mod@begin_anew`] (a command of operators), [`bans`] (users whose tokens are refused), [`checks`], [`topic_watch`] and
+//! [`application`] (how it runs and ends), [`mod@begin_anew`] (a command of operators), [`bans`] (users whose tokens are refused), [`keys`] (whether tokens can be checked), [`checks`], [`topic_watch`] and
 //! [`dead_letters`] (what its actuator shows).
 //!
 //! Source of the word: <https://microservices.io/patterns/microservice-chassis.html>
@@ -14,8 +14,8 @@ pub mod chassis;
 mod checks;
 mod dead_letters;
 mod descriptions;
-pub mod keys;
-mod process;
+mod keys;
+pub mod process;
 pub mod service;
 pub mod settings;
 mod topic_watch;
